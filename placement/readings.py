@@ -1,0 +1,39 @@
+"""What we measured at one instant, after telemetry hygiene, and what the meshes and the probers said then."""
+
+from dataclasses import dataclass
+
+from placement.columns import Bools, Floats
+from placement.routing import Routing
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One look at the metrics. Every number is finite: what is unknown kept its last or declared value."""
+
+    at_s: float
+    """When the newest demand in it was measured; what is older than the policy allows makes the loop hold."""
+    demand_rps: Floats
+    """(F,) offered load of each flow, before any refusal."""
+    capacity_rps: Floats
+    """(B,) most load each backend serves with the replicas it has now."""
+    latency_ms: Floats
+    """(B,) time in the backend itself, without the network."""
+    error_ratio: Floats
+    """(B,) failed over all requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Readings, the routing the meshes report, and which backends are judged usable, at one instant."""
+
+    at_s: float
+    readings: Readings
+    routing: Routing
+    usable: Bools
+    """(B,) False: no share may go there."""
+    warmth: Floats
+    """(B,) part of its capacity a backend may be given: 1 in service, less while it ramps after a return."""
+
+    def age_s(self) -> float:
+        """How old the readings are."""
+        return self.at_s - self.readings.at_s

@@ -1,0 +1,118 @@
+"""Shares of every flow over clusters, and the few operations that keep them whole."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.fleet import Fleet
+
+SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """(F rows x C + 1 columns) compressed sparse rows; column C is SHED. Every row sums to 1.
+
+    Row f is flow f of the fleet. Within a row columns ascend and no share is stored as 0.
+    """
+
+    row_start: Ints
+    """(F + 1,) where each row begins."""
+    column: Ints
+    share: Floats
+    columns: int
+    """C + 1."""
+
+    def __post_init__(self) -> None:
+        assert self.row_start[-1] == len(self.column) == len(self.share), "row_start, column and share disagree"
+        assert not len(self.share) or (self.share > 0).all(), "a stored share must be above 0"
+        sums = np.add.reduceat(self.share, self.row_start[:-1]) if len(self) else np.ones(0)
+        assert np.diff(self.row_start).all(), "a flow without a share: a row must never be empty"
+        assert np.abs(sums - 1).max(initial=0) <= SUM_TOLERANCE, "the shares of a flow do not sum to 1"
+
+    def __len__(self) -> int:
+        return len(self.row_start) - 1
+
+    @property
+    def row(self) -> Ints:
+        """(N,) the flow of each stored share."""
+        return np.repeat(np.arange(len(self)), np.diff(self.row_start))
+
+    def matrix(self) -> csr_array:
+        """The same numbers as a SciPy sparse matrix (a copy, so that it can be computed with)."""
+        return csr_array(
+            (self.share.copy(), self.column.copy(), self.row_start.copy()), shape=(len(self), self.columns)
+        )
+
+    def dense(self) -> Floats:
+        """(F, C + 1) for small fleets and tests."""
+        return np.asarray(self.matrix().toarray(), dtype=np.float64)
+
+
+def from_matrix(matrix: csr_array, tiny: float = 1e-9) -> Routing:
+    """A routing from sparse shares: clips what is below `tiny` and makes every row sum to exactly 1.
+
+    Raises ValueError for a row without a positive share: an empty row is never a routing.
+    """
+    matrix = csr_array(matrix)
+    matrix.data[~(matrix.data > tiny)] = 0.0
+    matrix.eliminate_zeros()
+    matrix.sum_duplicates()
+    sums = np.asarray(matrix.sum(axis=1)).ravel()
+    if (sums <= 0).any():
+        raise ValueError(f"flow {int(np.flatnonzero(sums <= 0)[0])} has no share anywhere")
+    share = matrix.data / np.repeat(sums, np.diff(matrix.indptr))
+    return Routing(ints(matrix.indptr), ints(matrix.indices), floats(share), matrix.shape[1])
+
+
+def from_triplets(flow: Ints, column: Ints, share: Floats, shape: tuple[int, int]) -> Routing:
+    """A routing from (flow, column, share) rows in any order; duplicates add up."""
+    return from_matrix(csr_array((share, (flow, column)), shape=shape))
+
+
+def from_dense(shares: Floats) -> Routing:
+    """A routing from an (F, C + 1) array."""
+    return from_matrix(csr_array(shares))
+
+
+def blend(old: Routing, new: Routing, fraction: float | Floats) -> Routing:
+    """`old` moved towards `new`; `fraction` in [0, 1] is one number or one per flow, (F,)."""
+    k = np.broadcast_to(np.asarray(fraction, dtype=np.float64), (len(old),))
+    mixed = old.matrix().multiply((1 - k)[:, None]) + new.matrix().multiply(k[:, None])
+    return from_matrix(csr_array(mixed))
+
+
+def moved_share(old: Routing, new: Routing) -> Floats:
+    """(F,) part of each flow that changes cluster: sum of (new - old)^+, in [0, 1]."""
+    change = csr_array(new.matrix() - old.matrix())
+    change.data = np.maximum(change.data, 0.0)
+    return np.asarray(change.sum(axis=1), dtype=np.float64).ravel()
+
+
+def on_columns(routing: Routing, columns: Bools) -> Floats:
+    """(F,) share of each flow on the marked (C + 1,) columns."""
+    hit = np.where(columns[routing.column], routing.share, 0.0)
+    return np.asarray(np.bincount(routing.row, weights=hit, minlength=len(routing)), dtype=np.float64)
+
+
+class RoutingView(Mapping[str, dict[str, float]]):
+    """`view["checkout@eu-west"] -> {"eu-west": 0.75, "us-east": 0.25}`: for people and tests, never for a loop."""
+
+    def __init__(self, fleet: Fleet, routing: Routing) -> None:
+        self.fleet, self.routing = fleet, routing
+        self.rows = {fleet.flow_name(flow): flow for flow in range(len(routing))}
+
+    def __getitem__(self, name: str) -> dict[str, float]:
+        flow = self.rows[name]
+        part = slice(self.routing.row_start[flow], self.routing.row_start[flow + 1])
+        pairs = zip(self.routing.column[part].tolist(), self.routing.share[part].tolist(), strict=True)
+        return {self.fleet.column_name(column): share for column, share in pairs}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
