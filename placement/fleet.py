@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import NewType
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from placement.columns import Bools, Floats, Ints, ints, lookup
 
@@ -215,3 +217,14 @@ def call_depth(services: int, calls: Calls) -> Ints:
             return depth
         depth = deeper
     raise ValueError("the call graph has a cycle")
+
+
+def coupled_services(services: int, calls: Calls, gateway_rps: Floats) -> Ints:
+    """(S,) label of the set of services that a service shares limits with: its application in the call graph.
+
+    A declared gateway limit is shared by everybody, so then all are one set.
+    """
+    if np.isfinite(gateway_rps).any():
+        return np.zeros(services, dtype=np.int64)
+    edges = csr_array((np.ones(len(calls)), (calls.parent, calls.child)), shape=(services, services))
+    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)

@@ -1,0 +1,134 @@
+"""Money per hour of a routing, by component, and the loads that it makes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.columns import Floats, Ints, floats, lookup
+from placement.problem import SEGMENTS, Problem, total_demand
+from placement.routing import Routing
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """$/h. `compute` and `egress` are billed; the others are what waiting, refusing and moving are worth."""
+
+    compute: float
+    egress: float
+    latency: float
+    quality: float
+    headroom: float
+    shed: float
+    churn: float
+    overload: float = 0.0
+    """Load above capacity, priced as refused: a routing that overfills a backend is not cheap."""
+
+    @property
+    def objective_usd_per_hour(self) -> float:
+        """Everything that the solver weighs."""
+        return float(sum(getattr(self, name) for name in COMPONENTS))
+
+    @property
+    def billed_usd_per_hour(self) -> float:
+        """What somebody sends an invoice for."""
+        return self.compute + self.egress
+
+
+COMPONENTS = ("compute", "egress", "latency", "quality", "headroom", "shed", "churn", "overload")
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """What a routing puts where."""
+
+    demand_rps: Floats
+    """(F,) with called demand."""
+    backend_rps: Floats
+    """(B,)"""
+    shed_rps: Floats
+    """(F,)"""
+
+    def utilization(self, capacity_rps: Floats) -> Floats:
+        """(B,) load over capacity; 0 for an idle backend without capacity, inf for a loaded one."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.backend_rps / capacity_rps
+        return np.where(self.backend_rps <= 1e-9, 0.0, ratio)
+
+
+def loads(problem: Problem, routing: Routing) -> Loads:
+    """Follow the demand of the problem through a routing."""
+    fleet = problem.fleet
+    demand = total_demand(fleet, problem.external_rps, routing)
+    rps = demand[routing.row] * routing.share
+    refused = routing.column == fleet.shed
+    backend = problem.backend_of(routing.row, routing.column)
+    served = (backend >= 0) & ~refused
+    return Loads(
+        demand_rps=floats(demand),
+        backend_rps=floats(np.bincount(backend[served], weights=rps[served], minlength=len(fleet.backends))),
+        shed_rps=floats(np.bincount(routing.row[refused], weights=rps[refused], minlength=len(fleet.flows))),
+    )
+
+
+def evaluate(problem: Problem, routing: Routing) -> Cost:
+    """Dollars per hour of any routing under the prices of the problem, solved by us or not.
+
+    Shares on routes that are not offered are priced as refused: they reach nobody who may answer.
+    """
+    made = loads(problem, routing)
+    rps = made.demand_rps[routing.row] * routing.share
+    route = problem.route_of(routing.row, routing.column)
+    sent = route >= 0
+    x, y = route[sent], rps[sent]
+    shed_usd = problem.shed_usd[routing.row]
+    return Cost(
+        compute=float(y @ problem.routes.compute_usd[x]),
+        egress=float(y @ problem.routes.egress_usd[x]),
+        latency=float(y @ problem.routes.latency_usd[x]),
+        quality=float(y @ problem.routes.quality_usd[x]),
+        headroom=_headroom(problem, made.backend_rps),
+        shed=float(rps[~sent] @ shed_usd[~sent]),
+        churn=_churn(problem, x, y),
+        overload=_overload(problem, made.backend_rps),
+    )
+
+
+def segment_rps(problem: Problem) -> Floats:
+    """(B,) width of one headroom piece."""
+    target = problem.fleet.services.utilization_target[problem.fleet.backends.service]
+    return np.asarray((1 - target) * problem.capacity_rps / SEGMENTS, dtype=np.float64)
+
+
+def free_rps(problem: Problem) -> Floats:
+    """(B,) load that a backend takes without touching its headroom."""
+    target = problem.fleet.services.utilization_target[problem.fleet.backends.service]
+    return np.asarray(target * problem.capacity_rps, dtype=np.float64)
+
+
+def standing_rps(problem: Problem) -> Floats:
+    """(X,) what the standing routing puts on each offered route."""
+    routes, standing = problem.routes, problem.standing
+    columns = problem.fleet.shed + 1
+    row = lookup(standing.row * columns + standing.column, routes.flow * columns + routes.cluster)
+    share = np.where(row >= 0, standing.share[row], 0.0)
+    return np.asarray(share * problem.demand_rps[routes.flow], dtype=np.float64)
+
+
+def _churn(problem: Problem, route: Ints, rps: Floats) -> float:
+    """Load that comes new to a route is what moves."""
+    new = np.bincount(route, weights=rps, minlength=len(problem.routes)) - standing_rps(problem)
+    return float(np.maximum(new, 0.0) @ problem.churn_usd[problem.routes.flow])
+
+
+def _headroom(problem: Problem, backend_rps: Floats) -> float:
+    width = segment_rps(problem)
+    above = np.maximum(backend_rps - free_rps(problem), 0.0)
+    filled = np.clip(above[:, None] - width[:, None] * np.arange(SEGMENTS), 0.0, width[:, None])
+    return float((filled * problem.headroom_usd).sum())
+
+
+def _overload(problem: Problem, backend_rps: Floats) -> float:
+    dearest = np.zeros(len(problem.fleet.services))
+    np.maximum.at(dearest, problem.fleet.flows.service, problem.shed_usd)
+    over = np.maximum(backend_rps - problem.capacity_rps, 0.0)
+    return float(over @ dearest[problem.fleet.backends.service])

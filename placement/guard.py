@@ -1,0 +1,127 @@
+"""How much of a plan one tick may push: pure filters, each with its reason."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.columns import Bools, Floats
+from placement.cost import loads
+from placement.fleet import coupled_services
+from placement.plan import Plan, Reason
+from placement.problem import Problem
+from placement.routing import Routing, blend, moved_share
+
+TINY_RPS = 1e-6
+TINY_SHARE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one tick may do on its own."""
+
+    step_max: float = 0.25
+    """Most of any flow that changes cluster in one tick, except away from what is down."""
+    step_min: float = 0.05
+    """A step this small is taken even when a mixed state would overfill: it overfills by a twentieth of the flow for
+    the moments that the meshes need, and without it a full fleet could never be put right."""
+    gain_min: float = 0.0
+    """Least relative gain of the objective for which anything moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The part of a plan that may be pushed now."""
+
+    routing: Routing
+    fraction: float
+    """How far from the standing routing to the plan: 0 refused, 1 whole."""
+    guards: tuple[str, ...]
+    """What limited it, for people."""
+
+
+def guard(problem: Problem, plan: Plan, objective_usd_per_hour: float, limits: Limits) -> Step:
+    """Bound a plan against the standing routing, whose objective is `objective_usd_per_hour`.
+
+    Away from what is down nothing is damped: a plan that is not SOLVED (a failover, a hold) is taken whole. Otherwise
+    one fraction serves all flows that share a limit: of two routings that fit, all on the line between them fit, and a
+    fraction per flow would leave that line. A flow that stands on a route it may no longer use takes the plan at once.
+    """
+    standing = problem.standing
+    if plan.reason is not Reason.SOLVED:
+        return Step(plan.routing, 1.0, ())
+    stranded = not_offered_share(problem, standing) > 0
+    gain = objective_usd_per_hour - plan.cost.objective_usd_per_hour
+    if not stranded.any() and gain < limits.gain_min * abs(objective_usd_per_hour):
+        return Step(standing, 0.0, (f"gain {gain:.3g} $/h is below {limits.gain_min:.1%} of the objective",))
+    per_flow, guards = _fractions(problem, plan, stranded, limits)
+    moving = moved_share(standing, plan.routing) > TINY_SHARE
+    fraction = float(per_flow[moving].min(initial=1.0))
+    return Step(blend(standing, plan.routing, per_flow), fraction, guards)
+
+
+def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) -> tuple[Floats, tuple[str, ...]]:
+    """(F,) how far each flow may go, equal within every set of services that share a limit."""
+    fleet, standing = problem.fleet, problem.standing
+    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    flow_label, sets = label[fleet.flows.service], int(label.max(initial=-1)) + 1
+    far = np.zeros(sets)
+    moved = np.where(stranded, 0.0, moved_share(standing, plan.routing))
+    np.maximum.at(far, flow_label, moved)
+    step = np.minimum(1.0, limits.step_max / np.maximum(far, limits.step_max))
+    transit = np.ones(sets)
+    backend_k = transit_fraction(problem, standing, plan.routing)
+    np.minimum.at(transit, label[fleet.backends.service], backend_k)
+    least = np.minimum(1.0, limits.step_min / np.maximum(far, limits.step_min))
+    transit = np.where(transit > 0, np.maximum(transit, least), 0.0)
+    fraction = np.minimum(step, transit)
+    said = []
+    if (step < np.minimum(transit, 1.0)).any():
+        said.append(f"step: {far.max():.0%} of a flow wants to move, {limits.step_max:.0%} may")
+    if (transit < step).any():
+        tightest = fleet.backend_name(int(backend_k.argmin()))
+        said.append(f"transit: {tightest} would overfill while some meshes have the new weights and some the old")
+    return np.where(stranded, 1.0, fraction[flow_label]), tuple(said)
+
+
+def not_offered_share(problem: Problem, routing: Routing) -> Floats:
+    """(F,) share of each flow on routes that the problem does not offer (unlawful, too far, down, lost)."""
+    hit = (routing.column != problem.fleet.shed) & (problem.route_of(routing.row, routing.column) < 0)
+    return np.asarray(
+        np.bincount(routing.row[hit], weights=routing.share[hit], minlength=len(routing)), dtype=np.float64
+    )
+
+
+def transit_fraction(problem: Problem, old: Routing, new: Routing) -> Floats:
+    """(B,) the largest step from `old` to `new` that overfills no backend however it is applied; 1 where all is well.
+
+    Every mesh applies old or new on its own, so the worst load on a backend over all mixes is exactly
+    sum_f max(old, new) (consistent-update condition; Hong et al., Achieving High Utilization with Software-Driven WAN,
+    SIGCOMM'13, section 5.2). Along the line it grows as load(old) + k sum (new - old)^+, so k has a closed form.
+    A backend that is over capacity already cannot be kept from being so; it may not gain from the whole plan.
+    """
+    old_rps, new_rps = _rps(problem, old), _rps(problem, new)
+    rise_rps = csr_array(new_rps - old_rps)
+    rise_rps.data = np.maximum(rise_rps.data, 0.0)
+    before, rise, after = (_backend_rps(problem, part) for part in (old_rps, rise_rps, new_rps))
+    capacity = problem.capacity_rps
+    with np.errstate(divide="ignore", invalid="ignore"):
+        k = np.where(rise > TINY_RPS, (capacity - before) / rise, 1.0)
+    over = before > capacity
+    k = np.where(over, np.where(after > before + TINY_RPS, 0.0, 1.0), k)
+    return np.asarray(np.clip(k, 0.0, 1.0), dtype=np.float64)
+
+
+def _rps(problem: Problem, routing: Routing) -> csr_array:
+    """(F, C + 1) load of every share, with the demand that the routing itself makes."""
+    matrix = routing.matrix()
+    matrix.data *= loads(problem, routing).demand_rps[routing.row]
+    return matrix
+
+
+def _backend_rps(problem: Problem, rps: csr_array) -> Floats:
+    entries = rps.tocoo()
+    backend = problem.backend_of(entries.row.astype(np.int64), entries.col.astype(np.int64))
+    hit = backend >= 0
+    backends = len(problem.fleet.backends)
+    return np.asarray(np.bincount(backend[hit], weights=entries.data[hit], minlength=backends), dtype=np.float64)

@@ -1,0 +1,240 @@
+"""The routing problem as arrays, in dollars per hour. `formulate` is pure: a snapshot in, a problem out.
+
+Sets      flows f = (service s, origin o); backends b = (service, cluster c); routes x = (f, b)
+Offered   a route is a column only if the service may use the cluster, the round trip is within its limit, the
+          backend is usable and its cluster is not lost: sovereignty and SLO hold because nothing else can be chosen.
+Prices    per rps for one hour, of sending f to b:
+            latency   3600 V_s (rtt_oc + w_b)                 V_s $/(request ms), w_b measured time in the backend
+            quality   3600 V_s QUALITY_MS e_b                 e_b measured share of failed requests (see qoe.py)
+            egress    3600 (request_bytes out_oc + response_bytes back_oc) / 1e9
+            compute   price of a replica-hour / (rps per replica x target utilization)
+          refusing    priority_s x shed_multiple x unit cost of the service (its dearest lawful route):
+                      scale-consistent, where a flat price per request makes
+                      either refusing or serving absurd for services that differ a thousandfold in cost
+          moving      churn_ratio x the same unit, per rps that changes cluster
+Headroom  the first utilization_target of a backend's capacity is free, the rest is to be had at a price that rises
+          by SEGMENTS (waiting grows convexly with utilization) and stays below the price of refusing.
+Calls     the demand of (child, mesh of c) is `per_request` times what its parents serve in c.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.columns import Bools, Floats, Ints, bools, floats, ints, lookup
+from placement.fleet import Fleet
+from placement.qoe import QUALITY_MS, waiting_factor
+from placement.readings import Snapshot
+from placement.routing import Routing
+
+SEGMENTS = 3
+"""Convex pieces of the headroom between utilization_target and 1."""
+DEMAND_FLOOR_RPS = 1e-3
+"""A flow nobody uses still has a routing, so it is solved as if it carried this little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What the policy fixes; ratios are of a service's unit serving cost."""
+
+    shed_multiple: float = 10.0
+    churn_ratio: float = 0.02
+    headroom_multiple: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """(X,) the columns of the problem, flow-major, clusters ascending. Prices in $/h per rps."""
+
+    flow: Ints
+    backend: Ints
+    cluster: Ints
+    latency_usd: Floats
+    quality_usd: Floats
+    egress_usd: Floats
+    compute_usd: Floats
+
+    @property
+    def usd(self) -> Floats:
+        """(X,) all of it."""
+        return self.latency_usd + self.quality_usd + self.egress_usd + self.compute_usd
+
+    def __len__(self) -> int:
+        return len(self.flow)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything the solver needs and nothing that it does not."""
+
+    fleet: Fleet
+    routes: Routes
+    external_rps: Floats
+    """(F,) demand from outside the fleet."""
+    demand_rps: Floats
+    """(F,) external plus what the call graph adds under the standing routing; bounds what can be kept."""
+    capacity_rps: Floats
+    """(B,) with warmth applied; 0 where a backend is not usable or lost."""
+    headroom_usd: Floats
+    """(B, SEGMENTS) $/h per rps served in each piece above the target."""
+    shed_usd: Floats
+    """(F,) $/h per rps refused."""
+    churn_usd: Floats
+    """(F,) $/h per rps moved to another cluster."""
+    standing: Routing
+    """The routing in force: what moving is counted from."""
+    lost: Bools
+    """(C,) clusters taken as lost."""
+
+    def route_of(self, flow: Ints, column: Ints) -> Ints:
+        """The route of each (flow, column), -1 where it is refusal or not offered."""
+        columns = self.fleet.shed + 1
+        return lookup(self.routes.flow * columns + self.routes.cluster, flow * columns + column)
+
+    def backend_of(self, flow: Ints, column: Ints) -> Ints:
+        """The backend of each (flow, column), offered or not; -1 for SHED and where the service does not run."""
+        clusters = len(self.fleet.clusters)
+        cluster = np.minimum(column, clusters - 1)
+        row = self.fleet.backends.row(self.fleet.flows.service[flow], cluster, clusters)
+        return np.where(column == self.fleet.shed, -1, row)
+
+
+def formulate(fleet: Fleet, snapshot: Snapshot, prices: Prices, lost: Bools | None = None) -> Problem:
+    """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables."""
+    gone = np.zeros(len(fleet.clusters), dtype=bool) if lost is None else lost
+    usable = snapshot.usable & ~gone[fleet.backends.cluster]
+    readings = snapshot.readings
+    capacity = np.where(usable, readings.capacity_rps * snapshot.warmth, 0.0)
+    routes = _routes(fleet, usable, readings.latency_ms, readings.error_ratio)
+    unit = _unit_usd(fleet, readings.latency_ms, readings.error_ratio)
+    external = displaced(fleet, external_demand(fleet, readings.demand_rps, snapshot.routing), gone)
+    idle = total_demand(fleet, external, snapshot.routing) < DEMAND_FLOOR_RPS
+    external = np.where(idle, DEMAND_FLOOR_RPS, external)
+    flow_unit = unit[fleet.flows.service]
+    return Problem(
+        fleet=fleet,
+        routes=routes,
+        external_rps=floats(external),
+        demand_rps=floats(total_demand(fleet, external, snapshot.routing)),
+        capacity_rps=floats(capacity),
+        headroom_usd=floats(unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)),
+        shed_usd=floats(flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]),
+        churn_usd=floats(flow_unit * prices.churn_ratio),
+        standing=snapshot.routing,
+        lost=bools(gone),
+    )
+
+
+def headroom_slopes(multiple: float) -> Floats:
+    """(SEGMENTS,) price of each headroom piece in units of serving cost: how waiting grows, from `multiple` up."""
+    middle = (np.arange(SEGMENTS) + 0.5) / SEGMENTS
+    return multiple * waiting_factor(middle)
+
+
+def compute_usd(fleet: Fleet) -> Floats:
+    """(B,) $/h per rps: the cheapest of the backend's sites, at the service's target utilization."""
+    sites = fleet.sites
+    useful = sites.rps_per_replica * fleet.services.utilization_target[sites.service]
+    cheapest = np.full(len(fleet.backends), np.inf)
+    np.minimum.at(cheapest, sites.backend, sites.usd_per_replica_hour / useful)
+    return cheapest
+
+
+def external_demand(fleet: Fleet, measured_rps: Floats, routing: Routing) -> Floats:
+    """(F,) measured demand less what other services of the fleet caused, never negative; 0 where not exposed."""
+    caused = called_rps(fleet, measured_rps, routing)
+    exposed = fleet.services.exposed[fleet.flows.service]
+    return np.where(exposed, np.maximum(measured_rps - caused, 0.0), 0.0)
+
+
+def displaced(fleet: Fleet, external_rps: Floats, lost: Bools) -> Floats:
+    """(F,) external demand once the meshes of lost clusters are gone: clients come in at the nearest surviving mesh.
+
+    That is what anycast, DNS and client retries do. Where no mesh survives the demand stays, to be seen as refused.
+    """
+    mesh = fleet.origins.cluster
+    alive = (mesh >= 0) & ~lost[np.maximum(mesh, 0)]
+    gone = (mesh >= 0) & ~alive
+    if not gone.any() or not alive.any():
+        return external_rps
+    heirs = np.flatnonzero(alive)
+    heir = np.arange(len(mesh))
+    heir[gone] = heirs[fleet.network.rtt_ms[np.ix_(gone, mesh[heirs])].argmin(axis=1)]
+    keys = fleet.flows.service * len(mesh) + fleet.flows.origin
+    row = lookup(keys, fleet.flows.service * len(mesh) + heir[fleet.flows.origin])
+    row = np.where(row >= 0, row, np.arange(len(keys)))
+    return np.asarray(np.bincount(row, weights=external_rps, minlength=len(keys)), dtype=np.float64)
+
+
+def called_rps(fleet: Fleet, demand_rps: Floats, routing: Routing) -> Floats:
+    """(F,) requests/s that parents served in a cluster send on into that cluster's mesh."""
+    if not len(fleet.calls):
+        return np.zeros(len(fleet.flows))
+    clusters, shape = len(fleet.clusters), (len(fleet.services), len(fleet.clusters) + 1)
+    key = fleet.flows.service[routing.row] * shape[1] + routing.column
+    served = np.bincount(key, weights=demand_rps[routing.row] * routing.share, minlength=shape[0] * shape[1])
+    called = np.zeros((shape[0], clusters))
+    caused = fleet.calls.per_request[:, None] * served.reshape(shape)[fleet.calls.parent, :clusters]
+    np.add.at(called, fleet.calls.child, caused)
+    home = fleet.origins.cluster[fleet.flows.origin]
+    return np.where(home >= 0, called[fleet.flows.service, np.maximum(home, 0)], 0.0)
+
+
+def total_demand(fleet: Fleet, external_rps: Floats, routing: Routing) -> Floats:
+    """(F,) external demand plus called demand, followed down the (acyclic) call graph under a routing."""
+    demand = external_rps
+    for _ in range(len(fleet.services)):
+        deeper = external_rps + called_rps(fleet, demand, routing)
+        if np.array_equal(deeper, demand):
+            break
+        demand = deeper
+    return demand
+
+
+def _routes(fleet: Fleet, usable: Bools, latency_ms: Floats, error_ratio: Floats) -> Routes:
+    """All offered (flow, backend) pairs with their prices."""
+    flow, backend = _pairs(fleet)
+    service, origin = fleet.flows.service[flow], fleet.flows.origin[flow]
+    cluster = fleet.backends.cluster[backend]
+    offered = (
+        usable[backend]
+        & fleet.allowed[service, cluster]
+        & (fleet.network.rtt_ms[origin, cluster] <= fleet.services.rtt_max_ms[service])
+    )
+    flow, backend, service, origin, cluster = (a[offered] for a in (flow, backend, service, origin, cluster))
+    value = 3600 * fleet.services.usd_per_request_ms[service]
+    network = fleet.network
+    transfer = (
+        fleet.services.request_bytes[service] * network.egress_out_usd_per_gb[origin, cluster]
+        + fleet.services.response_bytes[service] * network.egress_back_usd_per_gb[origin, cluster]
+    )
+    return Routes(
+        flow=ints(flow),
+        backend=ints(backend),
+        cluster=ints(cluster),
+        latency_usd=floats(value * (network.rtt_ms[origin, cluster] + latency_ms[backend])),
+        quality_usd=floats(value * QUALITY_MS * error_ratio[backend]),
+        egress_usd=floats(3600 * transfer / 1e9),
+        compute_usd=floats(compute_usd(fleet)[backend]),
+    )
+
+
+def _pairs(fleet: Fleet) -> tuple[Ints, Ints]:
+    """Every (flow, backend) of the same service, flow-major: a join of two tables sorted by service."""
+    services = np.arange(len(fleet.services) + 1)
+    first = np.searchsorted(fleet.backends.service, services)
+    count = np.diff(first)[fleet.flows.service]
+    flow = np.repeat(np.arange(len(fleet.flows)), count)
+    within = np.arange(len(flow)) - np.repeat(np.cumsum(count) - count, count)
+    return flow, first[fleet.flows.service[flow]] + within
+
+
+def _unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
+    """(S,) unit serving cost in $/h per rps: the dearest route a service may ever use, so that serving comes first.
+
+    Taken over all lawful routes whatever is usable now: prices must not jump when a cluster is lost.
+    """
+    everything = _routes(fleet, np.ones(len(fleet.backends), dtype=bool), latency_ms, error_ratio)
+    unit = np.full(len(fleet.services), 1e-6)
+    np.maximum.at(unit, fleet.flows.service[everything.flow], everything.usd)
+    return unit

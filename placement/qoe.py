@@ -1,0 +1,27 @@
+"""Quality of experience in dollars, and how waiting grows with utilization."""
+
+import numpy as np
+
+from placement.columns import Floats
+
+QUALITY_MS = 2_000.0
+"""A failed request is priced as this much waiting: about one patient retry by the user."""
+
+
+def waiting_factor(fraction: Floats) -> Floats:
+    """Growth of waiting over the headroom, 1 at its start and 5 near its end; convex.
+
+    `fraction` in [0, 1] is the position between the target utilization and full. The M/M/1 waiting time goes as
+    r / (1 - r) (Kleinrock, Queueing Systems I, 3.2), which has no end; the last tenth is therefore cut off so that
+    the price of a full backend stays below that of refusing.
+    """
+    return 1 + 4 * np.asarray(fraction, dtype=np.float64) ** 2
+
+
+def qoe(latency_ms: Floats, error_ratio: Floats, tolerable_ms: float = 1_000.0) -> Floats:
+    """Score in [0, 1] of what users get: 1 at no latency and no errors, halved at `tolerable_ms`.
+
+    (1 - errors) / (1 + latency / tolerable): a smooth form of Apdex's satisfied / tolerating / frustrated classes
+    (Apdex technical specification 1.1, section 3), so that it can be averaged over flows.
+    """
+    return (1 - error_ratio) / (1 + latency_ms / tolerable_ms)

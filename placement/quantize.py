@@ -1,0 +1,168 @@
+"""Shares -> integer weights that add up, do not churn, and drain to exactly zero."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from placement.columns import Floats, Ints, index_of, lookup
+from placement.fleet import Fleet, OriginId
+from placement.problem import Problem
+from placement.routing import Routing, from_triplets
+from placement.weights import WeightTable
+
+BACKUPS_MAX = 8
+"""Most standbys behind the weighted clusters of one flow; a data plane tries them in order of price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """What to round to. Taken from a mesh's limits and the policy."""
+
+    unit: int = 10_000
+    sticky_band: float = 0.02
+    """A row none of whose weights wants to move by more than this part of `unit` keeps its weights."""
+    standby: bool = True
+
+
+def weight_tables(
+    problem: Problem, routing: Routing, rounding: Rounding, standing: Mapping[OriginId, WeightTable]
+) -> dict[OriginId, WeightTable]:
+    """One table per origin, under fence (0, 0); the loop sets the fence when it decides to write.
+
+    Each row is the largest-remainder rounding of its shares (Hamilton's method: sums are exact), or the standing row
+    where that is within the sticky band and drains nothing. Standbys are the offered routes without weight, cheapest
+    first, so a data plane that fails over by itself stays lawful.
+    """
+    weights = largest_remainder(routing, rounding.unit)
+    same_unit = {origin: table for origin, table in standing.items() if table.unit == rounding.unit}
+    last = table_entries(problem.fleet, same_unit)
+    return _tables(problem, routing, _sticky(routing, weights, last, rounding, routing.columns), rounding)
+
+
+def largest_remainder(routing: Routing, unit: int) -> Ints:
+    """(N,) integers whose sum over each row is exactly `unit`: floors, then one each to the largest remainders."""
+    want = routing.share * unit
+    floor = np.floor(want + 1e-9)
+    row = routing.row
+    missing = unit - np.bincount(row, weights=floor, minlength=len(routing)).astype(np.int64)
+    order = np.lexsort((routing.column, -(want - floor), row))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(routing.row_start[:-1], np.diff(routing.row_start))
+    return np.asarray(floor, dtype=np.int64) + (rank < missing[row])
+
+
+class TableEntries(NamedTuple):
+    """The weighted entries of some tables in the fleet's own numbers; SHED is an entry like any other."""
+
+    flow: Ints
+    column: Ints
+    weight: Ints
+    unit: Ints
+
+
+def table_entries(fleet: Fleet, tables: Mapping[OriginId, WeightTable]) -> TableEntries:
+    """Read tables back. Rows of an unknown service, origin or cluster are left out whole."""
+    service_row, cluster_row, origin_row = (
+        index_of(ids) for ids in (fleet.services.ids, fleet.clusters.ids, fleet.origins.ids)
+    )
+    flow_keys = fleet.flows.service * len(fleet.origins) + fleet.flows.origin
+    parts = [TableEntries(*(np.zeros(0, dtype=np.int64),) * 4)]
+    for origin, table in tables.items():
+        service = np.array([service_row.get(s, -1) for s in table.services], dtype=np.int64)
+        cluster = np.array([cluster_row.get(c, -1) for c in table.clusters], dtype=np.int64)
+        known = (service >= 0) & (origin in origin_row)
+        flow = np.where(known, lookup(flow_keys, service * len(fleet.origins) + origin_row.get(origin, 0)), -1)
+        row, column = table.row, cluster[table.column] if len(table.column) else table.column
+        flow[row[column < 0]] = -1
+        row = np.concatenate([row, np.arange(len(service))])
+        column = np.concatenate([column, np.full(len(service), fleet.shed)])
+        weight = np.concatenate([table.weight, table.shed_weight])
+        real = (flow[row] >= 0) & (weight > 0)
+        parts.append(TableEntries(flow[row][real], column[real], weight[real], np.full(int(real.sum()), table.unit)))
+    return TableEntries(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> Routing:
+    """The routing that some tables make; flows that they do not speak of keep `otherwise`."""
+    entries = table_entries(fleet, tables)
+    known = np.zeros(len(fleet.flows), dtype=bool)
+    known[entries.flow] = True
+    rest = ~known[otherwise.row]
+    return from_triplets(
+        np.concatenate([entries.flow, otherwise.row[rest]]),
+        np.concatenate([entries.column, otherwise.column[rest]]),
+        np.concatenate([entries.weight / entries.unit, otherwise.share[rest]]),
+        (len(fleet.flows), fleet.shed + 1),
+    )
+
+
+def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Rounding, columns: int) -> Ints:
+    """`weights`, but a row whose clusters stay and whose every weight is within the band keeps its last ones."""
+    keys = last.flow * columns + last.column
+    order = np.argsort(keys)
+    place = lookup(keys[order], routing.row * columns + routing.column)
+    previous = np.where(place >= 0, last.weight[order][place] if len(order) else 0, 0)
+    band = rounding.sticky_band * rounding.unit
+    moves = (place < 0) | (np.abs(previous - routing.share * rounding.unit) > band)
+    size = np.bincount(routing.row, minlength=len(routing))
+    keep = (np.bincount(routing.row[moves], minlength=len(routing)) == 0) & (
+        np.bincount(last.flow, minlength=len(routing)) == size
+    )
+    return np.where(keep[routing.row], previous, weights)
+
+
+def _tables(problem: Problem, routing: Routing, weight: Ints, rounding: Rounding) -> dict[OriginId, WeightTable]:
+    """Cut the rows up by origin and put the standbys behind."""
+    fleet, shed = problem.fleet, problem.fleet.shed
+    refused = routing.column == shed
+    shed_weight = np.bincount(routing.row[refused], weights=weight[refused], minlength=len(routing)).astype(np.int64)
+    used = ~refused & (weight > 0)
+    row, column, priority = routing.row[used], routing.column[used], np.zeros(int(used.sum()), dtype=np.int64)
+    weights = weight[used]
+    if rounding.standby:
+        flow, cluster, rank = _standbys(problem, row, column)
+        row, column = np.concatenate([row, flow]), np.concatenate([column, cluster])
+        weights, priority = np.concatenate([weights, np.zeros_like(flow)]), np.concatenate([priority, rank])
+    order = np.lexsort((column, priority, row))
+    row, column, weights, priority = (a[order] for a in (row, column, weights, priority))
+    origin_of = fleet.flows.origin
+    tables = {}
+    for index, origin in enumerate(fleet.origins.ids):
+        flows = np.flatnonzero(origin_of == index)
+        part = np.flatnonzero(origin_of[row] == index)
+        counts = np.bincount(row[part], minlength=len(routing))[flows]
+        tables[origin] = WeightTable(
+            origin=origin,
+            epoch=0,
+            version=0,
+            unit=rounding.unit,
+            clusters=fleet.clusters.ids,
+            services=tuple(fleet.services.ids[s] for s in fleet.flows.service[flows]),
+            row_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            column=column[part],
+            weight=weights[part],
+            priority=priority[part],
+            shed_weight=shed_weight[flows],
+        )
+    return tables
+
+
+def _standbys(problem: Problem, row: Ints, column: Ints) -> tuple[Ints, Ints, Ints]:
+    """(flow, cluster, priority from 1) of offered routes that carry no weight, cheapest first."""
+    routes, columns = problem.routes, problem.fleet.shed + 1
+    taken = np.isin(routes.flow * columns + routes.cluster, row * columns + column)
+    spare = np.flatnonzero(~taken)
+    spare = spare[np.lexsort((routes.cluster[spare], routes.usd[spare], routes.flow[spare]))]
+    flow = routes.flow[spare]
+    rank = np.arange(len(spare)) - np.searchsorted(flow, flow)
+    near = rank < BACKUPS_MAX
+    weightless = np.bincount(row, minlength=len(problem.fleet.flows))[flow] == 0
+    return flow[near & ~weightless], routes.cluster[spare][near & ~weightless], rank[near & ~weightless] + 1
+
+
+def total_error(routing: Routing, weights: Ints, unit: int) -> Floats:
+    """(F,) half the L1 distance between shares and weights / unit, for tests and metrics."""
+    off = np.abs(weights / unit - routing.share)
+    return np.asarray(np.bincount(routing.row, weights=off, minlength=len(routing)) / 2, dtype=np.float64)

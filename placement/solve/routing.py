@@ -1,0 +1,174 @@
+"""The routing solve: shares of every flow over clusters, with replicas as they are.
+
+Sets        f flows, x routes (f, b) offered, b backends, i headroom pieces, g clusters with a gateway limit
+Data        external_f demand rps; w_x share of x in the standing routing; d_f demand under it; free_b load within the
+            target utilization; width_b one headroom piece; calls_kf requests that route x of a parent makes at flow f
+Variables   kept_x    rps that stay where they are, 0 <= kept_x <= w_x d_f          (only where w_x > 0)
+            moved_x   rps that come new to x
+            over_bi   rps in headroom piece i of b, 0 <= over_bi <= width_b
+            shed_f    rps refused
+Minimise    sum_x usd_x (kept_x + moved_x) + churn_f moved_x + sum_bi headroom_bi over_bi + sum_f shed_usd_f shed_f
+Subject to
+  demand    sum_{x of f} (kept_x + moved_x) + shed_f - sum_{x of parents at f's mesh} calls_xf (kept_x + moved_x)
+                = external_f                                                         for each f
+  capacity  sum_{x at b} (kept_x + moved_x) - sum_i over_bi <= free_b                for each b
+  gateway   sum_{x into g from outside g} (kept_x + moved_x) <= gateway_g            for each g
+Every row has a way out (shed_f, over_bi), so a valid problem is never infeasible. Headroom prices rise with i, so the
+pieces fill in order. The kept/moved split prices sum (w' - w)^+: shares sum to one, so it is half the L1 distance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
+
+from placement.columns import Floats, Ints, floats, lookup
+from placement.cost import evaluate, free_rps, segment_rps, standing_rps
+from placement.plan import Plan, Reason
+from placement.problem import SEGMENTS, Problem
+from placement.routing import Routing, from_triplets
+from placement.solve.linear import LinearProgram, Solution, solve, solve_with_prices
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingProgram:
+    """A linear program and where its columns and rows came from."""
+
+    program: LinearProgram
+    kept: Ints
+    """(K,) the route of each kept column; they are the first columns."""
+    routes: int
+    demand_rows: slice
+    capacity_rows: slice
+    gateway_rows: slice
+    gateways: Ints
+    """(G,) the cluster of each gateway row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowPrices:
+    """$/h per rps: what one more unit of a limit would save (capacity, gateway) or of demand would cost."""
+
+    demand_usd: Floats
+    """(F,)"""
+    capacity_usd: Floats
+    """(B,) of capacity within the target utilization, >= 0."""
+    gateway_usd: Floats
+    """(C,) >= 0; 0 where no limit is declared."""
+
+
+def solve_routing(problem: Problem) -> Plan:
+    """The cheapest routing of a problem. Raises Unsolved."""
+    built = build(problem)
+    solution = solve(built.program)
+    routing = _routing(problem, built, solution)
+    return Plan(routing, evaluate(problem, routing), Reason.SOLVED, lower_bound_usd_per_hour=solution.objective)
+
+
+def shadow_prices(problem: Problem) -> ShadowPrices:
+    """What the limits of a problem are worth at its optimum. Raises Unsolved."""
+    built = build(problem)
+    price = solve_with_prices(built.program).row_price
+    assert price is not None
+    gateway = np.zeros(len(problem.fleet.clusters))
+    gateway[built.gateways] = -price[built.gateway_rows]
+    return ShadowPrices(floats(price[built.demand_rows]), floats(-price[built.capacity_rows]), floats(gateway))
+
+
+def build(problem: Problem) -> RoutingProgram:
+    """Assemble the program from column arrays; no Python loop over rows or columns."""
+    routes, flows, backends = problem.routes, len(problem.fleet.flows), len(problem.fleet.backends)
+    standing = standing_rps(problem)
+    kept = np.flatnonzero(standing > 0)
+    route_of = np.concatenate([kept, np.arange(len(routes))])
+    gateways = np.flatnonzero(np.isfinite(problem.fleet.clusters.gateway_rps))
+    rows = (
+        _demand_entries(problem, route_of),
+        _capacity_entries(problem, route_of, flows),
+        _gateway_entries(problem, route_of, gateways, flows + backends),
+        _escape_entries(flows, backends, len(route_of)),
+    )
+    row, column, value = (np.concatenate([part[i] for part in rows]) for i in range(3))
+    shape = (flows + backends + len(gateways), len(route_of) + backends * SEGMENTS + flows)
+    matrix = csr_matrix(coo_matrix((value, (row, column)), shape=shape))
+    usd = routes.usd
+    cost = np.concatenate(
+        [usd[kept], usd + problem.churn_usd[routes.flow], problem.headroom_usd.ravel(), problem.shed_usd]
+    )
+    upper = np.full(shape[1], np.inf)
+    upper[: len(kept)] = standing[kept]
+    upper[len(route_of) : len(route_of) + backends * SEGMENTS] = np.repeat(segment_rps(problem), SEGMENTS)
+    limits = np.concatenate([free_rps(problem), problem.fleet.clusters.gateway_rps[gateways]])
+    program = LinearProgram(
+        cost=cost,
+        matrix=matrix,
+        row_lower=np.concatenate([problem.external_rps, np.full(len(limits), -np.inf)]),
+        row_upper=np.concatenate([problem.external_rps, limits]),
+        lower=np.zeros(shape[1]),
+        upper=upper,
+    )
+    capacity_rows, gateway_rows = slice(flows, flows + backends), slice(flows + backends, shape[0])
+    return RoutingProgram(program, kept, len(routes), slice(0, flows), capacity_rows, gateway_rows, gateways)
+
+
+Entries = tuple[Ints, Ints, Floats]
+
+
+def _demand_entries(problem: Problem, route_of: Ints) -> Entries:
+    """Each route serves its own flow, and takes from it what it makes its children's flows demand."""
+    routes, fleet = problem.routes, problem.fleet
+    own = (routes.flow[route_of], np.arange(len(route_of)), np.ones(len(route_of)))
+    if not len(fleet.calls):
+        return own
+    order = np.argsort(fleet.calls.parent, kind="stable")
+    parent = fleet.calls.parent[order]
+    service = fleet.flows.service[routes.flow[route_of]]
+    first, last = np.searchsorted(parent, service, "left"), np.searchsorted(parent, service, "right")
+    count = last - first
+    column = np.repeat(np.arange(len(route_of)), count)
+    call = order[np.arange(len(column)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
+    origins = len(fleet.origins)
+    mesh = fleet.origin_of_cluster()[routes.cluster[route_of[column]]]
+    flow_key = fleet.flows.service * origins + fleet.flows.origin
+    wanted = fleet.calls.child[call] * origins + mesh
+    row = np.where(mesh >= 0, lookup(flow_key, wanted), -1)
+    real = row >= 0
+    called = (row[real], column[real], -fleet.calls.per_request[call[real]])
+    return tuple(np.concatenate(pair) for pair in zip(own, called, strict=True))  # type: ignore[return-value]
+
+
+def _capacity_entries(problem: Problem, route_of: Ints, first_row: int) -> Entries:
+    return first_row + problem.routes.backend[route_of], np.arange(len(route_of)), np.ones(len(route_of))
+
+
+def _gateway_entries(problem: Problem, route_of: Ints, gateways: Ints, first_row: int) -> Entries:
+    """Routes that enter a cluster from elsewhere pass its gateway."""
+    fleet = problem.fleet
+    row_of = np.full(len(fleet.clusters), -1)
+    row_of[gateways] = first_row + np.arange(len(gateways))
+    cluster = problem.routes.cluster[route_of]
+    home = fleet.origins.cluster[fleet.flows.origin[problem.routes.flow[route_of]]]
+    column = np.flatnonzero((row_of[cluster] >= 0) & (home != cluster))
+    return row_of[cluster[column]], column, np.ones(len(column))
+
+
+def _escape_entries(flows: int, backends: int, first_column: int) -> Entries:
+    """over_bi widens the capacity row of b, shed_f fills the demand row of f."""
+    pieces = backends * SEGMENTS
+    row = np.concatenate([flows + np.repeat(np.arange(backends), SEGMENTS), np.arange(flows)])
+    value = np.concatenate([np.full(pieces, -1.0), np.ones(flows)])
+    return row, first_column + np.arange(pieces + flows), value
+
+
+def _routing(problem: Problem, built: RoutingProgram, solution: Solution) -> Routing:
+    """Shares from rps. A flow that nobody may serve is all shed."""
+    kept, routes, flows = len(built.kept), built.routes, len(problem.fleet.flows)
+    y = solution.x[kept : kept + routes].copy()
+    y[built.kept] += solution.x[:kept]
+    shed = solution.x[-flows:] if flows else solution.x[:0]
+    total = np.bincount(problem.routes.flow, weights=y, minlength=flows) + shed
+    shed = np.where(total > 0, shed, 1.0)
+    flow = np.concatenate([problem.routes.flow, np.arange(flows)])
+    column = np.concatenate([problem.routes.cluster, np.full(flows, problem.fleet.shed)])
+    share = np.concatenate([y, shed]) / np.where(total > 0, total, 1.0)[flow]
+    return from_triplets(flow, column, np.maximum(share, 0.0), (flows, problem.fleet.shed + 1))
