@@ -1,0 +1,1 @@
+"""An xDS control plane: Envoy and proxyless gRPC clients take their weights from it and report their load to it."""

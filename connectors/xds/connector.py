@@ -1,0 +1,111 @@
+"""The connector: one origin's weights, published to its Envoys and gRPC clients, with their consent or their words."""
+
+from connectors.connector import MeshLimits, Receipt, Refused
+from connectors.xds.load import LoadReports
+from connectors.xds.publication import Answer, Edition, Publication
+from connectors.xds.server import Tenant, XdsServer
+from connectors.xds.spec import MeshSpec
+from connectors.xds.translation import translate
+from placement.fleet import OriginId
+from placement.weights import WeightTable
+
+LIMITS = MeshLimits(unit=10_000, zero_allowed=True, standby=True, shed=True, targets_max=128)
+"""Envoy allows 128 priorities; a standby stands at weight 0 in a priority of its own."""
+
+
+class XdsConnector:
+    """A connectors.connector.Connector for the proxies of one origin.
+
+    A cancelled write leaves its table published: proxies that answer later make it the good one, or bring the last
+    good one back.
+    """
+
+    def __init__(self, spec: MeshSpec, server: XdsServer, reports: LoadReports | None = None) -> None:
+        self._spec = spec
+        self._reports = reports
+        self._publication = Publication()
+        self._fence = (0, 0)
+        server.admit(spec.origin, Tenant(spec.owns, self._publication, reports))
+
+    @property
+    def origin(self) -> OriginId:
+        """Whose mesh this is."""
+        return self._spec.origin
+
+    @property
+    def limits(self) -> MeshLimits:
+        """What it can express."""
+        return LIMITS
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Node ids of the connected proxies."""
+        return tuple(sorted(session.node_id for session in self._publication.sessions))
+
+    async def read(self) -> WeightTable | None:
+        """The last table that the proxies accepted; while none has accepted any, the one that waits for them."""
+        known = self._publication.good or self._publication.current
+        return known.table if known else None
+
+    def prime(self, table: WeightTable) -> None:
+        """Serve a table that was accepted before a restart. Proxies that have it hear nothing of it.
+
+        Raises Refused when the address book no longer has an endpoint of the table.
+        """
+        self._publication.establish(Edition(table, translate(table, self._spec)))
+        self._fence = table.fence
+
+    async def write(self, table: WeightTable) -> Receipt:
+        """Publish, and wait until every connected proxy has answered; `accepted` is None where none is connected.
+
+        Raises Refused, with the last good table in force again, for a lower fence, an unknown endpoint, or a proxy
+        that says no.
+        """
+        if table.fence < self._fence:
+            raise Refused(
+                f"{self.origin}: (epoch, version) {table.fence} is lower than {self._fence}, which it has already; "
+                "another controller leads"
+            )
+        current = self._publication.current
+        if current is not None and current.table.digest() == table.digest():
+            self._fence = table.fence
+            self._publication.refence(table)
+            answer = self._publication.answer_now(current.resources)
+            return _receipt(table, answer or Answer(None, f"waiting for {', '.join(self._publication.waiting_for())}"))
+        edition = Edition(table, translate(table, self._spec))
+        self._fence = table.fence
+        return await self._put(edition)
+
+    async def replace_spec(self, spec: MeshSpec) -> Receipt | None:
+        """Take another address book, and publish the current table with it; None where there is no table yet.
+
+        Raises Refused as `write` does; the old address book then stays. Origin and node name must be the same.
+        """
+        assert (spec.origin, spec.node) == (self.origin, self._spec.node), f"another origin's book for {self.origin}"
+        current = self._publication.current
+        resources = translate(current.table, spec) if current else None
+        before, self._spec = self._spec, spec
+        if self._reports:
+            self._reports.replace_spec(spec)
+        if current is None or resources is None:
+            return None
+        try:
+            return await self._put(Edition(current.table, resources))
+        except Refused:
+            self._spec = before
+            if self._reports:
+                self._reports.replace_spec(before)
+            raise
+
+    async def _put(self, edition: Edition) -> Receipt:
+        self._publication.publish(edition)
+        answer = await self._publication.answer(edition.resources)
+        if answer.accepted is False:
+            raise Refused(f"{self.origin}: {answer.detail}")
+        return _receipt(edition.table, answer)
+
+
+def _receipt(table: WeightTable, answer: Answer) -> Receipt:
+    return Receipt(
+        table.origin, table.epoch, table.version, stored=True, accepted=answer.accepted, detail=answer.detail
+    )

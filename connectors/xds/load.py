@@ -1,0 +1,116 @@
+"""Load reports as telemetry: what an origin's proxies sent where, with no metrics system in between."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, NamedTuple
+
+from connectors.telemetry import Batch, Signal
+from connectors.xds.names import service_of
+from connectors.xds.spec import MeshSpec
+from placement.columns import floats
+from placement.fleet import ClusterId, ServiceId
+
+STREAMS_MAX = 4_096
+"""Most streams whose reports are kept between two looks; those of further ones are left out."""
+
+
+class Load(NamedTuple):
+    """What one report says of one upstream: counts over a time that the proxy measured itself."""
+
+    upstream: str
+    seconds: float
+    dropped: int
+    by_cluster: tuple[tuple[ClusterId, int, int, int], ...]
+    """(cluster, issued, succeeded, failed); issued counts attempts, so a retried request counts again."""
+
+
+def loads_of(report: Any) -> Iterator[Load]:
+    """The rows of an envoy.service.load_stats.v3.LoadStatsRequest that say over which time they count."""
+    for stats in report.cluster_stats:
+        seconds = stats.load_report_interval.ToNanoseconds() / 1e9
+        rows = tuple(
+            (
+                ClusterId(p.locality.sub_zone),
+                p.total_issued_requests,
+                p.total_successful_requests,
+                p.total_error_requests,
+            )
+            for p in stats.upstream_locality_stats
+        )
+        if seconds > 0:
+            yield Load(stats.cluster_name, seconds, stats.total_dropped_requests, rows)
+
+
+class LoadReports:
+    """The load reports of one origin, a connectors.telemetry.TelemetrySource.
+
+    Between two looks the reports of one proxy are averaged over the time they cover, and those of several proxies add
+    up. What reports name that the address book does not is left out, so that memory has a bound.
+    """
+
+    def __init__(self, spec: MeshSpec, now_s: Callable[[], float], interval_s: float = 1.0) -> None:
+        self.interval_s = interval_s
+        """How often a proxy is asked to report."""
+        self._now_s = now_s
+        self.replace_spec(spec)
+        self._start_window()
+
+    @property
+    def name(self) -> str:
+        """`lrs:<origin>`."""
+        return f"lrs:{self._origin}"
+
+    def replace_spec(self, spec: MeshSpec) -> None:
+        """Take another address book."""
+        self._origin = spec.origin
+        self._clusters = {service: tuple(known) for service, known in spec.addresses().items()}
+
+    def take(self, stream: Hashable, report: Any) -> None:
+        """Take in one LoadStatsRequest from the proxy behind `stream`."""
+        if stream not in self._streams and len(self._streams) >= STREAMS_MAX:
+            return
+        self._streams.add(stream)
+        self._at_s = self._now_s()
+        for load in loads_of(report):
+            if service_of(load.upstream) in self._clusters:
+                self._add(stream, load)
+
+    async def collect(self) -> tuple[Batch, ...]:
+        """Demand, what was sent where, and errors since the last call; nothing where no report came."""
+        demand: dict[tuple[ServiceId, str], float] = defaultdict(float)
+        sent: dict[tuple[ServiceId, str, ClusterId], float] = defaultdict(float)
+        for (stream, upstream), seconds in self._seconds.items():
+            service = service_of(upstream)
+            demand[service, self._origin] += self._dropped[stream, upstream] / seconds
+            for cluster in self._clusters.get(service, ()):  # a cluster without load was sent 0, which is news
+                rate_rps = self._issued[stream, upstream, cluster] / seconds
+                sent[service, self._origin, cluster] += rate_rps
+                demand[service, self._origin] += rate_rps
+        errors = {key: self._failed[key] / finished for key, finished in self._finished.items() if finished}
+        at_s = self._at_s
+        self._start_window()
+        found = ((Signal.DEMAND_RPS, demand), (Signal.SENT_RPS, sent), (Signal.ERROR_RATIO, errors))
+        return tuple(
+            Batch(signal, self.name, at_s, tuple(values), floats(list(values.values())))
+            for signal, values in found
+            if values
+        )
+
+    def _add(self, stream: Hashable, load: Load) -> None:
+        service = service_of(load.upstream)
+        self._seconds[stream, load.upstream] += load.seconds
+        self._dropped[stream, load.upstream] += load.dropped
+        for cluster, issued, succeeded, failed in load.by_cluster:
+            if cluster in self._clusters[service]:
+                self._issued[stream, load.upstream, cluster] += issued
+                self._finished[service, cluster] += succeeded + failed
+                self._failed[service, cluster] += failed
+
+    def _start_window(self) -> None:
+        self._at_s = self._now_s()
+        self._streams: set[Hashable] = set()
+        self._seconds: dict[tuple[Hashable, str], float] = defaultdict(float)
+        self._dropped: dict[tuple[Hashable, str], int] = defaultdict(int)
+        self._issued: dict[tuple[Hashable, str, ClusterId], int] = defaultdict(int)
+        self._finished: dict[tuple[ServiceId, ClusterId], int] = defaultdict(int)
+        self._failed: dict[tuple[ServiceId, ClusterId], int] = defaultdict(int)

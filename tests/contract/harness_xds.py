@@ -1,0 +1,155 @@
+"""The xDS connector in front of a real Envoy, and in front of proxyless gRPC clients."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
+from connectors.xds.connector import XdsConnector
+from connectors.xds.load import LoadReports
+from connectors.xds.server import XdsServer
+from connectors.xds.spec import Address, HttpVersion, MeshSpec
+from placement.fleet import ClusterId, OriginId, ServiceId
+from placement.weights import WeightTable
+from tests import real
+from tests.contract import grpc_client, http_client
+from tests.contract.backends import WHO, Backend, GrpcBackend, HttpBackend, free_port
+from tests.contract.children import child, envoy
+from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, eventually, table
+
+BROKEN = "broken"
+"""A cluster in the address book whose address no data plane can parse."""
+
+
+class XdsHarness:
+    """A control plane and its backends; a subclass adds the data plane."""
+
+    def __init__(self, backends: Mapping[str, Backend], protocol: HttpVersion, listener: Address | None) -> None:
+        self.backends = backends
+        self.port = free_port()
+        self.spec = mesh_spec({c: b.port for c, b in backends.items()}, protocol, listener)
+        self.server = XdsServer()
+        self.reports = LoadReports(self.spec, time.monotonic, interval_s=0.2)
+        self.connector = XdsConnector(self.spec, self.server, self.reports)
+
+    async def kill(self, cluster: str) -> None:
+        """Close its port and connections."""
+        await self.backends[cluster].stop()
+
+    async def revive(self, cluster: str) -> None:
+        """Open its port again."""
+        await self.backends[cluster].start()
+
+    def refusable(self, given: WeightTable) -> WeightTable:
+        """All to the cluster whose address is none."""
+        return table({BROKEN: given.unit}, fence=given.fence)
+
+    async def cut(self) -> None:
+        """Stop the control plane."""
+        await self.server.stop()
+
+    async def mend(self) -> None:
+        """Start it at the same port, and wait for the proxy to come back."""
+        await self.server.start("127.0.0.1", self.port)
+        await self.connected()
+
+    async def connected(self) -> None:
+        """Wait until a proxy is there."""
+
+        async def here() -> bool:
+            return bool(self.connector.proxies)
+
+        await eventually(here, "a proxy connects")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Backends and control plane while the block lasts."""
+        try:
+            for backend in self.backends.values():
+                await backend.start()
+            await self.server.start("127.0.0.1", self.port)
+            yield
+        finally:
+            await self.server.stop()
+            for backend in self.backends.values():
+                await backend.stop()
+
+
+class EnvoyHarness(XdsHarness):
+    """One Envoy."""
+
+    def __init__(self) -> None:
+        self.ingress_port = free_port()
+        super().__init__({c: HttpBackend(c) for c in CLUSTERS}, "http1", ("127.0.0.1", self.ingress_port))
+
+    async def send(self, service: str, requests: int) -> Counter[str]:
+        """HTTP/1.1 requests whose Host is the service."""
+        return await http_client.send(self.ingress_port, service, requests)
+
+
+class GrpcHarness(XdsHarness):
+    """One proxyless client, with a connection on which it takes orders."""
+
+    def __init__(self) -> None:
+        super().__init__({c: GrpcBackend(c) for c in CLUSTERS}, "http2", None)
+        self._client: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
+
+    async def send(self, service: str, requests: int) -> Counter[str]:
+        """Calls on a channel to `xds:///<service>`."""
+        reader, writer = await self._client
+        writer.write(f"{service} {requests}\n".encode())
+        return Counter(json.loads(await reader.readline()))
+
+    @contextlib.asynccontextmanager
+    async def orders(self) -> AsyncIterator[int]:
+        """The port on which the client takes orders, while the block lasts."""
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._client.set_result((reader, writer))
+
+        desk = await asyncio.start_server(accept, "127.0.0.1", 0)
+        try:
+            yield desk.sockets[0].getsockname()[1]
+        finally:
+            desk.close()
+            if self._client.done():
+                self._client.result()[1].close()
+
+
+def mesh_spec(ports: Mapping[str, int], protocol: HttpVersion, listener: Address | None) -> MeshSpec:
+    """SERVICE at these loopback ports, and in BROKEN."""
+    service = ServiceId(SERVICE)
+    found = {(service, ClusterId(cluster)): (("127.0.0.1", port),) for cluster, port in ports.items()}
+    return MeshSpec(
+        origin=OriginId(ORIGIN), node=ORIGIN, listener=listener, protocol={service: protocol},
+        endpoints={**found, (service, ClusterId(BROKEN)): (("no-address.invalid", 1),)},
+    )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def xds_envoy(folder: Path) -> AsyncIterator[EnvoyHarness]:
+    """A real Envoy; skips the test where there is none."""
+    path = real.require("envoy")
+    harness = EnvoyHarness()
+    bootstrap = envoy_bootstrap(f"{ORIGIN}/envoy", "contract", "127.0.0.1", harness.port, 0)
+    async with harness.running(), envoy(path, bootstrap, folder):
+        await harness.connected()
+        yield harness
+
+
+@contextlib.asynccontextmanager
+async def xds_grpc(folder: Path) -> AsyncIterator[GrpcHarness]:
+    """A real gRPC client."""
+    harness = GrpcHarness()
+    bootstrap = grpc_bootstrap(f"{ORIGIN}/client", "contract", "127.0.0.1", harness.port)
+    environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
+    async with harness.running(), harness.orders() as desk:
+        command = [sys.executable, grpc_client.__file__, str(desk), WHO, SERVICE]
+        async with child(command, folder, environment):
+            await harness.connected()
+            yield harness

@@ -1,0 +1,48 @@
+"""Requests through an Envoy, and who answered them."""
+
+import asyncio
+import time
+from collections import Counter
+
+from tests.contract.backends import CLUSTER_HEADER
+from tests.contract.harness import SHED
+
+DROP_HEADER = "x-envoy-drop-overload"
+
+
+async def send(port: int, service: str, requests: int, connections: int = 8) -> Counter[str]:
+    """Counts by cluster of GET requests on keep-alive connections."""
+    each = [requests // connections + (i < requests % connections) for i in range(connections)]
+    counts = await asyncio.gather(*(_connection(port, service, n) for n in each if n))
+    return sum(counts, Counter())
+
+
+async def who(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: str) -> str:
+    """One request on an open connection: the cluster, SHED, or `ERROR <code>`."""
+    writer.write(f"GET / HTTP/1.1\r\nhost: {service}\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    fields = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+    await reader.readexactly(int(fields.get("content-length", 0)))
+    if head[0].split()[1] == "200":
+        return fields[CLUSTER_HEADER]
+    return SHED if DROP_HEADER in fields else f"ERROR {head[0].split()[1]}"
+
+
+async def connect(port: int, within_s: float = 5.0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to a listener that may still be about to open: an acknowledgement precedes its effect."""
+    end_s = time.monotonic() + within_s
+    while True:
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            if time.monotonic() > end_s:
+                raise
+            await asyncio.sleep(0.005)
+
+
+async def _connection(port: int, service: str, requests: int) -> Counter[str]:
+    reader, writer = await connect(port)
+    try:
+        return Counter([await who(reader, writer, service) for _ in range(requests)])
+    finally:
+        writer.close()
