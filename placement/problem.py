@@ -17,7 +17,7 @@ Headroom  the first utilization_target of a backend's capacity is free, the rest
 Calls     the demand of (child, mesh of c) is `per_request` times what its parents serve in c.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -123,6 +123,14 @@ def formulate(fleet: Fleet, snapshot: Snapshot, prices: Prices, lost: Bools | No
         standing=snapshot.routing,
         lost=bools(gone),
     )
+
+
+def without(problem: Problem, snapshot: Snapshot) -> Problem:
+    """An earlier problem with what is not usable any more taken out: array masks only, for when a loss cannot wait."""
+    keep = snapshot.usable[problem.routes.backend]
+    routes = Routes(**{name: getattr(problem.routes, name)[keep] for name in Routes.__slots__})
+    capacity = np.where(snapshot.usable, problem.capacity_rps, 0.0)
+    return replace(problem, routes=routes, capacity_rps=floats(capacity), standing=snapshot.routing)
 
 
 def headroom_slopes(multiple: float) -> Floats:

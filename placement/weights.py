@@ -47,7 +47,8 @@ class WeightTable:
     def __post_init__(self) -> None:
         sums = np.bincount(self.row, weights=self.weight, minlength=len(self.services)) + self.shed_weight
         assert (self.weight >= 0).all(), "a negative weight"
-        assert (sums == self.unit).all(), f"{self.origin}: the weights of a service do not add up to {self.unit}"
+        whole = (sums == self.unit).all() and (self.shed_weight >= 0).all()
+        assert whole, f"{self.origin}: the weights of a service do not add up to {self.unit}"
         assert ((self.weight > 0) == (self.priority == 0)).all(), "weight and priority disagree about a standby"
 
     @property

@@ -1,0 +1,91 @@
+"""What Prometheus scrapes from us, set from the board after every turn."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from health.verdict import State as Verdict
+from placement.cost import COMPONENTS
+from placement.routing import RoutingView
+from scheduler.state import Mode, State
+from scheduler.turn import Turn
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One registry per service, so that tests and several controllers in one process do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.tick = Histogram(
+            "equipoise_tick_duration_seconds",
+            "Time of one tick.",
+            ["reason"],
+            buckets=TICK_BUCKETS_S,
+            registry=registry,
+        )
+        self.share = Gauge(
+            "equipoise_traffic_share_ratio", "Share of a flow.", ["service", "origin", "cluster"], registry=registry
+        )
+        self.cost = Gauge("equipoise_cost_usd_per_hour", "Cost of the routing.", ["component"], registry=registry)
+        self.verdict = Gauge(
+            "equipoise_backend_verdict", "1 for the state a backend is in.", ["service", "cluster", "state"],
+            registry=registry,
+        )  # fmt: skip
+        self.age = Gauge("equipoise_readings_age_seconds", "Age of the readings planned with.", registry=registry)
+        self.push = Counter("equipoise_push_total", "Writes to meshes.", ["origin", "result"], registry=registry)
+        self.rejected = Counter(
+            "equipoise_telemetry_rejected_total", "Measurements refused.", ["source", "signal", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.mode = Gauge("equipoise_mode", "1 for the mode in force.", ["mode"], registry=registry)
+        self.panic = Gauge("equipoise_panic", "1 while the probes are in doubt.", registry=registry)
+        self.failover = Gauge(
+            "equipoise_failover_worst_utilization_ratio", "Fullest backend after a loss.", ["loss"], registry=registry
+        )
+        self.reload_failed = Gauge(
+            "equipoise_configuration_reload_failed", "1 while the newest documents are invalid.", registry=registry
+        )
+        self.ledger_failed = Gauge(
+            "equipoise_ledger_failed", "1 while the ledger cannot be written.", registry=registry
+        )
+        self.lag = Histogram(
+            "equipoise_event_loop_lag_seconds", "How late the event loop wakes up.",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0), registry=registry,
+        )  # fmt: skip
+
+    def show(self, state: State, turn: Turn) -> None:
+        """Take the result of a tick."""
+        self.tick.labels(turn.plan.reason).observe(turn.duration_s)
+        self.age.set(turn.snapshot.age_s())
+        self.panic.set(turn.verdicts.panic)
+        for mode in Mode:
+            self.mode.labels(mode).set(mode is turn.mode)
+        for component in COMPONENTS:
+            self.cost.labels(component).set(getattr(turn.pushed_cost, component))
+        for origin, outcome in turn.outcomes.items():
+            self.push.labels(origin, "stored" if outcome.landed else "failed").inc()
+        for rejection in turn.rejections.rows:
+            self.rejected.labels(rejection.source, rejection.signal, rejection.reason).inc(rejection.count)
+        self._routing(state, turn)
+
+    def _routing(self, state: State, turn: Turn) -> None:
+        """Shares and verdicts. Labels of what is gone are cleared, not left at their last value."""
+        self.share.clear()
+        for name, shares in RoutingView(state.fleet, turn.pushed).items():
+            service, origin = name.split("@")
+            for cluster, share in shares.items():
+                self.share.labels(service, origin, cluster).set(share)
+        self.verdict.clear()
+        for backend, now in enumerate(turn.verdicts.state.tolist()):
+            service, cluster = state.fleet.backend_name(backend).split("/")
+            self.verdict.labels(service, cluster, Verdict(now).name).set(1)
+        self.failover.clear()
+        if state.failover is not None:
+            for loss, worst in zip(state.failover.losses, state.failover.worst_utilization.tolist(), strict=True):
+                self.failover.labels(str(loss)).set(worst)
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self.registry)

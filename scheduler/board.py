@@ -1,0 +1,91 @@
+"""The newest turn and what led to it, for those who look: the API, the metrics, the logs. Decides nothing."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from placement.fleet import Fleet
+from scheduler.state import State
+from scheduler.summary import Json, backend_rows, cost_summary, finite, flow_rows, vars_of_change
+from scheduler.turn import Turn
+
+HISTORY = 200
+
+
+@dataclass(slots=True)
+class Board:
+    """What is shown. Written by the loop's task only, between its awaits."""
+
+    changes: deque[Json] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    pushes: deque[Json] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    state: State | None = None
+    turn: Turn | None = None
+    reload_error: str = ""
+    """Why the newest documents are not in force, empty when they are."""
+    ledger_error: str = ""
+    started_at_s: float = field(default_factory=time.monotonic)
+
+    def show(self, state: State, turn: Turn) -> None:
+        """Take the result of a tick."""
+        self.state, self.turn = state, turn
+        for c in turn.changes:
+            self.changes.append(vars_of_change(c.at_s, c.backend, c.before, c.after))
+        for origin, outcome in turn.outcomes.items():
+            receipt = outcome.receipt
+            self.pushes.append(
+                {
+                    "origin": origin,
+                    "version": outcome.table.version,
+                    "at_s": turn.at_s,
+                    "reason": str(turn.plan.reason),
+                    "stored": outcome.landed,
+                    "accepted": receipt.accepted if receipt else None,
+                    "detail": outcome.detail or (receipt.detail if receipt else ""),
+                }
+            )
+
+    def plan(self) -> Json | None:
+        """`GET /api/v1/plan`; None before the first tick."""
+        if self.state is None or self.turn is None or self.state.problem is None:
+            return None
+        turn, fleet, problem = self.turn, self.state.fleet, self.state.problem
+        return {
+            "format_version": 1,
+            "turn": turn.number,
+            "epoch": turn.epoch,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(turn.wall_s)),
+            "at_s": turn.at_s,
+            "mode": str(turn.mode),
+            "reason": str(turn.plan.reason),
+            "detail": turn.plan.detail,
+            "fraction": turn.fraction,
+            "guards": list(turn.guards),
+            "certified_gap": finite(turn.plan.gap),
+            "readings_age_s": round(turn.snapshot.age_s(), 3),
+            "panic": turn.verdicts.panic,
+            "cost_before_usd_per_hour": cost_summary(turn.standing_cost),
+            "cost_usd_per_hour": cost_summary(turn.pushed_cost),
+            "flows": flow_rows(fleet, problem, turn.pushed, self.state.tables),
+            "flows_before": flow_rows(fleet, problem, turn.snapshot.routing, {}),
+            "backends": backend_rows(fleet, problem, turn),
+            "failover": self.failover(fleet),
+            "verdict_changes": list(self.changes),
+            "pushes": list(self.pushes),
+            "reload_error": self.reload_error,
+        }
+
+    def failover(self, fleet: Fleet) -> list[Json]:
+        """What each single loss would do, from the tables that are ready."""
+        table = self.state.failover if self.state else None
+        if table is None or len(table.routings[0] if table.routings else ()) != len(fleet.flows):
+            return []
+        return [
+            {
+                "loss": str(loss),
+                "worst_backend": table.worst_backend[i],
+                "worst_utilization": finite(float(table.worst_utilization[i])),
+                "shed_rps": round(float(table.shed_rps[i]), 3),
+                "objective_usd_per_hour": round(float(table.objective_usd_per_hour[i]), 6),
+            }
+            for i, loss in enumerate(table.losses)
+        ]

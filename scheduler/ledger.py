@@ -1,0 +1,171 @@
+"""The write-ahead record on SQLite: intents before they are pushed, turns after, hash-chained. One writer thread."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, create_engine, select
+
+from placement.fleet import OriginId
+from placement.weights import WeightTable, table_from_content
+from scheduler.ports import LedgerDown
+from scheduler.summary import turn_summary
+from scheduler.tables import IntentRow, LeaseRow, SwitchRow, TurnRow
+from scheduler.turn import Turn
+
+T = TypeVar("T")
+BUSY_TIMEOUT_MS = 5_000
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class Ledger:
+    """An open ledger. Every call runs on one thread of its own; whatever the database says comes out as LedgerDown."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.last_hash = ""
+        self._engine = _engine(url)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+
+    async def open(self) -> int:
+        """Migrate to the newest schema, take the lease, and return its epoch."""
+        return await self._run(self._open)
+
+    async def tables(self) -> dict[OriginId, WeightTable]:
+        """The newest intent of every origin: what the meshes were last given."""
+        return await self._run(self._tables)
+
+    async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
+        """Durable before any of them is written to a mesh."""
+        rows = [
+            IntentRow(turn=turn, origin=o, epoch=t.epoch, version=t.version, digest=t.digest(), content=t.content())
+            for o, t in tables.items()
+        ]
+        await self._run(lambda: self._add(*rows))
+
+    async def record(self, turn: Turn) -> None:
+        """Append the finished turn to the chain."""
+        await self._run(lambda: self._append(turn))
+
+    async def switch(self, name: str) -> str | None:
+        """The newest value of a switch, None where it was never set."""
+        return await self._run(lambda: self._switch(name))
+
+    async def set_switch(self, name: str, value: str, reason: str) -> None:
+        """Remember a switch over restarts."""
+        await self._run(lambda: self._add(SwitchRow(name=name, value=value, reason=reason, wall_s=time.time())))
+
+    async def turns(self, limit: int) -> list[TurnRow]:
+        """The newest turns, newest first."""
+        return await self._run(lambda: self._turns(limit))
+
+    async def verify(self) -> int:
+        """Walk the whole chain; returns its length. Raises LedgerDown naming the first row that does not fit."""
+        return await self._run(self._verify)
+
+    def close(self) -> None:
+        """Finish what is queued and close the file."""
+        self._writer.shutdown(wait=True)
+        self._engine.dispose()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+        except SQLAlchemyError as error:
+            raise LedgerDown(f"{self.url}: {error.__class__.__name__}: {str(error).splitlines()[0]}") from error
+
+    def _open(self) -> int:
+        migrate(self.url)
+        with Session(self._engine) as session:
+            lease = session.get(LeaseRow, 1) or LeaseRow(epoch=0, taken_at_s=0.0)
+            lease.epoch, lease.taken_at_s = lease.epoch + 1, time.time()
+            session.add(lease)
+            last = session.exec(select(TurnRow).order_by(col(TurnRow.id).desc())).first()
+            self.last_hash = last.hash if last else ""
+            epoch = lease.epoch
+            session.commit()
+        return epoch
+
+    def _tables(self) -> dict[OriginId, WeightTable]:
+        newest = select(sqlalchemy.func.max(col(IntentRow.id))).group_by(col(IntentRow.origin))
+        with Session(self._engine) as session:
+            rows = session.exec(select(IntentRow).where(col(IntentRow.id).in_(newest))).all()
+            return {OriginId(r.origin): table_from_content(r.content, (r.epoch, r.version)) for r in rows}
+
+    def _add(self, *rows: IntentRow | SwitchRow) -> None:
+        with Session(self._engine) as session:
+            session.add_all(rows)
+            session.commit()
+
+    def _append(self, turn: Turn) -> None:
+        body = turn_summary(turn)
+        digest = chained(self.last_hash, body)
+        row = TurnRow(
+            number=turn.number,
+            epoch=turn.epoch,
+            wall_s=turn.wall_s,
+            body=body,
+            previous_hash=self.last_hash,
+            hash=digest,
+        )
+        with Session(self._engine) as session:
+            session.add(row)
+            session.commit()
+        self.last_hash = digest
+
+    def _switch(self, name: str) -> str | None:
+        with Session(self._engine) as session:
+            query = select(SwitchRow).where(SwitchRow.name == name).order_by(col(SwitchRow.id).desc())
+            row = session.exec(query).first()
+            return row.value if row else None
+
+    def _turns(self, limit: int) -> list[TurnRow]:
+        with Session(self._engine, expire_on_commit=False) as session:
+            return list(session.exec(select(TurnRow).order_by(col(TurnRow.id).desc()).limit(limit)).all())
+
+    def _verify(self) -> int:
+        last, length = "", 0
+        with Session(self._engine) as session:
+            for row in session.exec(select(TurnRow).order_by(col(TurnRow.id))):
+                if row.previous_hash != last or row.hash != chained(last, row.body):
+                    raise LedgerDown(f"{self.url}: the chain breaks at turn {row.number} (row {row.id})")
+                last, length = row.hash, length + 1
+        return length
+
+
+def chained(previous_hash: str, body: dict[str, object]) -> str:
+    """SHA-256 of a turn's body and of the hash before it."""
+    return hashlib.sha256((previous_hash + json.dumps(body, sort_keys=True)).encode()).hexdigest()
+
+
+def migrate(url: str) -> None:
+    """Bring the schema of a ledger to the newest revision."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _durable)
+    return engine
+
+
+def _durable(connection: object, _record: object) -> None:
+    """WAL with a full sync at each commit: an intent that was acknowledged survives a power cut."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no type of its own
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

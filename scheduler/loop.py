@@ -1,0 +1,188 @@
+"""The control loop: observe, judge, decide, guard, push, record. `tick` is Equipoise on one page."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from health.verdict import State as Verdict
+from health.verdict import judge, usable, warmth
+from placement.columns import Ints
+from placement.cost import evaluate
+from placement.failover import FailoverTable, failover_routing
+from placement.fleet import OriginId
+from placement.guard import Step, guard, not_offered_share
+from placement.plan import Plan, Reason
+from placement.problem import Problem, formulate, without
+from placement.quantize import routing_of, weight_tables
+from placement.readings import Snapshot
+from placement.weights import WeightTable
+from scheduler.hygiene import clean
+from scheduler.policy import Policy
+from scheduler.ports import LedgerDown, Ports
+from scheduler.push import read_tables, write_tables
+from scheduler.state import Mode, State, adopt
+from scheduler.turn import Outcome, Turn, VerdictChange
+
+
+async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]:
+    """Take one turn of the loop and return the next state.
+
+    Never raises for an expected failure: a silent source, an unreachable mesh, an unsolved problem and a broken
+    ledger each have one outcome below. A loss takes the short way: no mesh is read, nothing is solved.
+    """
+    at_s, mode, fleet = ports.clock.now_s(), ports.desk.mode(), state.fleet
+
+    # Judge first: whether something was lost decides how long we may look at the rest.
+    verdicts = judge(state.verdicts, ports.watch.evidence(), fleet.backends, at_s, policy.rules)
+    alive = usable(verdicts)
+    urgent = bool((usable(state.verdicts) & ~alive).any())
+
+    # Observe. What cannot be read keeps its last value, and its age shows.
+    readings, memory, rejections = clean(
+        state.readings, state.memory, ports.intake.drain(), fleet, at_s, policy.hygiene
+    )
+    reported = {} if urgent else await read_tables(ports.connectors, policy.push_deadline_s, ports.watch)
+    tables = {**state.tables, **reported}
+    routing = routing_of(fleet, tables, state.routing)
+    snapshot = Snapshot(at_s, readings, routing, alive, warmth(verdicts, at_s, policy.rules))
+
+    # Decide. Fail static: without fresh readings or a solution keep the routing as it is, minus what is down.
+    fast = urgent and state.problem is not None
+    problem = without(state.problem, snapshot) if fast and state.problem else formulate(fleet, snapshot, policy.prices)
+    plan = None if urgent else await solve_if_fresh(snapshot, problem, mode, ports, policy)
+    if plan is None:
+        plan = fallback(state, snapshot, problem, mode)
+
+    # Guard. One tick may move only so much, whatever was decided.
+    standing_cost = evaluate(problem, routing)
+    step = guard(problem, plan, standing_cost.objective_usd_per_hour, policy.limits)
+
+    # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.
+    wanted = weight_tables(problem, step.routing, policy.rounding, tables)
+    outcomes, version, blocked = await push(state, wanted, tables, plan, mode, ports, policy)
+    landed = {origin: outcome.table for origin, outcome in outcomes.items() if outcome.landed}
+
+    # Record.
+    turn = Turn(
+        number=state.turn + 1,
+        epoch=state.epoch,
+        at_s=at_s,
+        wall_s=ports.clock.wall_s(),
+        mode=mode,
+        snapshot=snapshot,
+        verdicts=verdicts,
+        changes=verdict_changes(state, verdicts.state, at_s),
+        plan=plan,
+        standing_cost=standing_cost,
+        pushed=step.routing,
+        pushed_cost=evaluate(problem, step.routing),
+        fraction=step.fraction,
+        guards=step.guards + blocked,
+        outcomes=outcomes,
+        rejections=rejections,
+        duration_s=ports.clock.now_s() - at_s,
+    )
+    await record(ports, turn)
+    failover = await prepare(state, snapshot, step, urgent, ports, policy)
+    tables = {**tables, **landed}
+    return replace(
+        state,
+        readings=readings,
+        memory=memory,
+        verdicts=verdicts,
+        routing=routing_of(fleet, tables, step.routing),
+        tables=tables,
+        version=version,
+        turn=turn.number,
+        problem=problem,
+        failover=failover,
+    ), turn
+
+
+async def run(state: State, ports: Ports) -> State:
+    """Tick on a fixed cadence, and at once when something is lost or the documents change, until told to close.
+
+    A late tick is skipped, not queued.
+    """
+    due_s = ports.clock.now_s()
+    while not ports.desk.closing():
+        configuration = ports.desk.configuration()
+        if configuration.fleet is not state.fleet:
+            state = adopt(state, configuration.fleet, configuration.declared, ports.clock.now_s())
+        state, _ = await tick(state, ports, configuration.policy)
+        due_s = max(due_s + configuration.policy.period_s, ports.clock.now_s())
+        await ports.clock.sleep_until(due_s)
+    return state
+
+
+async def solve_if_fresh(snapshot: Snapshot, problem: Problem, mode: Mode, ports: Ports, policy: Policy) -> Plan | None:
+    """A solved plan, where one is wanted and the readings are good enough to plan with."""
+    if mode is not Mode.AUTO or snapshot.age_s() > policy.readings_age_max_s:
+        return None
+    return await ports.solver.solve(problem)
+
+
+def fallback(state: State, snapshot: Snapshot, problem: Problem, mode: Mode) -> Plan:
+    """What to do without a solution: the failover table for what is down, else exactly what stands."""
+    standing = snapshot.routing
+    if not (not_offered_share(problem, standing) > 0).any() or mode is Mode.STOPPED:
+        reason = Reason.HELD if mode is Mode.AUTO else Reason.FROZEN
+        detail = f"readings are {snapshot.age_s():.0f} s old" if mode is Mode.AUTO else f"mode is {mode}"
+        return Plan(standing, evaluate(problem, standing), reason, detail)
+    routing, source = failover_routing(problem, state.failover, standing, snapshot.usable)
+    return Plan(routing, evaluate(problem, routing), Reason.FAILOVER, source)
+
+
+async def push(
+    state: State,
+    wanted: Mapping[OriginId, WeightTable],
+    tables: Mapping[OriginId, WeightTable],
+    plan: Plan,
+    mode: Mode,
+    ports: Ports,
+    policy: Policy,
+) -> tuple[dict[OriginId, Outcome], int, tuple[str, ...]]:
+    """Write every table that differs; returns outcomes, the version now used, and what kept us from writing."""
+    differs = {o: t for o, t in wanted.items() if o in ports.connectors and _differs(t, tables.get(o))}
+    if not differs or mode is Mode.STOPPED:
+        return {}, state.version, ("stopped by an operator",) if differs else ()
+    version = state.version + 1
+    fenced = {origin: table.fenced(state.epoch, version) for origin, table in differs.items()}
+    try:
+        await ports.ledger.intend(state.turn + 1, fenced)
+    except LedgerDown as down:
+        if plan.reason is not Reason.FAILOVER:
+            return {}, state.version, (f"ledger: {down}; only an evacuation goes on without it",)
+    return await write_tables(ports.connectors, fenced, policy.push_deadline_s, ports.watch), version, ()
+
+
+async def record(ports: Ports, turn: Turn) -> None:
+    """Write the turn down; the loop outlives its ledger."""
+    try:
+        await ports.ledger.record(turn)
+    except LedgerDown:
+        return
+
+
+async def prepare(
+    state: State, snapshot: Snapshot, step: Step, urgent: bool, ports: Ports, policy: Policy
+) -> FailoverTable | None:
+    """The failover tables for what now stands, ready before the next loss; the last ones while that is not possible."""
+    if urgent:
+        return state.failover
+    made = await ports.solver.tabulate(state.fleet, snapshot, step.routing, policy.prices)
+    return made or state.failover
+
+
+def verdict_changes(state: State, now: Ints, at_s: float) -> tuple[VerdictChange, ...]:
+    """Which backends changed state in this tick."""
+    before = state.verdicts.state
+    return tuple(
+        VerdictChange(at_s, state.fleet.backend_name(b), Verdict(int(before[b])).name, Verdict(int(now[b])).name)
+        for b in np.flatnonzero(before != now).tolist()
+    )
+
+
+def _differs(wanted: WeightTable, has: WeightTable | None) -> bool:
+    return has is None or wanted.digest() != has.digest()

@@ -1,0 +1,72 @@
+"""The optimizer off the event loop: one worker thread, and nobody waits for it while something is down."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from placement.failover import FailoverTable
+from placement.fleet import Fleet
+from placement.plan import Plan
+from placement.problem import Prices, Problem
+from placement.readings import Snapshot
+from placement.routing import Routing
+from placement.solve.failover import failover_table
+from placement.solve.linear import Unsolved
+from placement.solve.routing import ShadowPrices, shadow_prices, solve_routing
+from scheduler.ports import Watch
+from scheduler.push import first_of
+
+T = TypeVar("T")
+
+
+class ThreadSolver:
+    """Solves in a thread of its own. HiGHS works outside the interpreter lock, so the loop goes on meanwhile."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solve")
+        self._running: asyncio.Future[Any] | None = None
+
+    async def solve(self, problem: Problem) -> Plan | None:
+        """The best routing; None when unsolved, when the alarm went off, or when an abandoned solve still runs."""
+        return await self._unless_alarmed(partial(solve_routing, problem))
+
+    async def tabulate(
+        self, fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices
+    ) -> FailoverTable | None:
+        """The failover tables of a plan; None as above."""
+        return await self._unless_alarmed(partial(failover_table, fleet, snapshot, routing, prices))
+
+    async def price(self, problem: Problem) -> ShadowPrices | None:
+        """Shadow prices, for explanations; None as above."""
+        return await self._unless_alarmed(partial(shadow_prices, problem))
+
+    def close(self) -> None:
+        """Let the thread end; a solve that still runs is not waited for."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def _unless_alarmed(self, work: Callable[[], T]) -> T | None:
+        if self._running is not None and not self._running.done():
+            return None
+        future = asyncio.get_running_loop().run_in_executor(self._worker, work)
+        alarm = asyncio.ensure_future(self.watch.alarm())
+        self._running = future
+        try:
+            await first_of(future, alarm)
+        finally:
+            alarm.cancel()
+        if not future.done():
+            future.add_done_callback(_forget)
+            return None
+        try:
+            return future.result()
+        except Unsolved:
+            return None
+
+
+def _forget(future: "asyncio.Future[T]") -> None:
+    """Take the result of an abandoned solve, so that an Unsolved in it is not reported as never retrieved."""
+    if not future.cancelled():
+        future.exception()

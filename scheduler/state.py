@@ -1,0 +1,117 @@
+"""What the loop carries from one tick to the next, and how it is carried over to a changed fleet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from health.verdict import Verdicts, all_up, carried_verdicts, usable
+from placement.baseline import nearest
+from placement.columns import Floats, Ints, floats, index_of, ints, lookup
+from placement.failover import FailoverTable
+from placement.fleet import Fleet, OriginId
+from placement.problem import Problem
+from placement.quantize import routing_of
+from placement.readings import Readings
+from placement.routing import Routing
+from placement.weights import WeightTable
+from scheduler.hygiene import Memory
+
+
+class Mode(StrEnum):
+    """What the loop may do on its own."""
+
+    AUTO = "auto"
+    FROZEN = "frozen"
+    """The optimizer moves nothing; a confirmed loss is still evacuated."""
+    STOPPED = "stopped"
+    """Nothing is pushed, whatever happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The memory of the loop. Frozen: a tick returns the next one."""
+
+    fleet: Fleet
+    readings: Readings
+    memory: Memory
+    verdicts: Verdicts
+    routing: Routing
+    """What the meshes are believed to do."""
+    tables: Mapping[OriginId, WeightTable]
+    """What each mesh last said it has, or took from us."""
+    epoch: int
+    version: int = 0
+    turn: int = 0
+    problem: Problem | None = None
+    """Of the last tick: its prices serve a loss that cannot wait for a new one."""
+    failover: FailoverTable | None = None
+
+
+def initial_state(fleet: Fleet, declared: Readings, tables: Mapping[OriginId, WeightTable], epoch: int) -> State:
+    """Where a controller starts: what the meshes have stands; a fleet without any begins at the nearest clusters.
+
+    Declared readings are older than any age limit, so a restarted controller holds until something was measured. Only
+    where nothing stands yet does it plan with what was declared.
+    """
+    routing = routing_of(fleet, tables, nearest(fleet))
+    version = max((table.version for table in tables.values()), default=0)
+    return State(
+        fleet=fleet,
+        readings=declared,
+        memory=Memory.empty(),
+        verdicts=all_up(len(fleet.backends), 0.0),
+        routing=routing,
+        tables=tables,
+        epoch=epoch,
+        version=version,
+    )
+
+
+def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float) -> State:
+    """The same memory for a fleet that was reloaded: rows are found by name, new ones start as declared and up."""
+    flow_row, backend_row = _flow_rows(state.fleet, fleet), _backend_rows(state.fleet, fleet)
+    last = state.readings
+    readings = Readings(
+        at_s=last.at_s,
+        demand_rps=_carried(last.demand_rps, flow_row, declared.demand_rps),
+        capacity_rps=declared.capacity_rps,
+        latency_ms=_carried(last.latency_ms, backend_row, declared.latency_ms),
+        error_ratio=_carried(last.error_ratio, backend_row, declared.error_ratio),
+    )
+    verdicts = carried_verdicts(state.verdicts, backend_row, at_s)
+    return replace(
+        state,
+        fleet=fleet,
+        readings=readings,
+        memory=Memory.empty(),
+        verdicts=verdicts,
+        routing=routing_of(fleet, state.tables, nearest(fleet, usable(verdicts))),
+        problem=None,
+        failover=None,
+    )
+
+
+def _carried(last: Floats, row: Ints, declared: Floats) -> Floats:
+    return floats(np.where(row >= 0, last[np.maximum(row, 0)] if len(last) else 0.0, declared))
+
+
+def _renamed(old: tuple[str, ...], new: tuple[str, ...]) -> Ints:
+    """(new,) the row of each new name among the old ones, -1 where it is new."""
+    rows = index_of(old)
+    return ints([rows.get(name, -1) for name in new])
+
+
+def _flow_rows(old: Fleet, new: Fleet) -> Ints:
+    service, origin = _renamed(old.services.ids, new.services.ids), _renamed(old.origins.ids, new.origins.ids)
+    s, o = service[new.flows.service], origin[new.flows.origin]
+    row = lookup(old.flows.service * len(old.origins) + old.flows.origin, s * len(old.origins) + o)
+    return ints(np.where((s >= 0) & (o >= 0), row, -1))
+
+
+def _backend_rows(old: Fleet, new: Fleet) -> Ints:
+    service, cluster = _renamed(old.services.ids, new.services.ids), _renamed(old.clusters.ids, new.clusters.ids)
+    s, c = service[new.backends.service], cluster[new.backends.cluster]
+    row = old.backends.row(np.maximum(s, 0), np.maximum(c, 0), len(old.clusters))
+    return ints(np.where((s >= 0) & (c >= 0), row, -1))

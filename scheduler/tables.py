@@ -1,0 +1,54 @@
+"""The rows of the ledger."""
+
+from sqlmodel import JSON, Column, Field, SQLModel
+
+
+class LeaseRow(SQLModel, table=True):
+    """One row: who leads. Taking it raises the epoch, and every mesh refuses writes of a lower one."""
+
+    __tablename__ = "lease"
+
+    id: int = Field(default=1, primary_key=True)
+    epoch: int
+    taken_at_s: float
+    """Seconds since 1970."""
+
+
+class IntentRow(SQLModel, table=True):
+    """A weight table that we are about to write, durable before it is written."""
+
+    __tablename__ = "intent"
+
+    id: int | None = Field(default=None, primary_key=True)
+    turn: int = Field(index=True)
+    origin: str = Field(index=True)
+    epoch: int
+    version: int
+    digest: str
+    content: dict[str, object] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class TurnRow(SQLModel, table=True):
+    """What one tick saw, decided and did. `hash` covers the body and the previous row's hash."""
+
+    __tablename__ = "turn"
+
+    id: int | None = Field(default=None, primary_key=True)
+    number: int = Field(index=True)
+    epoch: int
+    wall_s: float = Field(index=True)
+    body: dict[str, object] = Field(sa_column=Column(JSON, nullable=False))
+    previous_hash: str
+    hash: str
+
+
+class SwitchRow(SQLModel, table=True):
+    """A switch that an operator set, with the reason; the newest row of a name counts."""
+
+    __tablename__ = "switch"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(index=True)
+    value: str
+    reason: str
+    wall_s: float

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from placement.cost import COMPONENTS, evaluate, loads
+from placement.routing import from_dense
+from tests.oracles import demand_of
+from tests.placement.fleets import problem_of, random_routing
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_loads_on_random_fleets_agree_with_walking_the_call_graph(seed: int) -> None:
+    problem = problem_of(seed)
+    routing = random_routing(problem, seed + 100)
+
+    made = loads(problem, routing)
+
+    demand = demand_of(problem, routing.dense())
+    served = np.zeros(len(problem.fleet.backends))
+    for b, (s, c) in enumerate(zip(problem.fleet.backends.service, problem.fleet.backends.cluster, strict=True)):
+        served[b] = (demand * routing.dense()[:, c])[problem.fleet.flows.service == s].sum()
+    np.testing.assert_allclose(made.demand_rps, demand)
+    np.testing.assert_allclose(made.backend_rps, served)
+    np.testing.assert_allclose(made.shed_rps, demand * routing.dense()[:, -1])
+
+
+def test_evaluate_with_everything_shed_costs_only_refusals() -> None:
+    problem = problem_of(0)
+    nothing = np.zeros((len(problem.fleet.flows), problem.fleet.shed + 1))
+    nothing[:, -1] = 1.0
+
+    cost = evaluate(problem, from_dense(nothing))
+
+    assert cost.shed == pytest.approx(float(problem.external_rps @ problem.shed_usd))
+    assert all(getattr(cost, name) == 0 for name in COMPONENTS if name != "shed")
+
+
+def test_evaluate_when_a_backend_is_overfilled_prices_the_excess_as_refused() -> None:
+    problem = problem_of(1, load=2.0)
+    routing = random_routing(problem, 5)
+
+    assert evaluate(problem, routing).overload > 0
