@@ -1,0 +1,80 @@
+"""Can every service run where its document says? Pools for its replicas, and room in them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from config.cluster import Cluster
+from config.declared import Declarations, Declared
+from config.prices import dominant_share
+from config.problem import Problem
+from config.reasons import quoted
+from config.service import Service
+from config.standing import first_pool, pool_named, standings
+from placement.fleet import RESOURCES
+
+ROUNDING = 1e-9
+
+
+def check_capacity(declared: Declarations) -> Iterator[Problem]:
+    """Services without a place, replicas without a pool, pools that are too small, clusters that are forbidden."""
+    clusters = declared.by_name(Cluster)
+    for service in declared.of(Service):
+        if not service.model.spec.replicas:
+            yield service.problem("runs in no cluster; name one in spec.replicas, if with 0", "spec", "replicas")
+        yield from _homeless(service, clusters)
+        yield from _forbidden(service, clusters)
+    if declared.whole(Service):
+        for cluster in declared.of(Cluster):
+            yield from _crowded(declared, cluster)
+
+
+def _homeless(service: Declared[Service], clusters: Mapping[str, Cluster]) -> Iterator[Problem]:
+    """Replicas for which no pool has nodes that the service has a throughput on, or large enough ones."""
+    spec = service.model.spec
+    for name, replicas in spec.replicas.items():
+        if name not in clusters:
+            continue
+        pools, where = clusters[name].spec.pools, ("spec", "replicas", name)
+        if isinstance(replicas, int) and first_pool(service.model, clusters[name]) is None:
+            have = ", ".join(sorted({pool.node_type for pool in pools}))
+            reason = f"spec.throughput has no node type of cluster {quoted(name)} (it has {have})"
+            yield service.problem(reason, *where, on_key=True)
+        for pool in replicas if isinstance(replicas, dict) else ():
+            row = pool_named(clusters[name], pool)
+            if row is not None and pools[row].node_type not in spec.throughput:
+                reason = f"spec.throughput has no {pools[row].node_type}, the node type of pool {quoted(pool)}"
+                yield service.problem(reason, *where, pool, on_key=True)
+    for standing in standings(service.model, clusters):
+        node = clusters[standing.cluster].spec.pools[standing.pool]
+        if dominant_share(spec.resources, node.per_node) > 1 + ROUNDING:
+            reason = f"one replica is larger than a node ({node.node_type}) of pool {standing.cluster}/{node.name}"
+            yield service.problem(reason, "spec", "resources", on_key=True)
+
+
+def _forbidden(service: Declared[Service], clusters: Mapping[str, Cluster]) -> Iterator[Problem]:
+    """Jurisdictions that leave none of the clusters it runs in."""
+    allowed = service.model.spec.jurisdictions
+    runs = [clusters[name] for name in service.model.spec.replicas if name in clusters]
+    whole = len(runs) == len(service.model.spec.replicas)
+    if allowed and runs and whole and not any(cluster.spec.jurisdiction in allowed for cluster in runs):
+        where = ", ".join(f"{cluster.name} in {cluster.spec.jurisdiction}" for cluster in runs)
+        reason = f"jurisdictions {', '.join(allowed)} leave none of its clusters ({where})"
+        yield service.problem(reason, "spec", "jurisdictions", on_key=True)
+
+
+def _crowded(declared: Declarations, cluster: Declared[Cluster]) -> Iterator[Problem]:
+    """Pools whose replicas need more of a resource than all their nodes have."""
+    clusters = {cluster.name: cluster.model}
+    tenants = defaultdict(list)
+    for service in declared.of(Service):
+        for standing in standings(service.model, clusters):
+            tenants[standing.pool].append((service.model, standing.count))
+    for row, found in tenants.items():
+        pool = cluster.model.spec.pools[row]
+        for column, resource in enumerate(RESOURCES):
+            takes = {service.name: count * service.spec.resources.row()[column] for service, count in found}
+            need, have = sum(takes.values()), pool.nodes * pool.per_node.row()[column]
+            if need > have * (1 + ROUNDING):
+                split = ", ".join(f"{name} {take:g}" for name, take in sorted(takes.items()) if take)
+                reason = f"pool {quoted(pool.name)} has {have:g} {resource}, its replicas need {need:g} ({split})"
+                yield cluster.problem(reason, "spec", "pools", row, "nodes")

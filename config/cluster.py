@@ -1,0 +1,66 @@
+"""The Cluster document: where workloads can run."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from config.document import Document
+from config.fields import Amount, Count, Label, Many, Name, Positive, Shape
+
+
+class Resources(Shape):
+    """An amount of each resource. What is left out is 0."""
+
+    vcpu: Amount = 0.0
+    """Virtual CPUs."""
+    memory_gib: Amount = 0.0
+    """Memory in GiB."""
+    storage_gib: Amount = 0.0
+    """Local storage in GiB."""
+    gpu: Amount = 0.0
+    """GPUs; a part of one where they are shared."""
+
+    def row(self) -> tuple[float, float, float, float]:
+        """In the order of placement.fleet.RESOURCES."""
+        return (self.vcpu, self.memory_gib, self.storage_gib, self.gpu)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not any(self.row()):
+            raise ValueError("needs at least one resource above 0")
+        return self
+
+
+class Pool(Shape):
+    """Nodes of one type in a cluster."""
+
+    name: Name
+    """Unique in the cluster."""
+    node_type: Label
+    """As the provider calls it and a PriceBook prices it."""
+    nodes: Count
+    """How many there are now."""
+    per_node: Resources
+    """What one node has to give to replicas."""
+
+
+class ClusterSpec(Shape):
+    """One Kubernetes (or VM) cluster with one mesh."""
+
+    provider: Label
+    """Who runs the machines, as a PriceBook calls them."""
+    region: Label
+    """Where it is, as PriceBook and LatencyMatrix call it."""
+    jurisdiction: Label
+    """Whose law applies; compared with the jurisdictions of a service."""
+    gateway_rps: Positive | None = None
+    """Most requests/s that the gateway of the cluster passes. Omitted: no limit."""
+    pools: Many[Pool] = Field(min_length=1)
+    """Its nodes."""
+
+
+class Cluster(Document):
+    """A cluster: where workloads can run."""
+
+    kind: Literal["Cluster"]
+    spec: ClusterSpec

@@ -1,0 +1,122 @@
+"""The Origin document: where a routing decision is applied, how, and where its measurements come from."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from config.document import Document
+from config.fields import Address, Amount, HttpUrl, Label, Many, Name, Seconds, Shape, Text, Word
+
+
+class XdsMesh(Shape):
+    """Proxies that take their configuration from the built-in xDS server."""
+
+    node: Word
+    """The node id a proxy must present."""
+    listener: Address
+    """Where the proxies listen for the requests of this origin."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    """How often a proxy tries again, elsewhere if it can."""
+    outlier_detection: bool = False
+    """Whether proxies put aside single endpoints that keep failing."""
+
+
+class Mesh(Shape):
+    """How the weights of an origin are applied."""
+
+    xds: XdsMesh
+    """By proxies that speak xDS: Envoy, or gRPC clients without a proxy."""
+
+
+class Queries(Shape):
+    """PromQL for each signal. A series has the labels `service`, `origin` and `cluster`, as the signal needs them."""
+
+    demand_rps: Text | None = Field(default=None, alias="demand_rps")
+    """Offered requests/s, refused ones included; by service and origin."""
+    sent_rps: Text | None = Field(default=None, alias="sent_rps")
+    """Requests/s sent to each cluster; by service, origin and cluster."""
+    capacity_rps: Text | None = Field(default=None, alias="capacity_rps")
+    """Most requests/s served within the objective; by service and cluster."""
+    latency_ms: Text | None = Field(default=None, alias="latency_ms")
+    """Time in the service itself, without the network, in ms; by service and cluster."""
+    error_ratio: Text | None = Field(default=None, alias="error_ratio")
+    """Failed over all requests, 0 to 1; by service and cluster."""
+
+    def by_signal(self) -> dict[str, str]:
+        """The queries that are given."""
+        return self.model_dump(exclude_none=True)
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Self:
+        if not self.by_signal():
+            raise ValueError("needs at least one query")
+        return self
+
+
+class Prometheus(Shape):
+    """A Prometheus server, or what speaks its API."""
+
+    url: HttpUrl
+    """Its address, without /api."""
+    timeout_seconds: Seconds = 5.0
+    """How long to wait for an answer."""
+    queries: Queries
+    """What to ask."""
+
+
+class LoadReports(Shape):
+    """Load reports of the proxies themselves (xDS LRS)."""
+
+    interval_seconds: Seconds = 1.0
+    """How often a proxy reports."""
+
+
+class OriginTelemetry(Shape):
+    """Where the measurements of an origin come from. Both may be given."""
+
+    load_reports: LoadReports | None = None
+    """From the proxies of `mesh.xds`."""
+    prometheus: Prometheus | None = None
+    """From a Prometheus server."""
+
+
+class Via(Shape):
+    """An address to use from this origin instead of the endpoints of the service, such as a gateway."""
+
+    cluster: Name
+    service: Name
+    address: Address
+    """host:port. Several entries for one service and cluster are used together."""
+
+
+class OriginSpec(Shape):
+    """Where a routing decision is applied."""
+
+    cluster: Name | None = None
+    """The cluster whose mesh this is. Omitted for an origin outside of every cluster."""
+    region: Label | None = None
+    """For an origin outside of every cluster: where it is, as PriceBook and LatencyMatrix call it."""
+    expected_rps: dict[Name, Amount] = Field(default_factory=dict)
+    """Requests/s by service, used by `plan` and until there are measurements. Services that are only called need none;
+    for one that is both exposed and called, count the calls in."""
+    mesh: Mesh | None = None
+    """How its weights are applied. Omitted: computed and shown, not pushed."""
+    telemetry: OriginTelemetry = OriginTelemetry()
+    """Where its measurements come from."""
+    via: Many[Via] = ()
+    """Addresses as seen from this origin."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.cluster is None) == (self.region is None):
+            raise ValueError("needs either cluster (whose mesh it is) or region (outside of every cluster)")
+        if self.telemetry.load_reports and not self.mesh:
+            raise ValueError("telemetry.loadReports come from the proxies of mesh.xds, which is missing")
+        return self
+
+
+class Origin(Document):
+    """An origin: one cluster's mesh, or one client region outside of the clusters."""
+
+    kind: Literal["Origin"]
+    spec: OriginSpec

@@ -1,0 +1,143 @@
+"""The Policy document: how carefully to act. All of it has a default, and so has the document."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from config.document import Document
+from config.fields import (
+    Address,
+    Amount,
+    Many,
+    Milliseconds,
+    Name,
+    Positive,
+    PositiveCount,
+    Ratio,
+    Seconds,
+    Shape,
+    Url,
+)
+from config.origin import Prometheus
+
+
+class Tick(Shape):
+    """The routing loop."""
+
+    period_seconds: Seconds = 5.0
+    """From one decision to the next."""
+    readings_max_age_seconds: Seconds = 60.0
+    """With measurements older than this the routing is held as it is."""
+
+
+class Probes(Shape):
+    """Health: from single checks to a verdict on a service in a cluster."""
+
+    interval_ms: Milliseconds = 250.0
+    """From one check of a target to the next."""
+    timeout_ms: Milliseconds = 250.0
+    """A check without an answer by then has failed."""
+    fast_follow_ms: Milliseconds = 50.0
+    """After a failure the next check comes this soon."""
+    fall: PositiveCount = 3
+    """Failures in a row that take a target out."""
+    rise: PositiveCount = 20
+    """Successes in a row that bring it back."""
+    hold_down_seconds: Seconds = 5.0
+    """A target that went out stays out this long, doubled each time it goes out again soon."""
+    hold_down_max_seconds: Seconds = 300.0
+    """Where the doubling ends."""
+    ramp_seconds: Seconds = 60.0
+    """A target that came back is given its capacity over this time."""
+    panic_ratio: Ratio = 0.5
+    """When more than this part of a service's targets looks dead, doubt the probes and take out none."""
+    quorum: PositiveCount = 1
+    """Vantages that must agree."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.hold_down_max_seconds < self.hold_down_seconds:
+            limit, least = self.hold_down_max_seconds, self.hold_down_seconds
+            raise ValueError(f"holdDownMaxSeconds {limit:g} is below holdDownSeconds {least:g}")
+        return self
+
+
+class Guards(Shape):
+    """Limits on one step."""
+
+    step_max: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.25
+    """Most of a flow that moves to other clusters in one tick."""
+    gain_min: Amount = 0.0
+    """A plan that saves less than this, in USD per hour, is not worth a change."""
+
+
+class Weights(Shape):
+    """From shares to integer weights."""
+
+    unit: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
+    """The weights of a service add up to this, or to less where a mesh can express less."""
+    sticky_band: Ratio = 0.02
+    """A weight that would change by less than this part of the unit stays as it is."""
+
+
+class PriceRatios(Shape):
+    """Prices that no provider has: multiples of the dearest lawful cost to serve a request of the service."""
+
+    churn_ratio: Amount = 0.02
+    """Of moving a request/s to another cluster."""
+    shed_multiple: Positive = 10.0
+    """Of refusing a request, for priority low; normal is 3 and high 10 times that."""
+    headroom_multiple: Amount = 0.5
+    """Of using capacity above utilizationTarget, where it begins; it grows from there."""
+
+
+class Push(Shape):
+    """Writing to the meshes."""
+
+    deadline_seconds: Seconds = 1.0
+    """A mesh that has not answered by then is left to the next tick."""
+
+
+class Server(Shape):
+    """Where the controller listens and what it keeps."""
+
+    api: Address = "127.0.0.1:9600"
+    """API, dashboard and metrics."""
+    xds: Address = "127.0.0.1:9601"
+    """The xDS server that proxies connect to."""
+    ledger: Url = "sqlite:///equipoise.db"
+    """The database of decisions, as an SQLAlchemy URL without a password."""
+
+
+class FleetPrometheus(Prometheus):
+    """A Prometheus server that knows several origins or clusters."""
+
+    name: Name
+    """For messages and metrics."""
+
+
+class PolicyTelemetry(Shape):
+    """Sources of measurements that belong to no single origin."""
+
+    prometheus: Many[FleetPrometheus] = ()
+    """Prometheus servers."""
+
+
+class PolicySpec(Shape):
+    """How carefully to act."""
+
+    tick: Tick = Tick()
+    probes: Probes = Probes()
+    guards: Guards = Guards()
+    weights: Weights = Weights()
+    prices: PriceRatios = PriceRatios()
+    push: Push = Push()
+    server: Server = Server()
+    telemetry: PolicyTelemetry = PolicyTelemetry()
+
+
+class Policy(Document):
+    """The policy: one for the fleet, or none for the defaults."""
+
+    kind: Literal["Policy"]
+    spec: PolicySpec

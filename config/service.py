@@ -1,0 +1,77 @@
+"""The Service document: a workload, where it runs and what its users need."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from config.cluster import Resources
+from config.document import Document
+from config.fields import Address, Amount, Count, Label, Many, Name, Positive, PositiveRatio, Shape, Word
+
+
+class ProbeSpec(Shape):
+    """How to ask an endpoint of the service whether it works."""
+
+    protocol: Literal["http", "https", "tcp", "grpc"] = "tcp"
+    """tcp: accepts a connection. http, https: a GET has the expected status. grpc: the health service says SERVING."""
+    path: Word = "/"
+    """http, https: what to get."""
+    expect_status: Annotated[int, Field(ge=100, le=599)] = 200
+    """http, https: the status of a good answer."""
+    host_header: Annotated[str, Field(pattern=r"^[\x21-\x7e]*$", max_length=1_000)] = ""
+    """http, https: the name to ask for. Empty: the host of the endpoint."""
+    grpc_service: Annotated[str, Field(pattern=r"^[\x21-\x7e]*$", max_length=1_000)] = ""
+    """grpc: the service to ask about. Empty: the server as a whole."""
+
+
+def _replica_form(value: Any) -> str:
+    # The '#' keeps these tags apart from every key that a document may have.
+    return "#by-pool" if isinstance(value, dict) else "#count"
+
+
+Replicas = Annotated[
+    Annotated[Count, Tag("#count")] | Annotated[dict[Name, Count], Field(min_length=1), Tag("#by-pool")],
+    Discriminator(_replica_form),
+]
+
+
+class ServiceSpec(Shape):
+    """A named workload and what its users need."""
+
+    exposed: bool = False
+    """Takes requests from outside the fleet. Otherwise only other services call it."""
+    priority: Literal["high", "normal", "low"] = "normal"
+    """Who is refused first when not everything fits: low, then normal, then high (1 : 3 : 10)."""
+    rtt_max_ms: Positive | None = None
+    """A cluster farther from the origin than this round trip is not used. Omitted: any distance."""
+    value_usd_per_million_request_ms: Amount = 0.0
+    """What it is worth, in USD, that a million requests are answered one millisecond earlier."""
+    request_bytes: Amount = 1_000.0
+    """Mean size of a request, for transfer prices."""
+    response_bytes: Amount = 10_000.0
+    """Mean size of an answer, for transfer prices."""
+    utilization_target: PositiveRatio = 0.7
+    """The part of capacity to plan for. More may be used, at a price that rises."""
+    jurisdictions: Many[Label] | None = Field(default=None, min_length=1)
+    """Where requests may be served. Omitted: everywhere."""
+    resources: Resources
+    """What one replica takes."""
+    throughput: dict[Label, Positive] = Field(min_length=1)
+    """Requests/s that one replica serves within its objective, by node type."""
+    replicas: dict[Name, Replicas]
+    """Replicas by cluster (in its first pool with a node type of `throughput`), or by cluster and pool."""
+    calls: dict[Name, Positive] = Field(default_factory=dict)
+    """Requests to other services that one request makes, on average."""
+    probe: ProbeSpec = ProbeSpec()
+    """How to see whether it works."""
+    split: Literal["locality", "weighted-clusters"] = "locality"
+    """How an xDS mesh applies the weights: localities of one upstream, or one upstream for each cluster."""
+    endpoints: dict[Name, Annotated[Many[Address], Field(min_length=1)]] = Field(default_factory=dict)
+    """Addresses (host:port) by cluster: for xDS meshes and for probes."""
+
+
+class Service(Document):
+    """A service: a named workload, present in one or more clusters."""
+
+    kind: Literal["Service"]
+    spec: ServiceSpec
