@@ -7,6 +7,8 @@ GRPC_XDS_BOOTSTRAP_CONFIG of a gRPC client, or into a file that GRPC_XDS_BOOTSTR
 from typing import Any
 
 _V3 = {"resource_api_version": "V3", "ads": {}}
+CONTROLLER = "equipoise/controller"
+"""The upstream that is the controller: a name that no service can have."""
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -19,7 +21,7 @@ def envoy_bootstrap(node: str, cluster: str, xds_host: str, xds_port: int, admin
     grpc_source = {
         "api_type": "GRPC",
         "transport_api_version": "V3",
-        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
+        "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROLLER}}],
     }
     return {
         "node": {"id": node, "cluster": cluster},
@@ -44,7 +46,7 @@ def _controller(host: str, port: int) -> dict[str, Any]:
     """The upstream that is the controller. Pings find a dead one in seconds; the kernel alone takes minutes."""
     http2 = {"connection_keepalive": {"interval": "5s", "timeout": "2s"}}
     return {
-        "name": "xds",
+        "name": CONTROLLER,
         "type": "STRICT_DNS",
         "connect_timeout": "1s",
         "typed_extension_protocol_options": {
@@ -54,7 +56,7 @@ def _controller(host: str, port: int) -> dict[str, Any]:
             }
         },
         "load_assignment": {
-            "cluster_name": "xds",
+            "cluster_name": CONTROLLER,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _at(host, port)}}]}],
         },
     }

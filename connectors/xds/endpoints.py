@@ -30,11 +30,13 @@ def assignments(
     if spec.split.get(service, "locality") == "locality":
         yield _assignment(spec, names.upstream(service), levels(targets), shed_ratio, known)
         return
+    # Envoy 1.40 gives its workers a new drop ratio only together with a change of a locality. Where the locality
+    # weights are the weights, that is the case; here the weight of the only locality has to say it.
+    kept = round((1 - shed_ratio) * 1e6) + 1
     for cluster in known:
         standbys = [target for target in targets if target.priority > 0 and target.cluster != cluster]
-        yield _assignment(
-            spec, names.upstream(service, cluster), [[(cluster, 1)], *levels(standbys)], shed_ratio, known
-        )
+        ladder = [[(cluster, kept)], *levels(standbys)]
+        yield _assignment(spec, names.upstream(service, cluster), ladder, shed_ratio, known)
 
 
 def _assignment(

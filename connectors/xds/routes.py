@@ -20,6 +20,9 @@ CUT_OFF = NOT_SENT + ",reset"
 GRPC_NOT_SENT = NOT_SENT + ",unavailable"
 """gRPC clients know no other word for a connection that failed."""
 
+RESELECTIONS_MAX = 200
+"""How often a retry draws again when it drew a host that failed: by weight, so a heavy one is drawn many times."""
+
 
 def host(
     spec: MeshSpec, service: ServiceId, targets: Sequence[Target], known: Addresses
@@ -78,7 +81,7 @@ def _retry(policy: route_components_pb2.RetryPolicy, retries: int, retry_on: str
     policy.retry_back_off.max_interval.FromMilliseconds(50)
     tried = policy.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts")
     tried.typed_config.Pack(previous_hosts_pb2.PreviousHostsPredicate(), deterministic=True)
-    policy.host_selection_retry_max_attempts = 5
+    policy.host_selection_retry_max_attempts = RESELECTIONS_MAX
     policy.retry_priority.name = "envoy.retry_priorities.previous_priorities"
     onward = previous_priorities_config_pb2.PreviousPrioritiesConfig(update_frequency=1)
     policy.retry_priority.typed_config.Pack(onward, deterministic=True)

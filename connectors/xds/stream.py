@@ -14,7 +14,6 @@ from types import MappingProxyType
 from connectors.xds.resources import CDS, EDS, PUSH_ORDER, REFERS_TO, SHORT, WHOLE_STATE, Named, Resources, version_of
 
 
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a proxy says: a subscription, and perhaps an answer."""

@@ -7,7 +7,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
 from connectors.xds.connector import XdsConnector
@@ -29,10 +31,10 @@ BROKEN = "broken"
 class XdsHarness:
     """A control plane and its backends; a subclass adds the data plane."""
 
-    def __init__(self, backends: Mapping[str, Backend], protocol: HttpVersion, listener: Address | None) -> None:
+    def __init__(self, backends: Mapping[str, Backend], spec: MeshSpec) -> None:
         self.backends = backends
         self.port = free_port()
-        self.spec = mesh_spec({c: b.port for c, b in backends.items()}, protocol, listener)
+        self.spec = spec
         self.server = XdsServer()
         self.reports = LoadReports(self.spec, time.monotonic, interval_s=0.2)
         self.connector = XdsConnector(self.spec, self.server, self.reports)
@@ -83,9 +85,11 @@ class XdsHarness:
 class EnvoyHarness(XdsHarness):
     """One Envoy."""
 
-    def __init__(self) -> None:
-        self.ingress_port = free_port()
-        super().__init__({c: HttpBackend(c) for c in CLUSTERS}, "http1", ("127.0.0.1", self.ingress_port))
+    def __init__(self, **changes: Any) -> None:
+        self.ingress_port, self.admin_port = free_port(), free_port()
+        backends = {c: HttpBackend(c) for c in CLUSTERS}
+        spec = mesh_spec(backends, "http1", ("127.0.0.1", self.ingress_port))
+        super().__init__(backends, replace(spec, **changes))
 
     async def send(self, service: str, requests: int) -> Counter[str]:
         """HTTP/1.1 requests whose Host is the service."""
@@ -95,8 +99,9 @@ class EnvoyHarness(XdsHarness):
 class GrpcHarness(XdsHarness):
     """One proxyless client, with a connection on which it takes orders."""
 
-    def __init__(self) -> None:
-        super().__init__({c: GrpcBackend(c) for c in CLUSTERS}, "http2", None)
+    def __init__(self, **changes: Any) -> None:
+        backends = {c: GrpcBackend(c) for c in CLUSTERS}
+        super().__init__(backends, replace(mesh_spec(backends, "http2", None), **changes))
         self._client: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
 
     async def send(self, service: str, requests: int) -> Counter[str]:
@@ -121,10 +126,10 @@ class GrpcHarness(XdsHarness):
                 self._client.result()[1].close()
 
 
-def mesh_spec(ports: Mapping[str, int], protocol: HttpVersion, listener: Address | None) -> MeshSpec:
-    """SERVICE at these loopback ports, and in BROKEN."""
+def mesh_spec(backends: Mapping[str, Backend], protocol: HttpVersion, listener: Address | None) -> MeshSpec:
+    """SERVICE in front of these backends, and in BROKEN."""
     service = ServiceId(SERVICE)
-    found = {(service, ClusterId(cluster)): (("127.0.0.1", port),) for cluster, port in ports.items()}
+    found = {(service, ClusterId(cluster)): (("127.0.0.1", backend.port),) for cluster, backend in backends.items()}
     return MeshSpec(
         origin=OriginId(ORIGIN), node=ORIGIN, listener=listener, protocol={service: protocol},
         endpoints={**found, (service, ClusterId(BROKEN)): (("no-address.invalid", 1),)},
@@ -132,20 +137,20 @@ def mesh_spec(ports: Mapping[str, int], protocol: HttpVersion, listener: Address
 
 
 @contextlib.asynccontextmanager
-async def xds_envoy(folder: Path) -> AsyncIterator[EnvoyHarness]:
-    """A real Envoy; skips the test where there is none."""
+async def xds_envoy(folder: Path, **changes: Any) -> AsyncIterator[EnvoyHarness]:
+    """A real Envoy, with `changes` to the MeshSpec; skips the test where there is none."""
     path = real.require("envoy")
-    harness = EnvoyHarness()
-    bootstrap = envoy_bootstrap(f"{ORIGIN}/envoy", "contract", "127.0.0.1", harness.port, 0)
+    harness = EnvoyHarness(**changes)
+    bootstrap = envoy_bootstrap(f"{ORIGIN}/envoy", "contract", "127.0.0.1", harness.port, harness.admin_port)
     async with harness.running(), envoy(path, bootstrap, folder):
         await harness.connected()
         yield harness
 
 
 @contextlib.asynccontextmanager
-async def xds_grpc(folder: Path) -> AsyncIterator[GrpcHarness]:
-    """A real gRPC client."""
-    harness = GrpcHarness()
+async def xds_grpc(folder: Path, **changes: Any) -> AsyncIterator[GrpcHarness]:
+    """A real gRPC client, with `changes` to the MeshSpec."""
+    harness = GrpcHarness(**changes)
     bootstrap = grpc_bootstrap(f"{ORIGIN}/client", "contract", "127.0.0.1", harness.port)
     environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
     async with harness.running(), harness.orders() as desk:
