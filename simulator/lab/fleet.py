@@ -217,9 +217,13 @@ def _folder() -> Iterator[Path]:
 
 @contextlib.asynccontextmanager
 async def _background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Work that goes on while the block does; where it fails, so does the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(task) for task in work]
-        yield
-        for task in tasks:
-            task.cancel()
+    """Work that goes on while the block does; where it fails, so does the block, with the work's LabError."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(task) for task in work]
+            yield
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as errors:
+        # One failure is the rule, and the group around it would only hide it.
+        raise errors.exceptions[0] from None
