@@ -167,12 +167,18 @@ def sentences(values: dict[str, Any]) -> list[str]:
     """What the table has no column for."""
     push, deviation = values["push_to_request_ms"], values["split_deviation_max"]
     said = [
-        "moved, until: when the weights of the place's front end changed first and last. "
-        "away: its users' requests served elsewhere.",
-        f"Killed: found dead after {seconds(values['failover_detect_s'])}; the last request was sent to it after "
-        f"{seconds(values['failover_shift_s'])}; {values['rerouted']} requests came out at another gateway.",
-        f"Started again: served after {seconds(values['return_first_request_s'])}, "
-        f"had its load back after {seconds(values['return_full_s'])}.",
+        (
+            "moved, until: when the weights of the place's front end changed first and last. "
+            "away: its users' requests served elsewhere."
+        ),
+        (
+            f"Killed: found dead after {seconds(values['failover_detect_s'])}; the last request was sent to it after "
+            f"{seconds(values['failover_shift_s'])}; {values['rerouted']} requests came out at another gateway."
+        ),
+        (
+            f"Started again: served after {seconds(values['return_first_request_s'])}, "
+            f"had its load back after {seconds(values['return_full_s'])}."
+        ),
         f"{values['failed']} of {values['requests']} requests failed.",
     ]
     if push is not None:
