@@ -1,0 +1,106 @@
+"""A proxy that only talks xDS: it follows every reference, and refuses what it is told to refuse."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import grpc.aio
+from envoy.service.discovery.v3 import discovery_pb2
+from envoy.service.load_stats.v3 import lrs_pb2
+from google.rpc import status_pb2
+
+from connectors.xds.resources import CDS, EDS, LDS, PUSH_ORDER, RDS
+
+ADS_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+LRS_METHOD = "/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats"
+FOLLOWED_BY = {CDS: EDS, LDS: RDS}
+
+Opinion = Callable[[str, dict[str, bytes]], str]
+"""(type, resources) -> the words of a refusal, empty for consent."""
+
+
+def content(_kind: str, _resources: dict[str, bytes]) -> str:
+    """Accepts everything."""
+    return ""
+
+
+class Proxy:
+    """Subscribes as an Envoy does. What it has is in `held`; `versions` outlive a connection, as in a real one."""
+
+    def __init__(self, port: int, node: str, opinion: Opinion = content) -> None:
+        self.node, self.opinion = node, opinion
+        self.target = f"127.0.0.1:{port}"
+        self.held: dict[str, dict[str, bytes]] = {kind: {} for kind in PUSH_ORDER}
+        self.versions = dict.fromkeys(PUSH_ORDER, "")
+        self.heard: list[str] = []
+        """The type of every response, in order."""
+        self.silent = False
+        """While True nothing is answered."""
+        self._nonces = dict.fromkeys(PUSH_ORDER, "")
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator["Proxy"]:
+        """On a stream while the block lasts; raises grpc.aio.AioRpcError out of `ended` when the server ends it."""
+        self._nonces = dict.fromkeys(PUSH_ORDER, "")
+        async with grpc.aio.insecure_channel(self.target) as channel:
+            self._call = channel.stream_stream(
+                ADS_METHOD,
+                request_serializer=discovery_pb2.DiscoveryRequest.SerializeToString,
+                response_deserializer=discovery_pb2.DiscoveryResponse.FromString,
+            )()
+            self.ended = asyncio.create_task(self._run())
+            try:
+                yield self
+            finally:
+                self.ended.cancel()
+                await asyncio.wait({self.ended})
+
+    async def _run(self) -> None:
+        resumed = [kind for kind in PUSH_ORDER if self.versions[kind]]
+        for kind in dict.fromkeys([CDS, LDS, *resumed]):
+            await self._say(kind)
+        while (response := await self._call.read()) is not grpc.aio.EOF:
+            await self._take(response)
+
+    async def _take(self, response: discovery_pb2.DiscoveryResponse) -> None:
+        kind = response.type_url
+        self.heard.append(kind)
+        self._nonces[kind] = response.nonce
+        found = {named(kind, any_.value): any_.value for any_ in response.resources}
+        if self.silent:
+            return
+        words = self.opinion(kind, found)
+        if not words:
+            self.versions[kind] = response.version_info
+            self.held[kind] = found if kind in FOLLOWED_BY else self.held[kind] | found
+        await self._say(kind, words)
+        if kind in FOLLOWED_BY and not words:
+            await self._say(FOLLOWED_BY[kind])
+
+    async def _say(self, kind: str, words: str = "") -> None:
+        follows = {after: before for before, after in FOLLOWED_BY.items()}
+        request = discovery_pb2.DiscoveryRequest(
+            node={"id": self.node}, type_url=kind, version_info=self.versions[kind], response_nonce=self._nonces[kind],
+            resource_names=sorted(self.held[follows[kind]]) if kind in follows else [],
+        )  # fmt: skip
+        if words:
+            request.error_detail.CopyFrom(status_pb2.Status(code=13, message=words))
+        await self._call.write(request)
+
+
+def named(kind: str, body: bytes) -> str:
+    """The name of a serialized resource: the first field, whatever the type."""
+    assert kind in PUSH_ORDER
+    assert body[0] == 0x0A, "field 1, a string"
+    return body[2 : 2 + body[1]].decode()
+
+
+@contextlib.asynccontextmanager
+async def reporting(port: int) -> AsyncIterator[grpc.aio.StreamStreamCall]:
+    """A stream of load reports."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel.stream_stream(
+            LRS_METHOD,
+            request_serializer=lrs_pb2.LoadStatsRequest.SerializeToString,
+            response_deserializer=lrs_pb2.LoadStatsResponse.FromString,
+        )()
