@@ -9,9 +9,8 @@ Rules of this file:
 4. What is refused or cut is counted, by source, signal and reason, with an example for people.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -20,9 +19,12 @@ from connectors.telemetry import Batch, Signal
 from placement.columns import Bools, Floats, Ints, floats
 from placement.fleet import Fleet
 from placement.readings import Readings
+from scheduler.index import Index, index_fleet
 
 FIELDS = (Signal.DEMAND_RPS, Signal.CAPACITY_RPS, Signal.LATENCY_MS, Signal.ERROR_RATIO)
 """The signals that become Readings; each is the name of its field. SENT_RPS is for who verifies the split."""
+SILENT_AFTER_S = 3.0
+"""A mesh in a lost cluster that said nothing for this long carries nothing."""
 
 
 class Reason(StrEnum):
@@ -64,7 +66,7 @@ class HygieneLimits:
     """Demand below this counts as this, or every first request would be a jump."""
     capacity_fall_max: float = 0.5
     """Most part of its capacity a backend loses in one call."""
-    capacity_min_ratio: float = 0.05
+    capacity_min_ratio: float = 0.1
     """Least part of the declared capacity that telemetry can leave, however often it asks for less."""
     capacity_max_ratio: float = 1.25
     """Most, in parts of the declared capacity."""
@@ -97,47 +99,6 @@ class Rejections:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """Rows of a fleet by the names that telemetry uses. Built once per fleet."""
-
-    fleet: Fleet
-    flows: Mapping[tuple[str, ...], int]
-    """(service, origin) -> row."""
-    backends: Mapping[tuple[str, ...], int]
-    """(service, cluster) -> row."""
-    capacity_declared_rps: Floats
-    """(B,)"""
-
-    def of(self, signal: Signal) -> Mapping[tuple[str, ...], int]:
-        """The rows that a signal is measured for."""
-        return self.flows if signal is Signal.DEMAND_RPS else self.backends
-
-    def rows(self, batch: Batch) -> Ints:
-        """(N,) the row of each key, -1 where there is none."""
-        known = self.of(batch.signal)
-        return np.fromiter((known.get(key, -1) for key in batch.keys), dtype=np.int64, count=len(batch.keys))
-
-    def nearest(self, signal: Signal, key: tuple[str, ...]) -> str:
-        """The known key that looks most like this one, or an empty text."""
-        seconds = self.fleet.origins.ids if signal is Signal.DEMAND_RPS else self.fleet.clusters.ids
-        parts = [get_close_matches(part, ids, 1) for part, ids in zip(key, (self.fleet.services.ids, seconds))]
-        return name_of(signal, tuple(part[0] for part in parts)) if all(parts) else ""
-
-
-def index_fleet(fleet: Fleet, capacity_declared_rps: Floats) -> Index:
-    """The index of a fleet and of what was declared for it."""
-    services, clusters, origins = fleet.services.ids, fleet.clusters.ids, fleet.origins.ids
-    flows = zip(fleet.flows.service.tolist(), fleet.flows.origin.tolist(), strict=True)
-    backends = zip(fleet.backends.service.tolist(), fleet.backends.cluster.tolist(), strict=True)
-    return Index(
-        fleet=fleet,
-        flows={(services[s], origins[o]): row for row, (s, o) in enumerate(flows)},
-        backends={(services[s], clusters[c]): row for row, (s, c) in enumerate(backends)},
-        capacity_declared_rps=capacity_declared_rps,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """What hygiene remembers from one call to the next. Starts empty, and anew for every fleet."""
 
@@ -153,3 +114,152 @@ class Memory:
     def empty() -> "Memory":
         """Nothing was said yet."""
         return Memory()
+
+
+def clean(
+    last: Readings, memory: Memory, batches: Sequence[Batch], fleet: Fleet, at_s: float, limits: HygieneLimits
+) -> tuple[Readings, Memory, Rejections]:
+    """The readings at `at_s`: `last`, with every measurement that may be believed put in. The freshest source wins.
+
+    With an empty memory, or one of another fleet, the capacities in `last` are taken for the declared ones.
+    """
+    index = memory.index
+    if index is None or index.fleet is not fleet:
+        index = index_fleet(fleet, last.capacity_rps)
+        memory = Memory(index=index)
+    bench = Bench(index, memory, last)
+    for batch in sorted(batches, key=lambda batch: batch.at_s):
+        if batch.signal in FIELDS and len(batch.keys):
+            take(bench, batch, at_s, limits)
+    readings = Readings(bench.demand_at_s, **{signal.value: floats(bench.value[signal]) for signal in FIELDS})
+    return readings, bench.memory(), Rejections(tuple(bench.rejections.values()))
+
+
+class Bench:
+    """The working copies of one call of `clean`."""
+
+    def __init__(self, index: Index, memory: Memory, last: Readings) -> None:
+        self.index, self.last = index, last
+        self.value: dict[Signal, Floats] = {signal: np.array(getattr(last, signal.value)) for signal in FIELDS}
+        self.said_at_s = dict(memory.said_at_s)
+        never = {signal: np.full(len(column), -np.inf) for signal, column in self.value.items()}
+        self.taken_at_s = {signal: np.array(memory.taken_at_s.get(signal, never[signal])) for signal in FIELDS}
+        flows = len(last.demand_rps)
+        self.pending_rps = np.array(memory.pending_rps) if len(memory.pending_rps) else np.full(flows, np.nan)
+        self.demand_at_s = last.at_s
+        self.rejections: dict[tuple[str, Signal, Reason], Rejection] = {}
+
+    def memory(self) -> Memory:
+        """What to remember of it."""
+        taken = {signal: floats(column) for signal, column in self.taken_at_s.items()}
+        return Memory(self.index, self.said_at_s, taken, floats(self.pending_rps))
+
+    def note(self, batch: Batch, where: Bools, reason: Reason) -> None:
+        """Count the marked measurements of a batch, and keep the first of a kind as the example."""
+        count = int(np.count_nonzero(where))
+        if not count:
+            return
+        key = (batch.source, batch.signal, reason)
+        if key in self.rejections:
+            self.rejections[key] = replace(self.rejections[key], count=self.rejections[key].count + count)
+            return
+        first = int(np.argmax(where))
+        example = f"{self.index.name(batch.signal, batch.keys[first])} = {batch.value[first]:g}"
+        if reason is Reason.UNKNOWN and (near := self.index.nearest(batch.signal, batch.keys[first])):
+            example += f"; the nearest known is {near}"
+        self.rejections[key] = Rejection(*key, count, example)
+
+
+def take(bench: Bench, batch: Batch, at_s: float, limits: HygieneLimits) -> None:
+    """Put what is left of one batch after all rules on the bench."""
+    assert len(batch.keys) == len(batch.value), f"{batch.source}: {len(batch.keys)} keys, {len(batch.value)} values"
+    signal = batch.signal
+    row = bench.index.rows(batch)
+    size = len(bench.value[signal])
+    said_at_s = np.array(bench.said_at_s.get((batch.source, signal), np.full(size, -np.inf)))
+    left = np.ones(len(row), dtype=bool)
+    for reason, holds in faults(batch, row, said_at_s, at_s, limits):
+        bench.note(batch, left & holds, reason)
+        left = left & ~holds
+    heard = row[(row >= 0) & (batch.at_s <= at_s + limits.future_max_s)]
+    said_at_s[heard] = np.maximum(said_at_s[heard], batch.at_s)
+    bench.said_at_s[batch.source, signal] = floats(said_at_s)
+
+    left[left] = batch.at_s > bench.taken_at_s[signal][row[left]]  # another source was fresher: nobody's fault
+    if signal is Signal.DEMAND_RPS:
+        left = left & ~unconfirmed(bench, batch, row, left, limits)
+    if not left.any():
+        return
+    bounded = within_bounds(bench, signal, row[left], batch.value[left], limits)
+    cut = np.zeros(len(row), dtype=bool)
+    cut[left] = bounded != batch.value[left]
+    bench.note(batch, cut, Reason.BOUNDED)
+    bench.value[signal][row[left]] = bounded
+    bench.taken_at_s[signal][row[left]] = batch.at_s
+    if signal is Signal.DEMAND_RPS:
+        bench.demand_at_s = max(bench.demand_at_s, batch.at_s)
+
+
+def faults(
+    batch: Batch, row: Ints, said_at_s: Floats, at_s: float, limits: HygieneLimits
+) -> Iterator[tuple[Reason, Bools]]:
+    """(N,) for every reason to refuse, the measurements it holds for. The first one that holds is the one to name."""
+    value = batch.value
+    yield Reason.UNKNOWN, row < 0
+    first = np.zeros(len(row), dtype=bool)
+    first[np.unique(row, return_index=True)[1]] = True
+    yield Reason.REPEATED, ~first
+    yield Reason.FUTURE, np.full(len(row), not batch.at_s <= at_s + limits.future_max_s)
+    yield Reason.STALE, np.full(len(row), not at_s - batch.at_s <= limits.age_max_s)
+    yield Reason.OLD, batch.at_s <= said_at_s[row] if len(said_at_s) else row < 0
+    yield Reason.NOT_A_NUMBER, ~(np.isfinite(value) & (value >= 0))
+    if batch.signal in {Signal.DEMAND_RPS, Signal.CAPACITY_RPS}:
+        yield Reason.IMPOSSIBLE, value > limits.rps_max
+    if batch.signal is Signal.CAPACITY_RPS:
+        yield Reason.ZERO, value == 0
+
+
+def unconfirmed(bench: Bench, batch: Batch, row: Ints, left: Bools, limits: HygieneLimits) -> Bools:
+    """(N,) demands that are far from the last and from what was pending; they are pending from now on."""
+
+    def apart(a: Floats, b: Floats) -> Bools:
+        ratio = np.maximum(a, limits.jump_floor_rps) / np.maximum(b, limits.jump_floor_rps)
+        return np.asarray((ratio > limits.jump_ratio) | (ratio < 1 / limits.jump_ratio))
+
+    value, flow = batch.value[left], row[left]
+    pending = bench.pending_rps[flow]
+    jumps = np.zeros(len(row), dtype=bool)
+    jumps[left] = apart(value, bench.value[Signal.DEMAND_RPS][flow]) & (np.isnan(pending) | apart(value, pending))
+    bench.pending_rps[flow] = np.where(jumps[left], value, np.nan)
+    bench.note(batch, jumps, Reason.JUMP)
+    return jumps
+
+
+def within_bounds(bench: Bench, signal: Signal, row: Ints, value: Floats, limits: HygieneLimits) -> Floats:
+    """(n,) the values as far as they are believed."""
+    match signal:
+        case Signal.CAPACITY_RPS:
+            declared = bench.index.capacity_declared_rps[row]
+            fallen = (1 - limits.capacity_fall_max) * bench.last.capacity_rps[row]
+            least = np.maximum(fallen, limits.capacity_min_ratio * declared)
+            return np.asarray(np.minimum(np.maximum(value, least), limits.capacity_max_ratio * declared))
+        case Signal.LATENCY_MS:
+            return np.minimum(value, limits.latency_max_ms)
+        case Signal.ERROR_RATIO:
+            return np.minimum(value, 1.0)
+        case _:
+            return value
+
+
+def silenced(readings: Readings, memory: Memory, fleet: Fleet, lost: Bools, at_s: float) -> Readings:
+    """The readings without the demand of meshes that went down with their cluster, (C,) `lost`.
+
+    Their clients come in elsewhere and are measured there; what such a mesh last said would count them twice. A mesh
+    that still says something keeps its demand.
+    """
+    home = fleet.origins.cluster[fleet.flows.origin]
+    said_at_s = memory.taken_at_s.get(Signal.DEMAND_RPS, floats(np.full(len(fleet.flows), -np.inf)))
+    silent = (home >= 0) & lost[np.maximum(home, 0)] & (at_s - said_at_s > SILENT_AFTER_S)
+    return (
+        replace(readings, demand_rps=floats(np.where(silent, 0.0, readings.demand_rps))) if silent.any() else readings
+    )
