@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+import grpc
 import grpc.aio
 from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.load_stats.v3 import lrs_pb2
@@ -40,7 +41,7 @@ class Proxy:
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator["Proxy"]:
-        """On a stream while the block lasts; raises grpc.aio.AioRpcError out of `ended` when the server ends it."""
+        """On a stream while the block lasts."""
         self._nonces = dict.fromkeys(PUSH_ORDER, "")
         async with grpc.aio.insecure_channel(self.target) as channel:
             self._call = channel.stream_stream(
@@ -48,12 +49,16 @@ class Proxy:
                 request_serializer=discovery_pb2.DiscoveryRequest.SerializeToString,
                 response_deserializer=discovery_pb2.DiscoveryResponse.FromString,
             )()
-            self.ended = asyncio.create_task(self._run())
+            running = asyncio.create_task(self._run())
             try:
                 yield self
             finally:
-                self.ended.cancel()
-                await asyncio.wait({self.ended})
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+    async def fate(self) -> tuple[grpc.StatusCode, str]:
+        """How and with which words the server ended the stream; waits until it does."""
+        return await self._call.code(), await self._call.details()
 
     async def _run(self) -> None:
         resumed = [kind for kind in PUSH_ORDER if self.versions[kind]]
