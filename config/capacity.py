@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from config.cluster import Cluster
 from config.declared import Declarations, Declared
 from config.prices import dominant_share
-from config.problem import Problem
-from config.reasons import quoted
+from config.problem import Problem, quoted
 from config.service import Service
 from config.standing import first_pool, pool_named, standings
 from placement.fleet import RESOURCES

@@ -10,8 +10,8 @@ from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from config.pricebook import PriceBook
 from config.prices import egress_prices, egress_usd_per_gb, node_prices
-from config.problem import Problem
-from config.reasons import nearest, quoted
+from config.problem import Problem, quoted
+from config.reasons import nearest
 from config.service import Service
 
 

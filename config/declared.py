@@ -29,6 +29,11 @@ class Declared(Generic[Kind]):
         return self.model.name
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Its kind and name."""
+        return type(self.model).__name__, self.name
+
+    @property
     def subject(self) -> str:
         """`Service "checkout"`."""
         return f'{type(self.model).__name__} "{self.name}"'

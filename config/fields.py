@@ -15,6 +15,8 @@ LABEL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 REGION_PATTERN = r"^(\*|[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)$"
 ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?):[0-9]{1,5}$"
 WORD_PATTERN = r"^[\x21-\x7e]+$"
+URL_PATTERN = r"^[a-z][a-z0-9+.-]*://[\x21-\x7e]+$"
+HTTP_URL_PATTERN = r"^https?://[\x21-\x7e]+$"
 
 PATTERN_WORDS = {
     NAME_PATTERN: "must be 1 to 63 lower-case letters, digits, '-' or '.', with a letter or digit at both ends",
@@ -22,6 +24,8 @@ PATTERN_WORDS = {
     REGION_PATTERN: 'must be a region or "*"',
     ADDRESS_PATTERN: 'must be host:port, such as "10.0.0.1:8080" or "[::1]:8080"',
     WORD_PATTERN: "must be visible ASCII characters without a blank",
+    URL_PATTERN: 'must be a URL, such as "sqlite:///equipoise.db"',
+    HTTP_URL_PATTERN: 'must be a URL, such as "http://prometheus:9090"',
 }
 """What each pattern asks for, in words: for messages."""
 
@@ -82,7 +86,5 @@ Seconds = Annotated[float, Field(gt=0, le=DAY_SECONDS, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(gt=0, le=1_000 * DAY_SECONDS, allow_inf_nan=False)]
 
 Address = Annotated[str, Field(pattern=ADDRESS_PATTERN), AfterValidator(_port_in_range)]
-Url = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[\x21-\x7e]+$", max_length=1_000), AfterValidator(_without_password)
-]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[\x21-\x7e]+$", max_length=1_000), AfterValidator(_without_password)]
+Url = Annotated[str, Field(pattern=URL_PATTERN, max_length=1_000), AfterValidator(_without_password)]
+HttpUrl = Annotated[str, Field(pattern=HTTP_URL_PATTERN, max_length=1_000), AfterValidator(_without_password)]

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from config.policy import Policy, PolicySpec
 from config.pricebook import PriceBook
-from config.problem import Invalid, Place, Problem, problem_at
-from config.reasons import locate, nearest, on_key, quoted, reason
+from config.problem import Invalid, Place, Problem, problem_at, quoted
+from config.reasons import follows, locate, nearest, on_key, reason
 from config.references import check_references
 from config.service import Service
 from config.source import Block, Fault, Mark, Node, Root, Scalar, parse, plain
@@ -87,11 +87,14 @@ def _read_document(file: str, root: Root, reading: _Reading) -> None:
         model = KINDS[kind].model_validate(plain(root.node))
     except ValidationError as invalid:
         reading.broken.add(kind)
-        for error in invalid.errors(include_url=False):
+        for error in filterfalse(follows, invalid.errors(include_url=False)):
             mark = locate(root.node, error["loc"], on_key=on_key(error))
             reading.problems.append(_at(file, mark, subject, reason(error, KINDS[kind])))
     else:
-        reading.documents.append(Declared(model, file, root.node))
+        if faults:
+            reading.broken.add(kind)
+        else:
+            reading.documents.append(Declared(model, file, root.node))
 
 
 def _envelope_faults(node: Node, kind: str) -> Iterator[Fault]:
@@ -114,17 +117,17 @@ def _text(node: Node, *location: str) -> str:
 
 
 def _declarations(reading: _Reading) -> Declarations:
-    """What the checks need; names that were given twice become problems."""
+    """What the checks need. Of documents with the same name the first counts, and the others are problems."""
     names = defaultdict(set)
     first: dict[tuple[str, str], Place] = {}
     for kind, name, place in reading.headers:
         names[kind].add(name)
         if (kind, name) in first:
-            why = f"is already defined at {first[kind, name]}; names are unique among documents of a kind"
+            why = f"already defined at {first[kind, name]}; names are unique among documents of a kind"
             reading.problems.append(problem_at(place, f"{kind} {quoted(name)}", why))
         first.setdefault((kind, name), place)
     return Declarations(
-        documents=tuple(reading.documents),
+        documents=tuple(found for found in reading.documents if first[found.key] == found.place("metadata", "name")),
         names={kind: frozenset(names[kind]) for kind in KINDS},
         broken=frozenset(reading.broken),
     )

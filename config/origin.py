@@ -84,7 +84,9 @@ class Via(Shape):
     """An address to use from this origin instead of the endpoints of the service, such as a gateway."""
 
     cluster: Name
+    """Where the requests go."""
     service: Name
+    """Whose requests."""
     address: Address
     """host:port. Several entries for one service and cluster are used together."""
 

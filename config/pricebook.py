@@ -12,9 +12,13 @@ class NodePrice(Shape):
     """What a node costs."""
 
     provider: Label
+    """As clusters name it."""
     region: Label
+    """As clusters name it."""
     node_type: Label
+    """As pools name it."""
     usd_per_hour: Amount
+    """For one node."""
 
 
 class EgressPrice(Shape):
@@ -25,6 +29,7 @@ class EgressPrice(Shape):
     receiver: Region = Field(alias="to")
     """A region, or "*" for any other."""
     usd_per_gb: Amount
+    """For 1e9 bytes."""
 
 
 class PriceBookSpec(Shape):

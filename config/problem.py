@@ -1,6 +1,9 @@
 """What is wrong with a configuration, and where: every problem names file, line, column, document and reason."""
 
+import json
 from dataclasses import dataclass
+
+QUOTED_MAX = 60
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,6 +38,11 @@ class Problem:
 def problem_at(place: Place, subject: str, reason: str) -> Problem:
     """A problem with the document that begins or says something at this place."""
     return Problem(place.file, place.line, place.column, subject, reason)
+
+
+def quoted(word: str) -> str:
+    """In double quotes, on one line, printable everywhere."""
+    return json.dumps(word if len(word) <= QUOTED_MAX else word[: QUOTED_MAX - 3] + "...")
 
 
 class Invalid(Exception):  # noqa: N818  said of a configuration, not of us

@@ -1,6 +1,5 @@
 """What pydantic found, in words that name the key, the limit and the remedy."""
 
-import json
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,12 +9,12 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from config.fields import PATTERN_WORDS
+from config.problem import quoted
 from config.source import Block, Mark, Node, Series
 
-VALUE_MAX = 60
+PLAIN_KEY = re.compile(r"[!-~]{1,60}")
 
 _EXPECTED = {
-    "missing": "is missing",
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
@@ -24,8 +23,6 @@ _EXPECTED = {
     "model_type": "must be a mapping",
     "dict_type": "must be a mapping",
     "tuple_type": "must be a list",
-    "too_short": "must not be empty",
-    "string_too_short": "must not be empty",
 }
 
 
@@ -36,11 +33,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {quoted(close[0])}?"
     return f"; there is {', '.join(words)}" if 0 < len(words) <= 12 else ""
-
-
-def quoted(word: str) -> str:
-    """In double quotes, on one line, printable everywhere."""
-    return json.dumps(word if len(word) <= VALUE_MAX else word[: VALUE_MAX - 3] + "...")
 
 
 def reason(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -62,6 +54,8 @@ def reason(error: ErrorDetails, model: type[BaseModel]) -> str:
             hint = nearest(error["input"], words) if isinstance(error["input"], str) else ""
             close = hint if "did you mean" in hint else ""
             return f"{path} must be {' or '.join(words)}, not {shown}{close}"
+    if kind in {"too_short", "string_too_short"}:
+        return f"{path} must not be empty"
     return f"{path} {_demand(kind, context, error['msg'])}, not {_shown(error['input'])}"
 
 
@@ -107,6 +101,11 @@ def locate(root: Node, location: tuple[int | str, ...], *, on_key: bool = False)
     return key if on_key else node.mark
 
 
+def follows(error: ErrorDetails) -> bool:
+    """Whether it only follows from another error: pydantic calls a list too short when its items are wrong."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
 def on_key(error: ErrorDetails) -> bool:
     """Whether the fault is a key itself, or the lack of one, rather than a value."""
     return error["type"] in {"missing", "extra_forbidden"} or "[key]" in error["loc"]
@@ -128,7 +127,7 @@ def _path(location: tuple[int | str, ...]) -> str:
         elif part == "[key]":
             text = f"the key {text}"
         elif not part.startswith("#"):
-            word = part if part.isascii() and part.isprintable() and part.strip() else quoted(part)
+            word = part if PLAIN_KEY.fullmatch(part) else quoted(part)
             text += f".{word}" if text else word
     return text
 

@@ -8,8 +8,8 @@ from config.declared import Declarations, Declared, Location, repeated
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from config.policy import Policy
-from config.problem import Problem
-from config.reasons import nearest, quoted
+from config.problem import Problem, quoted
+from config.reasons import nearest
 from config.service import Service
 
 _SOURCES = ("spec", "telemetry", "prometheus")

@@ -23,6 +23,8 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from config.problem import quoted
+
 FILE_MAX_BYTES = 1 << 20
 DEPTH_MAX = 32
 ALIASES_MAX = 100
@@ -31,6 +33,8 @@ EXPANSION_MAX = 10
 """Nodes after following the aliases, over nodes written."""
 DOCUMENTS_MAX = 10_000
 """In one file."""
+REASON_MAX = 200
+"""Characters of a parser's message, which may quote the file at length."""
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -132,7 +136,7 @@ def parse(data: bytes) -> Parsed:
         return Parsed(tuple(roots), Fault(mark, f"not YAML: {_one_line(error)}"))
     except (YAMLError, ValueError, OverflowError, LookupError, AttributeError, TypeError, AssertionError) as error:
         # On damaged text the parser stumbles in places (an escape like \UFFFFFFFF, a broken directive).
-        return Parsed(tuple(roots), Fault(composer.last, f"not YAML: {_one_line(error)}"))
+        return Parsed(tuple(roots), Fault(composer.last, f"not YAML from here on: {_one_line(error)}"))
     return Parsed(tuple(roots), None)
 
 
@@ -181,7 +185,7 @@ class _Composer:
         if depth > DEPTH_MAX:
             raise _Stop(Fault(mark, f"nested deeper than {DEPTH_MAX} levels"))
         if event.ctag is not None:
-            raise _Stop(Fault(mark, f"tag {str(event.tag)!r}: tags are not read; write the value without it"))
+            raise _Stop(Fault(mark, f"tag {quoted(str(event.tag))}: tags are not read; write the value without it"))
         if event.anchor:
             self._anchors[event.anchor] = None
         self._written += 1
@@ -199,13 +203,14 @@ class _Composer:
 
     def _aliased(self, anchor: str, mark: Mark) -> tuple[Node, int]:
         self._aliases += 1
+        self._written += 1
         if self._aliases > ALIASES_MAX:
             raise _Stop(Fault(mark, f"more than {ALIASES_MAX} aliases in a document"))
         if anchor not in self._anchors:
-            raise _Stop(Fault(mark, f"alias *{anchor} without an anchor &{anchor} before it"))
+            raise _Stop(Fault(mark, f"alias {quoted(anchor)} without an anchor before it"))
         known = self._anchors[anchor]
         if known is None:
-            raise _Stop(Fault(mark, f"alias *{anchor} inside of what it stands for"))
+            raise _Stop(Fault(mark, f"alias {quoted(anchor)} inside of what it stands for"))
         return known
 
     def _series(self, mark: Mark, depth: int) -> tuple[Series, int]:
@@ -228,7 +233,7 @@ class _Composer:
                 self._faults.append(Fault(at, "a key must be a single word, not a list or a mapping"))
             elif key.text in entries:
                 first = entries[key.text][0]
-                self._faults.append(Fault(at, f'duplicate key "{key.text}"; the first is at line {first.line}'))
+                self._faults.append(Fault(at, f"duplicate key {quoted(key.text)}; the first is at line {first.line}"))
             else:
                 entries[key.text] = (at, value)
         return Block(mark, entries), total
@@ -241,6 +246,8 @@ def _mark(event: Any) -> Mark:
 def _scalar(mark: Mark, event: ScalarEvent) -> Scalar:
     """Plain words are looked at, quoted ones are text."""
     text: str = event.value
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _Stop(Fault(mark, "half of a surrogate pair, which is no character"))
     return Scalar(mark, _resolved(text) if event.implicit[0] else text, text)
 
 
@@ -264,4 +271,5 @@ def _resolved(text: str) -> str | int | float | bool | None:
 def _one_line(error: Exception) -> str:
     """What a parser's error says, without its excerpt of the text."""
     words = [error.context, error.problem] if isinstance(error, MarkedYAMLError) else [str(error)]
-    return ", ".join(" ".join(str(part).split()) for part in words if part) or type(error).__name__
+    text = ", ".join(" ".join(str(part).split()) for part in words if part) or type(error).__name__
+    return text[:REASON_MAX]
