@@ -19,6 +19,8 @@ class XdsMesh(Shape):
     """How often a proxy tries again, elsewhere if it can."""
     outlier_detection: bool = False
     """Whether proxies put aside single endpoints that keep failing."""
+    upstream_log: Text | None = None
+    """A file, on the proxy's machine, to which it adds a line for every attempt to reach a backend. Omitted: none."""
 
 
 class Mesh(Shape):

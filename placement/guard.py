@@ -9,11 +9,13 @@ from placement.columns import Bools, Floats
 from placement.cost import loads
 from placement.fleet import coupled_services
 from placement.plan import Plan, Reason
-from placement.problem import Problem
+from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing, blend, moved_share
 
 TINY_RPS = 1e-6
 TINY_SHARE = 1e-9
+IDLE_RPS = 2 * DEMAND_FLOOR_RPS
+"""A flow below this is nobody's: it moves whole, for nothing moves with it, and holds nobody up where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def guard(problem: Problem, plan: Plan, objective_usd_per_hour: float, limits: L
 
     Away from what is down nothing is damped: a plan that is not SOLVED (a failover, a hold) is taken whole. Otherwise
     one fraction serves all flows that share a limit: of two routings that fit, all on the line between them fit, and a
-    fraction per flow would leave that line. A flow that stands on a route it may no longer use takes the plan at once.
+    fraction per flow would leave that line. Where a flow stands on a route it may no longer use, it and all that share
+    a limit with it take the plan at once: it has nothing to stay for, and the room it goes to has to be made.
     """
     standing = problem.standing
     if plan.reason is not Reason.SOLVED:
@@ -66,14 +69,18 @@ def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) ->
     label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
     flow_label, sets = label[fleet.flows.service], int(label.max(initial=-1)) + 1
     far = np.zeros(sets)
-    moved = np.where(stranded, 0.0, moved_share(standing, plan.routing))
+    idle = problem.demand_rps <= IDLE_RPS
+    moved = np.where(stranded | idle, 0.0, moved_share(standing, plan.routing))
     np.maximum.at(far, flow_label, moved)
     step = np.minimum(1.0, limits.step_max / np.maximum(far, limits.step_max))
+    evacuates = np.zeros(sets, dtype=bool)
+    evacuates[flow_label[stranded & ~idle]] = True
     transit = np.ones(sets)
     backend_k = transit_fraction(problem, standing, plan.routing)
     np.minimum.at(transit, label[fleet.backends.service], backend_k)
     least = np.minimum(1.0, limits.step_min / np.maximum(far, limits.step_min))
     transit = np.where(transit > 0, np.maximum(transit, least), 0.0)
+    step, transit = np.where(evacuates, 1.0, step), np.where(evacuates, 1.0, transit)
     fraction = np.minimum(step, transit)
     said = []
     if (step < np.minimum(transit, 1.0)).any():
@@ -81,7 +88,7 @@ def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) ->
     if (transit < step).any():
         tightest = fleet.backend_name(int(backend_k.argmin()))
         said.append(f"transit: {tightest} would overfill while some meshes have the new weights and some the old")
-    return np.where(stranded, 1.0, fraction[flow_label]), tuple(said)
+    return np.where(stranded | idle, 1.0, fraction[flow_label]), tuple(said)
 
 
 def not_offered_share(problem: Problem, routing: Routing) -> Floats:

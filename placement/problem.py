@@ -30,7 +30,10 @@ from placement.routing import Routing
 SEGMENTS = 3
 """Convex pieces of the headroom between utilization_target and 1."""
 DEMAND_FLOOR_RPS = 1e-3
-"""A flow nobody uses still has a routing, so it is solved as if it carried this little."""
+"""A flow nobody uses still has a routing, so it is solved as if this little came in from outside."""
+INNER_SHED_MULTIPLE = 10.0
+"""Flows without clients of their own are refused last. A called service that refuses wastes the work of its callers,
+so load is refused where it enters; and an idle flow takes no room, while who turns up first should find it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,10 @@ def formulate(fleet: Fleet, snapshot: Snapshot, prices: Prices, lost: Bools | No
     routes = _routes(fleet, usable, readings.latency_ms, readings.error_ratio)
     unit = _unit_usd(fleet, readings.latency_ms, readings.error_ratio)
     external = displaced(fleet, external_demand(fleet, readings.demand_rps, snapshot.routing), gone)
-    idle = total_demand(fleet, external, snapshot.routing) < DEMAND_FLOOR_RPS
-    external = np.where(idle, DEMAND_FLOOR_RPS, external)
+    inner = external <= DEMAND_FLOOR_RPS
+    external = np.maximum(external, DEMAND_FLOOR_RPS)
     flow_unit = unit[fleet.flows.service]
+    shed = flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]
     return Problem(
         fleet=fleet,
         routes=routes,
@@ -118,7 +122,7 @@ def formulate(fleet: Fleet, snapshot: Snapshot, prices: Prices, lost: Bools | No
         demand_rps=floats(total_demand(fleet, external, snapshot.routing)),
         capacity_rps=floats(capacity),
         headroom_usd=floats(unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)),
-        shed_usd=floats(flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]),
+        shed_usd=floats(shed * np.where(inner, INNER_SHED_MULTIPLE, 1.0)),
         churn_usd=floats(flow_unit * prices.churn_ratio),
         standing=snapshot.routing,
         lost=bools(gone),

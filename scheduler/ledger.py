@@ -25,16 +25,17 @@ from scheduler.turn import Turn
 
 T = TypeVar("T")
 BUSY_TIMEOUT_MS = 5_000
+SQLITE = "sqlite:///"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class Ledger:
     """An open ledger. Every call runs on one thread of its own; whatever the database says comes out as LedgerDown."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, readonly: bool = False) -> None:
         self.url = url
         self.last_hash = ""
-        self._engine = _engine(url)
+        self._engine = _engine(url, readonly)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     async def open(self) -> int:
@@ -156,7 +157,9 @@ def migrate(url: str) -> None:
     command.upgrade(config, "head")
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, readonly: bool) -> Engine:
+    if readonly and url.startswith(SQLITE):
+        return create_engine(f"{SQLITE}file:{url.removeprefix(SQLITE)}?mode=ro&uri=true")
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _durable)

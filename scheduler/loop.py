@@ -1,6 +1,6 @@
 """The control loop: observe, judge, decide, guard, push, record. `tick` is Equipoise on one page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from health.verdict import State as Verdict
 from health.verdict import judge, usable, warmth
 from placement.columns import Ints
 from placement.cost import evaluate
-from placement.failover import FailoverTable, failover_routing
+from placement.failover import FailoverTable, failover_routing, lost_clusters
 from placement.fleet import OriginId
 from placement.guard import Step, guard, not_offered_share
 from placement.plan import Plan, Reason
@@ -17,12 +17,15 @@ from placement.problem import Problem, formulate, without
 from placement.quantize import routing_of, weight_tables
 from placement.readings import Snapshot
 from placement.weights import WeightTable
-from scheduler.hygiene import clean
+from scheduler.hygiene import clean, silenced
 from scheduler.policy import Policy
 from scheduler.ports import LedgerDown, Ports
 from scheduler.push import read_tables, write_tables
 from scheduler.state import Mode, State, adopt
 from scheduler.turn import Outcome, Turn, VerdictChange
+
+EARLY = 0.5
+"""A solve this part of a period after the last one is too early."""
 
 
 async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]:
@@ -42,6 +45,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     readings, memory, rejections = clean(
         state.readings, state.memory, ports.intake.drain(), fleet, at_s, policy.hygiene
     )
+    readings = silenced(readings, memory, fleet, lost_clusters(fleet, alive), at_s)
     reported = {} if urgent else await read_tables(ports.connectors, policy.push_deadline_s, ports.watch)
     tables = {**state.tables, **reported}
     routing = routing_of(fleet, tables, state.routing)
@@ -50,9 +54,9 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     # Decide. Fail static: without fresh readings or a solution keep the routing as it is, minus what is down.
     fast = urgent and state.problem is not None
     problem = without(state.problem, snapshot) if fast and state.problem else formulate(fleet, snapshot, policy.prices)
-    plan = None if urgent else await solve_if_fresh(snapshot, problem, mode, ports, policy)
+    plan = None if urgent else await solve_if_due(state, snapshot, problem, mode, ports, policy)
     if plan is None:
-        plan = fallback(state, snapshot, problem, mode)
+        plan = fallback(state, snapshot, problem, mode, policy)
 
     # Guard. One tick may move only so much, whatever was decided.
     standing_cost = evaluate(problem, routing)
@@ -95,41 +99,51 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         tables=tables,
         version=version,
         turn=turn.number,
+        solved_at_s=at_s if plan.reason is Reason.SOLVED else state.solved_at_s,
         problem=problem,
         failover=failover,
     ), turn
 
 
-async def run(state: State, ports: Ports) -> State:
+async def run(state: State, ports: Ports, show: Callable[[State, Turn], None]) -> State:
     """Tick on a fixed cadence, and at once when something is lost or the documents change, until told to close.
 
-    A late tick is skipped, not queued.
+    A late tick is skipped, not queued. `show` is told of every finished turn.
     """
     due_s = ports.clock.now_s()
     while not ports.desk.closing():
         configuration = ports.desk.configuration()
         if configuration.fleet is not state.fleet:
             state = adopt(state, configuration.fleet, configuration.declared, ports.clock.now_s())
-        state, _ = await tick(state, ports, configuration.policy)
-        due_s = max(due_s + configuration.policy.period_s, ports.clock.now_s())
+        state, turn = await tick(state, ports, configuration.policy)
+        show(state, turn)
+        now_s = ports.clock.now_s()
+        due_s = due_s if now_s < due_s else max(due_s + configuration.policy.period_s, now_s)
         await ports.clock.sleep_until(due_s)
     return state
 
 
-async def solve_if_fresh(snapshot: Snapshot, problem: Problem, mode: Mode, ports: Ports, policy: Policy) -> Plan | None:
-    """A solved plan, where one is wanted and the readings are good enough to plan with."""
-    if mode is not Mode.AUTO or snapshot.age_s() > policy.readings_age_max_s:
+async def solve_if_due(
+    state: State, snapshot: Snapshot, problem: Problem, mode: Mode, ports: Ports, policy: Policy
+) -> Plan | None:
+    """A solved plan, where one is wanted, it is time for one, and the readings are good enough to plan with.
+
+    An alarm or a nudge may let the loop tick early; the optimizer still takes one step per period and not more.
+    """
+    early = snapshot.at_s - state.solved_at_s < policy.period_s * EARLY
+    if mode is not Mode.AUTO or early or snapshot.age_s() > policy.readings_age_max_s:
         return None
     return await ports.solver.solve(problem)
 
 
-def fallback(state: State, snapshot: Snapshot, problem: Problem, mode: Mode) -> Plan:
+def fallback(state: State, snapshot: Snapshot, problem: Problem, mode: Mode, policy: Policy) -> Plan:
     """What to do without a solution: the failover table for what is down, else exactly what stands."""
     standing = snapshot.routing
     if not (not_offered_share(problem, standing) > 0).any() or mode is Mode.STOPPED:
         reason = Reason.HELD if mode is Mode.AUTO else Reason.FROZEN
-        detail = f"readings are {snapshot.age_s():.0f} s old" if mode is Mode.AUTO else f"mode is {mode}"
-        return Plan(standing, evaluate(problem, standing), reason, detail)
+        stale = snapshot.age_s() > policy.readings_age_max_s
+        why = f"readings are {snapshot.age_s():.0f} s old" if stale else "no new solution"
+        return Plan(standing, evaluate(problem, standing), reason, why if mode is Mode.AUTO else f"mode is {mode}")
     routing, source = failover_routing(problem, state.failover, standing, snapshot.usable)
     return Plan(routing, evaluate(problem, routing), Reason.FAILOVER, source)
 

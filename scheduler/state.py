@@ -44,24 +44,29 @@ class State:
     epoch: int
     version: int = 0
     turn: int = 0
+    solved_at_s: float = -np.inf
+    """When the optimizer last took a step."""
     problem: Problem | None = None
     """Of the last tick: its prices serve a loss that cannot wait for a new one."""
     failover: FailoverTable | None = None
 
 
-def initial_state(fleet: Fleet, declared: Readings, tables: Mapping[OriginId, WeightTable], epoch: int) -> State:
+def initial_state(
+    fleet: Fleet, declared: Readings, tables: Mapping[OriginId, WeightTable], epoch: int, at_s: float
+) -> State:
     """Where a controller starts: what the meshes have stands; a fleet without any begins at the nearest clusters.
 
-    Declared readings are older than any age limit, so a restarted controller holds until something was measured. Only
-    where nothing stands yet does it plan with what was declared.
+    Declared readings are infinitely old, so a restarted controller holds until something was measured. Only where
+    nothing stands yet does it plan with what was declared.
     """
+    declared = replace(declared, at_s=-np.inf if tables else at_s)
     routing = routing_of(fleet, tables, nearest(fleet))
     version = max((table.version for table in tables.values()), default=0)
     return State(
         fleet=fleet,
         readings=declared,
         memory=Memory.empty(),
-        verdicts=all_up(len(fleet.backends), 0.0),
+        verdicts=all_up(len(fleet.backends), at_s),
         routing=routing,
         tables=tables,
         epoch=epoch,
@@ -71,7 +76,7 @@ def initial_state(fleet: Fleet, declared: Readings, tables: Mapping[OriginId, We
 
 def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float) -> State:
     """The same memory for a fleet that was reloaded: rows are found by name, new ones start as declared and up."""
-    flow_row, backend_row = _flow_rows(state.fleet, fleet), _backend_rows(state.fleet, fleet)
+    flow_row, backend_row = _flow_rows(state.fleet, fleet), backend_rows(state.fleet, fleet)
     last = state.readings
     readings = Readings(
         at_s=last.at_s,
@@ -110,7 +115,8 @@ def _flow_rows(old: Fleet, new: Fleet) -> Ints:
     return ints(np.where((s >= 0) & (o >= 0), row, -1))
 
 
-def _backend_rows(old: Fleet, new: Fleet) -> Ints:
+def backend_rows(old: Fleet, new: Fleet) -> Ints:
+    """(B of new,) the row that each backend had in the old fleet, -1 where it is new."""
     service, cluster = _renamed(old.services.ids, new.services.ids), _renamed(old.clusters.ids, new.clusters.ids)
     s, c = service[new.backends.service], cluster[new.backends.cluster]
     row = old.backends.row(np.maximum(s, 0), np.maximum(c, 0), len(old.clusters))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from placement.routing import Routing, RoutingView, moved_share
 from placement.weights import WeightTable
 from scheduler.turn import Turn
 
-Json = dict[str, object]
+Json = dict[str, Any]
+SHOWN_SHARE = 1e-4
+"""Least change of a share that is shown: one unit of a weight table."""
+SHOWN_RPS = 0.05
 
 
 def cost_summary(cost: Cost) -> Json:
@@ -87,27 +91,70 @@ def flow_rows(fleet: Fleet, problem: Problem, routing: Routing, tables: Mapping[
     return rows
 
 
-def backend_rows(fleet: Fleet, problem: Problem, turn: Turn) -> list[Json]:
-    """One row per backend: verdict, load, capacity and what was measured there."""
-    made = loads(problem, turn.pushed)
+def load_rows(fleet: Fleet, problem: Problem, routing: Routing) -> list[Json]:
+    """One row per backend: load, capacity, utilization."""
+    made = loads(problem, routing)
     utilization = made.utilization(problem.capacity_rps)
+    names = [fleet.backend_name(b).split("/") for b in range(len(fleet.backends))]
+    return [
+        {
+            "service": service,
+            "cluster": cluster,
+            "load_rps": round(float(made.backend_rps[b]), 3),
+            "capacity_rps": round(float(problem.capacity_rps[b]), 3),
+            "utilization": finite(float(utilization[b])),
+        }
+        for b, (service, cluster) in enumerate(names)
+    ]
+
+
+def backend_rows(fleet: Fleet, problem: Problem, turn: Turn) -> list[Json]:
+    """The same with the verdict and what was measured there."""
     readings = turn.snapshot.readings
-    rows: list[Json] = []
-    for b in range(len(fleet.backends)):
-        service, cluster = fleet.backend_name(b).split("/")
-        rows.append(
-            {
-                "service": service,
-                "cluster": cluster,
-                "verdict": Verdict(int(turn.verdicts.state[b])).name,
-                "load_rps": round(float(made.backend_rps[b]), 3),
-                "capacity_rps": round(float(problem.capacity_rps[b]), 3),
-                "utilization": finite(float(utilization[b])),
-                "latency_ms": round(float(readings.latency_ms[b]), 3),
-                "error_ratio": round(float(readings.error_ratio[b]), 6),
-            }
-        )
-    return rows
+    return [
+        row
+        | {
+            "verdict": Verdict(int(turn.verdicts.state[b])).name,
+            "latency_ms": round(float(readings.latency_ms[b]), 3),
+            "error_ratio": round(float(readings.error_ratio[b]), 6),
+        }
+        for b, row in enumerate(load_rows(fleet, problem, turn.pushed))
+    ]
+
+
+def plan_changes(body: Mapping[str, Any]) -> list[Json]:
+    """What differs between `flows_before` and `flows` of a plan: one row per flow and cluster, largest first."""
+    changes = []
+    for before, after in zip(body["flows_before"], body["flows"], strict=True):
+        for cluster in sorted({*before["shares"], *after["shares"]}):
+            was, is_now = before["shares"].get(cluster, 0.0), after["shares"].get(cluster, 0.0)
+            if abs(was - is_now) >= SHOWN_SHARE:
+                name = f"{after['service']}@{after['origin']}"
+                row = {
+                    "flow": name,
+                    "demand_rps": after["demand_rps"],
+                    "cluster": cluster,
+                    "before": was,
+                    "after": is_now,
+                }
+                changes.append(row)
+    return sorted(changes, key=lambda c: (-abs(c["after"] - c["before"]) * c["demand_rps"], c["flow"], c["cluster"]))
+
+
+def plan_headline(body: Mapping[str, Any]) -> str:
+    """One line: how much changes, what it costs, what is refused, and how much room is left."""
+    changes = plan_changes(body)
+    moved = {str(c["flow"]) for c in changes}
+    before, after = (body[key]["total"] for key in ("cost_before_usd_per_hour", "cost_usd_per_hour"))
+    percent = f" ({after / before - 1:+.1%})" if before else ""
+    fullest = max(
+        (b for b in body["backends"] if b["utilization"] is not None), key=lambda b: b["utilization"], default=None
+    )
+    room = f"; fullest {fullest['service']}/{fullest['cluster']} at {fullest['utilization']:.0%}" if fullest else ""
+    shed = sum(f["demand_rps"] * f["shares"].get("SHED", 0.0) for f in body["flows"])
+    refused = f"; {shed:.1f} rps refused" if shed >= SHOWN_RPS else ""
+    flows = f"Plan: {len(moved)} of {len(body['flows'])} flows change"
+    return f"{flows}; {before:.4f} -> {after:.4f} $/h{percent}{room}{refused}"
 
 
 def explanation_summary(explanation: Explanation) -> Json:
@@ -129,4 +176,4 @@ def explanation_summary(explanation: Explanation) -> Json:
 
 def finite(value: float) -> float | None:
     """JSON has no NaN and no infinity: null says that there is no number."""
-    return float(np.round(value, 9)) if math.isfinite(value) else None
+    return float(np.round(value, 9)) + 0.0 if math.isfinite(value) else None

@@ -5,7 +5,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,7 @@ from placement.weights import WeightTable
 from scheduler.loop import run
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, Ports
-from scheduler.state import Mode, initial_state
+from scheduler.state import Mode, State, initial_state
 from scheduler.turn import Turn
 from scheduler.watch import ProbeWatch
 from simulator.mesh import SimulatedMesh
@@ -100,9 +100,8 @@ class InlineSolver:
 
 @dataclass(slots=True)
 class Memory:
-    """A ledger that keeps everything in a list, and tells each finished turn to `told`."""
+    """A ledger that keeps everything in a list."""
 
-    told: Callable[[Turn], None]
     intents: list[tuple[int, Mapping[OriginId, WeightTable]]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
 
@@ -113,7 +112,6 @@ class Memory:
     async def record(self, turn: Turn) -> None:
         """Keep it."""
         self.turns.append(turn)
-        self.told(turn)
 
 
 @dataclass(slots=True)
@@ -147,14 +145,14 @@ def play(story: Story) -> tuple[str, list[Turn]]:
     clock = VirtualClock(world, watch, list(story.events))
     lines: list[str] = []
 
-    def tell(turn: Turn) -> None:
+    def tell(_: State, turn: Turn) -> None:
         tally, world.tally = world.tally, Tally()
         lines.append(line(fleet, turn, tally))
 
     desk = StoryDesk(clock, Configuration(fleet, expected, POLICY), story.until_s)
-    ledger = Memory(tell)
+    ledger = Memory()
     ports = Ports(clock, watch, WorldIntake(world), meshes, InlineSolver(), ledger, desk)
-    asyncio.run(run(initial_state(fleet, expected, {}, epoch=1), ports))
+    asyncio.run(run(initial_state(fleet, expected, {}, epoch=1, at_s=0.0), ports, tell))
     return "\n".join([f"== {story.name}: {story.about}", *lines]) + "\n", ledger.turns
 
 

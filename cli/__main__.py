@@ -1,0 +1,5 @@
+"""`python -m cli` is `equipoise`."""
+
+from cli.main import main
+
+main()

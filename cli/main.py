@@ -1,0 +1,28 @@
+"""The one command, `equipoise`. Verbs import what they need when they run, so that --help is quick."""
+
+import typer
+
+from cli.documents import schema, validate
+from cli.loop import explain, freeze, plan, serve, unfreeze
+
+app = typer.Typer(
+    name="equipoise",
+    help="The controller of mesh controllers: weights traffic across clusters, clouds and meshes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for verb in (serve, plan, explain, freeze, unfreeze, validate, schema):
+    app.command()(verb)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed  # noqa: PLC0415  as above
+
+    typer.echo(f"equipoise {installed('equipoise')}")
+
+
+def main() -> None:
+    """Entry of the `equipoise` script."""
+    app()

@@ -1,0 +1,78 @@
+"""Plans and explanations for people: tables to stdout, numbers with their units."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from cli.loop import Output
+from scheduler.summary import plan_changes, plan_headline
+
+Body = dict[str, Any]
+WIDTH_PIPED = 160
+"""Columns where stdout is no terminal: wide enough that no id is cut."""
+
+
+def print_as(output: Output, body: Body, tables: Callable[[Body], Iterator[RenderableType]]) -> None:
+    """Print a body as JSON, as YAML, or as its tables."""
+    if output is Output.JSON:
+        sys.stdout.write(json.dumps(body, indent=2) + "\n")
+    elif output is Output.YAML:
+        from ruamel.yaml import YAML  # noqa: PLC0415  only where it is asked for
+
+        YAML(typ="safe", pure=True).dump(body, sys.stdout)
+    else:
+        console = Console(width=None if sys.stdout.isatty() else WIDTH_PIPED, soft_wrap=not sys.stdout.isatty())
+        for table in tables(body):
+            console.print(table)
+
+
+def plan_table(body: Body) -> Iterator[RenderableType]:
+    """Before -> after of every flow that changes, the cost by component, and the headline."""
+    flows = Table("FLOW", "DEMAND rps", "CLUSTER", "BEFORE", "AFTER", "CHANGE", box=None, header_style="bold")
+    for change in plan_changes(body):
+        sign = "~" if change["before"] and change["after"] else "+" if change["after"] else "-"
+        flows.add_row(
+            f"[bold]{sign}[/] {change['flow']}",
+            f"{change['demand_rps']:.1f}", change["cluster"], f"{change['before']:.1%}", f"{change['after']:.1%}",
+            f"{change['after'] - change['before']:+.1%}",
+        )  # fmt: skip
+    if flows.row_count:
+        yield flows
+    before, after = body["cost_before_usd_per_hour"], body["cost_usd_per_hour"]
+    costs = Table("$/h", "BEFORE", "AFTER", "CHANGE", box=None, header_style="bold")
+    for name in after:
+        if before[name] or after[name]:
+            costs.add_row(name, f"{before[name]:.4f}", f"{after[name]:.4f}", f"{after[name] - before[name]:+.4f}")
+    yield costs
+    yield plan_headline(body)
+
+
+def explain_tables(body: Body) -> Iterator[RenderableType]:
+    """One table per flow: what each way would cost, then the limits that bind and the runner-up."""
+    for flow in body["flows"]:
+        table = Table(
+            "CLUSTER", "SHARE", "latency", "quality", "egress", "compute", "calls", "scarcity", "moving", "TOTAL",
+            title=f"{flow['flow']}: {flow['demand_rps']:.1f} rps, prices in $/h per rps", box=None,
+            title_justify="left", header_style="bold",
+        )  # fmt: skip
+        for route in flow["routes"]:
+            parts = ("latency", "quality", "egress", "compute", "called", "scarcity", "moving", "total")
+            table.add_row(route["cluster"], f"{route['share']:.1%}", *(f"{route[p + '_usd']:.6f}" for p in parts))
+        yield table
+        yield "\n".join(_notes(flow)) + "\n"
+
+
+def _notes(flow: Body) -> Iterator[str]:
+    if flow["shed_share"]:
+        yield f"  refused: {flow['shed_share']:.1%}, at {flow['shed_usd']:.4f} $/h per rps"
+    for limit in flow["binding"]:
+        yield f"  binds: {limit}"
+    for out in flow["not_offered"]:
+        yield f"  not offered: {out['cluster']}: {out['reason']}"
+    if flow["runner_up"]:
+        extra = flow["runner_up_usd_per_hour"]
+        yield f"  runner-up: {flow['runner_up']}, the whole flow there would cost {extra:+.4f} $/h"

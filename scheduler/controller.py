@@ -1,0 +1,114 @@
+"""The edges of a running controller, and how they follow new documents: probes, sources, connectors."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+
+from config.configuration import Configuration as Documents
+from connectors.connector import Connector, Refused
+from connectors.prometheus import PrometheusSource
+from connectors.telemetry import Signal, TelemetrySource
+from connectors.xds.connector import XdsConnector
+from connectors.xds.load import LoadReports
+from connectors.xds.server import XdsServer
+from connectors.xds.spec import MeshSpec
+from health.prober import Prober
+from placement.columns import Bools, Ints
+from placement.fleet import OriginId
+from scheduler.intake import Collector
+from scheduler.ports import Configuration
+from scheduler.state import backend_rows
+from scheduler.translate import loop_configuration, mesh_specs, pace_of, probe_targets
+from scheduler.watch import ProbeWatch
+
+LOAD_REPORT_LOOKS = 2
+"""Load reports are looked for this often per reporting interval, so that none waits long."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Controller:
+    """Everything a running controller holds. Made by `serve`, and changed between two ticks when documents change."""
+
+    xds: XdsServer
+    watch: ProbeWatch
+    collector: Collector
+    prober: Prober
+    connectors: dict[OriginId, Connector] = field(default_factory=dict)
+    reports: dict[OriginId, LoadReports] = field(default_factory=dict)
+    endpoint_row: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Backend row of every probed endpoint."""
+    endpoint_ok: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """What each endpoint last answered."""
+    current: Configuration | None = None
+    tasks: set[asyncio.Task[object]] = field(default_factory=set)
+
+    def apply(self, documents: Documents) -> Configuration:
+        """Let probes, sources and connectors follow new documents, and hand the loop its part of them."""
+        configuration = loop_configuration(documents)
+        rows = backend_rows(self.current.fleet, configuration.fleet) if self.current else None
+        if rows is not None:
+            self.watch.retarget(rows, configuration.policy.rules)
+        self._probe(documents, configuration)
+        for origin, spec in mesh_specs(documents).items():
+            self._connect(origin, spec, documents)
+        for gone in set(self.connectors) - set(mesh_specs(documents)):
+            del self.connectors[gone], self.reports[gone]
+        self.collector.start(self._sources(documents))
+        self.current = configuration
+        return configuration
+
+    def report(self, rows: Ints, ok: Bools, at_s: float) -> None:
+        """Probe answers of endpoints become evidence on backends: one lives while one of its endpoints answers."""
+        self.endpoint_ok[rows] = ok
+        lives = np.zeros(int(self.endpoint_row.max(initial=-1)) + 1, dtype=bool)
+        np.logical_or.at(lives, self.endpoint_row, self.endpoint_ok)
+        seen = np.unique(self.endpoint_row[rows])
+        self.watch.report(seen, lives[seen], at_s)
+
+    def _probe(self, documents: Documents, configuration: Configuration) -> None:
+        targets = list(probe_targets(documents, configuration.fleet))
+        self.endpoint_row = np.array([row for row, _ in targets], dtype=np.int64)
+        self.endpoint_ok = np.ones(len(targets), dtype=bool)
+        self.prober.pace = pace_of(documents.policy)
+        self.prober.replace([target for _, target in targets])
+
+    def _connect(self, origin: OriginId, spec: MeshSpec, documents: Documents) -> None:
+        known = self.connectors.get(origin)
+        if isinstance(known, XdsConnector):
+            task: asyncio.Task[object] = asyncio.create_task(_follow(known, spec))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+            return
+        interval_s = next(
+            (o.spec.telemetry.load_reports.interval_seconds for o in documents.origins
+             if o.name == origin and o.spec.telemetry.load_reports), 1.0,
+        )  # fmt: skip
+        self.reports[origin] = LoadReports(spec, time.monotonic, interval_s)
+        self.connectors[origin] = XdsConnector(spec, self.xds, self.reports[origin])
+
+    def _sources(self, documents: Documents) -> list[tuple[TelemetrySource, float]]:
+        sources: list[tuple[TelemetrySource, float]] = [
+            (reports, reports.interval_s / LOAD_REPORT_LOOKS) for reports in self.reports.values()
+        ]
+        asked = [(o.name, o.spec.telemetry.prometheus) for o in documents.origins if o.spec.telemetry.prometheus]
+        asked += [(server.name, server) for server in documents.policy.telemetry.prometheus]
+        for name, server in asked:
+            assert server is not None
+            queries = {Signal(signal): query for signal, query in server.queries.by_signal().items()}
+            source = PrometheusSource(
+                name, str(server.url), queries, timeout_s=server.timeout_seconds, now_s=time.monotonic, wall_s=time.time
+            )
+            sources.append((source, documents.policy.tick.period_seconds))
+        return sources
+
+
+async def _follow(connector: XdsConnector, spec: MeshSpec) -> None:
+    try:
+        await connector.replace_spec(spec)
+    except Refused as refusal:
+        log.warning("address book refused", origin=connector.origin, detail=str(refusal))

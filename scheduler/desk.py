@@ -1,0 +1,82 @@
+"""The documents and the switches: what people want of the loop. Bad documents never replace good ones."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from config.configuration import Configuration as Documents
+from config.load import load
+from config.problem import Invalid
+from scheduler.board import Board
+from scheduler.ports import Configuration
+from scheduler.state import Mode
+
+LOOK_EVERY_S = 0.25
+"""How often the files are looked at for changes."""
+
+Apply = Callable[[Documents], Configuration]
+"""Makes the loop's configuration of new documents and lets the edges follow. Called between two ticks."""
+
+
+class Desk:
+    """Reads the documents anew when they change; the newest valid ones are taken up before the next tick."""
+
+    def __init__(self, paths: tuple[Path, ...], documents: Documents, apply: Apply, board: Board, mode: Mode) -> None:
+        self.paths, self.apply, self.board = paths, apply, board
+        self.current = apply(documents)
+        self._pending: Documents | None = None
+        self._mode, self._closing = mode, False
+
+    def configuration(self) -> Configuration:
+        """The newest that was valid."""
+        if self._pending is not None:
+            documents, self._pending = self._pending, None
+            self.current = self.apply(documents)
+        return self.current
+
+    def mode(self) -> Mode:
+        """What the loop may do on its own."""
+        return self._mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """Flip the switch."""
+        self._mode = mode
+
+    def closing(self) -> bool:
+        """Whether to end after this tick."""
+        return self._closing
+
+    def close(self) -> None:
+        """End after this tick."""
+        self._closing = True
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Watch the files until cancelled; `changed` is called when there are new valid documents."""
+        seen = await asyncio.to_thread(signature, self.paths)
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = await asyncio.to_thread(signature, self.paths)
+            if now == seen:
+                continue
+            seen = now
+            try:
+                self._pending = await asyncio.to_thread(load, *self.paths)
+            except Invalid as invalid:
+                self.board.reload_error = str(invalid)
+            else:
+                self.board.reload_error = ""
+                changed()
+
+
+def signature(paths: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
+    """(file, mtime in ns, size) of every document file; a file that is gone is left out."""
+    found = []
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            try:
+                stat = file.stat()
+            except FileNotFoundError:
+                continue
+            if file.suffix in {".yaml", ".yml", ".json"}:
+                found.append((str(file), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)

@@ -1,0 +1,66 @@
+"""The ledger as the loop sees it, with the board and the metrics beside it."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from placement.fleet import OriginId
+from placement.plan import Reason
+from placement.weights import WeightTable
+from scheduler.api.metrics import Metrics
+from scheduler.board import Board
+from scheduler.ledger import Ledger
+from scheduler.ports import LedgerDown
+from scheduler.state import State
+from scheduler.turn import Turn
+
+log = structlog.get_logger()
+
+
+class Observer:
+    """Writes to the ledger, remembers whether it could, and shows every turn."""
+
+    def __init__(self, ledger: Ledger, board: Board, metrics: Metrics) -> None:
+        self.ledger, self.board, self.metrics = ledger, board, metrics
+
+    async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
+        """Durable before any of them is written to a mesh. Raises LedgerDown."""
+        try:
+            await self.ledger.intend(turn, tables)
+        except LedgerDown as down:
+            self._failed(str(down))
+            raise
+        self._failed("")
+
+    async def record(self, turn: Turn) -> None:
+        """The finished turn. Raises LedgerDown."""
+        try:
+            await self.ledger.record(turn)
+        except LedgerDown as down:
+            self._failed(str(down))
+            raise
+        self._failed("")
+
+    def show(self, state: State, turn: Turn) -> None:
+        """Put a turn on the board, into the metrics and, where something happened, into the log."""
+        self.board.show(state, turn)
+        self.metrics.show(state, turn)
+        self.metrics.reload_failed.set(bool(self.board.reload_error))
+        for change in turn.changes:
+            log.warning("verdict", turn=turn.number, backend=change.backend, before=change.before, after=change.after)
+        if turn.outcomes or turn.plan.reason is Reason.FAILOVER:
+            log.info(
+                "pushed",
+                turn=turn.number,
+                reason=str(turn.plan.reason),
+                detail=turn.plan.detail,
+                origins={o: outcome.detail or "stored" for o, outcome in turn.outcomes.items()},
+                guards=list(turn.guards),
+                duration_s=round(turn.duration_s, 4),
+            )
+
+    def _failed(self, error: str) -> None:
+        if error and not self.board.ledger_error:
+            log.error("ledger down", error=error)
+        self.board.ledger_error = error
+        self.metrics.ledger_failed.set(bool(error))

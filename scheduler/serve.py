@@ -1,0 +1,152 @@
+"""A controller as a service: documents, proxies, probers, sources, ledger and API put together around the loop."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from config.configuration import Configuration as Documents
+from config.load import load
+from connectors.connector import Connector, Refused
+from connectors.xds.connector import XdsConnector
+from connectors.xds.server import XdsServer
+from health.prober import Prober
+from placement.columns import Bools, Ints
+from placement.fleet import OriginId
+from placement.weights import WeightTable
+from scheduler.api.app import Api
+from scheduler.api.metrics import Metrics
+from scheduler.board import Board
+from scheduler.clock import SystemClock
+from scheduler.controller import Controller
+from scheduler.desk import Desk
+from scheduler.intake import Collector
+from scheduler.ledger import Ledger
+from scheduler.loop import run
+from scheduler.observer import Observer
+from scheduler.ports import Ports
+from scheduler.solver import ThreadSolver
+from scheduler.state import Mode, initial_state
+from scheduler.translate import host_port, loop_configuration, pace_of
+from scheduler.watch import ProbeWatch
+
+MODE_SWITCH = "mode"
+
+log = structlog.get_logger()
+
+
+async def serve(paths: tuple[Path, ...]) -> None:
+    """Run a controller until SIGTERM or SIGINT. Raises config.problem.Invalid for documents that cannot be used."""
+    documents = load(*paths)
+    server = documents.policy.server
+    async with AsyncExitStack() as stack:
+        ledger = Ledger(server.ledger)
+        stack.callback(ledger.close)
+        epoch, tables = await ledger.open(), await ledger.tables()
+        controller = _controller(documents)
+        stack.callback(controller.collector.stop)
+        board, metrics = Board(), Metrics()
+        mode = Mode(await ledger.switch(MODE_SWITCH) or Mode.AUTO)
+        desk = Desk(paths, documents, controller.apply, board, mode)
+        standing = _prime(controller.connectors, tables)
+        await controller.xds.start(*host_port(server.xds))
+        stack.push_async_callback(controller.xds.stop)
+        clock, solver = SystemClock(controller.watch), ThreadSolver(controller.watch)
+        stack.callback(solver.close)
+
+        async def set_mode(mode: Mode, reason: str) -> None:
+            desk.set_mode(mode)
+            clock.nudge()
+            await ledger.set_switch(MODE_SWITCH, str(mode), reason)
+            log.warning("mode set", mode=str(mode), reason=reason)
+
+        await _listen(stack, Api(board, metrics, solver, set_mode).application(), server.api)
+        _close_on_signals(desk, clock)
+        for background in (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics)):
+            _keep_running(stack, background)
+        observer = Observer(ledger, board, metrics)
+        ports = Ports(clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk)
+        state = initial_state(desk.current.fleet, desk.current.declared, standing, epoch, clock.now_s())
+        log.info("serving", api=server.api, xds=server.xds, epoch=epoch, fleet=str(documents), ledger=server.ledger)
+        await run(state, ports, observer.show)
+        log.info("closed", turns=board.turn.number if board.turn else 0)
+        await asyncio.gather(*controller.tasks)
+
+
+def _controller(documents: Documents) -> Controller:
+    configuration = loop_configuration(documents)
+    watch = ProbeWatch(len(configuration.fleet.backends), configuration.policy.rules)
+    controller: Controller
+
+    def report(rows: Ints, ok: Bools, at_s: float) -> None:
+        controller.report(rows, ok, at_s)
+
+    jitter = random.Random(0)  # noqa: S311  jitter needs no secrecy
+    prober = Prober((), report, pace_of(documents.policy), time.monotonic, jitter)
+    controller = Controller(XdsServer(), watch, Collector(), prober)
+    return controller
+
+
+def _prime(
+    connectors: Mapping[OriginId, Connector], tables: Mapping[OriginId, WeightTable]
+) -> dict[OriginId, WeightTable]:
+    """Give every connector what its mesh was last given; returns what stands."""
+    standing = {}
+    for origin, connector in connectors.items():
+        if origin not in tables or not isinstance(connector, XdsConnector):
+            continue
+        try:
+            connector.prime(tables[origin])
+        except Refused as refusal:
+            log.warning("standing table no longer fits the documents", origin=origin, detail=str(refusal))
+        else:
+            standing[origin] = tables[origin]
+    return standing
+
+
+async def _listen(stack: AsyncExitStack, application: web.Application, address: str) -> None:
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, *host_port(address)).start()
+
+
+def _close_on_signals(desk: Desk, clock: SystemClock) -> None:
+    def close() -> None:
+        desk.close()
+        clock.nudge()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, close)
+
+
+def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """A background task that lives as long as the controller, and whose failure ends it: a bug must not go unseen."""
+    main, task = asyncio.current_task(), asyncio.create_task(work)
+
+    def ended(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and done.exception() is not None and main is not None:
+            log.critical("a background task failed", error=repr(done.exception()))
+            main.cancel()
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.wait({task})
+
+    task.add_done_callback(ended)
+    stack.push_async_callback(stop)
+
+
+async def _measure_lag(metrics: Metrics, every_s: float = 0.1) -> None:
+    """How late the event loop is: the proof that nothing blocks it."""
+    while True:
+        expected_s = time.monotonic() + every_s
+        await asyncio.sleep(every_s)
+        metrics.lag.observe(max(0.0, time.monotonic() - expected_s))

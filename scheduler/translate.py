@@ -1,0 +1,112 @@
+"""From documents to what the edges are made of: the loop's policy, mesh specs, probe targets."""
+
+from collections.abc import Iterator
+
+from config.addresses import Addresses, addresses_of
+from config.configuration import Configuration as Documents
+from config.fleet import declared_readings, fleet_of
+from config.origin import Origin
+from config.policy import PolicySpec
+from connectors.xds.spec import Address, MeshSpec
+from health.probe import ProbeTarget
+from health.prober import Pace
+from health.verdict import Rules
+from placement.fleet import ClusterId, Fleet, OriginId, ServiceId
+from placement.guard import Limits
+from placement.problem import Prices
+from placement.quantize import Rounding
+from scheduler.policy import Policy
+from scheduler.ports import Configuration
+
+
+def loop_configuration(documents: Documents) -> Configuration:
+    """Fleet, declared readings and policy."""
+    fleet = fleet_of(documents)
+    return Configuration(fleet, declared_readings(documents, fleet), policy_of(documents.policy))
+
+
+def policy_of(spec: PolicySpec) -> Policy:
+    """The loop's numbers of a Policy document."""
+    probes, prices = spec.probes, spec.prices
+    return Policy(
+        period_s=spec.tick.period_seconds,
+        readings_age_max_s=spec.tick.readings_max_age_seconds,
+        push_deadline_s=spec.push.deadline_seconds,
+        prices=Prices(prices.shed_multiple, prices.churn_ratio, prices.headroom_multiple),
+        limits=Limits(step_max=spec.guards.step_max, gain_min=spec.guards.gain_min),
+        rounding=Rounding(spec.weights.unit, spec.weights.sticky_band),
+        rules=Rules(
+            fall=probes.fall,
+            rise=probes.rise,
+            quorum=probes.quorum,
+            hold_down_s=probes.hold_down_seconds,
+            hold_down_max_s=probes.hold_down_max_seconds,
+            ramp_s=probes.ramp_seconds,
+            panic_ratio=probes.panic_ratio,
+        ),
+    )
+
+
+def pace_of(spec: PolicySpec) -> Pace:
+    """How the prober works."""
+    probes = spec.probes
+    return Pace(
+        interval_s=probes.interval_ms / 1e3,
+        timeout_s=probes.timeout_ms / 1e3,
+        fast_follow_s=probes.fast_follow_ms / 1e3,
+        fall=probes.fall,
+    )
+
+
+def mesh_specs(documents: Documents) -> dict[OriginId, MeshSpec]:
+    """The data plane of every origin that takes its weights over xDS."""
+    book = addresses_of(documents)
+    return {OriginId(o.name): _mesh_spec(documents, book, o) for o in documents.origins if o.spec.mesh}
+
+
+def _mesh_spec(documents: Documents, book: Addresses, origin: Origin) -> MeshSpec:
+    assert origin.spec.mesh is not None
+    xds, name = origin.spec.mesh.xds, OriginId(origin.name)
+    pairs = [(ServiceId(s.name), ClusterId(c)) for s in documents.services for c in s.spec.replicas if s.spec.endpoints]
+    seen = {pair: tuple(host_port(a) for a in book.seen_from(name, *pair)) for pair in pairs}
+    return MeshSpec(
+        origin=name,
+        node=xds.node,
+        endpoints={pair: addresses for pair, addresses in seen.items() if addresses},
+        listener=host_port(xds.listener),
+        localities={ClusterId(c.name): (c.spec.region, c.name) for c in documents.clusters},
+        split={ServiceId(s.name): s.spec.split for s in documents.services},
+        retries=xds.retries,
+        outlier_detection=xds.outlier_detection,
+        upstream_log_path=xds.upstream_log,
+    )
+
+
+def probe_targets(documents: Documents, fleet: Fleet) -> Iterator[tuple[int, ProbeTarget]]:
+    """(backend row, target) for every endpoint of every backend."""
+    questions = addresses_of(documents).probes
+    for row in range(len(fleet.backends)):
+        service = fleet.services.ids[fleet.backends.service[row]]
+        cluster = fleet.clusters.ids[fleet.backends.cluster[row]]
+        question = questions.get((service, cluster))
+        for address in question.addresses if question else ():
+            host, port = host_port(address)
+            assert question is not None
+            yield (
+                row,
+                ProbeTarget(
+                    protocol=question.protocol,
+                    host=host,
+                    port=port,
+                    path=question.path,
+                    expect_status=question.expect_status,
+                    host_header=question.host_header,
+                    grpc_service=question.grpc_service,
+                ),
+            )
+
+
+def host_port(address: str) -> Address:
+    """`10.0.0.1:80` or `[::1]:80` in two parts."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
