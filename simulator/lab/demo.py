@@ -10,6 +10,7 @@ from rich.console import Console
 
 from simulator.lab import report, story
 from simulator.lab.fleet import Options, running
+from simulator.lab.gateways import DataPlane, available
 from simulator.lab.processes import LabError
 from simulator.lab.view import Stage
 
@@ -32,6 +33,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of arrivals and service times")
     parser.add_argument("--outlier-detection", action="store_true",
                         help="let the gateways put failing endpoints aside by themselves, too")  # fmt: skip
+    parser.add_argument("--data-plane", type=DataPlane, choices=list(DataPlane), default=available(),
+                        help="what the gateways are; %(default)s here if not given")  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -48,7 +51,7 @@ def _duration(text: str) -> float:
 async def demo(arguments: argparse.Namespace, console: Console) -> None:
     """Set up, play, report. Raises LabError."""
     stage = Stage(console, live=console.is_terminal and not arguments.no_tty)
-    options = Options(arguments.duration, arguments.seed, arguments.outlier_detection)
+    options = Options(arguments.duration, arguments.seed, arguments.outlier_detection, arguments.data_plane)
     stage.say("starting three clusters, their users and the controller")
     async with running(options, stage.say) as lab:
         async with stage.showing(lab):

@@ -9,6 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from simulator.lab.addresses import LOOPBACK, Addresses
+from simulator.lab.gateways import DataPlane
 from simulator.lab.places import (
     CONTROLLER,
     NODE_MEMORY_GIB,
@@ -28,6 +29,11 @@ USD_PER_MILLION_REQUEST_MS = 0.02
 PROBE_TIMEOUT_MS = 600
 """Above two round trips to the farthest place: one for the handshake, one for the answer."""
 
+PROBES = {
+    DataPlane.ENVOY: {"protocol": "http", "path": "/healthz", "expectStatus": 200},
+    DataPlane.GRPC: {"protocol": "grpc"},
+}
+
 Document = dict[str, Any]
 
 
@@ -39,7 +45,9 @@ class Setting:
     addresses: Addresses
     has_prometheus: bool
     outlier_detection: bool
-    day_s: float
+    data_plane: DataPlane
+    step_max: float
+    """Most of a flow that one tick may move."""
 
     @property
     def documents(self) -> Path:
@@ -56,7 +64,7 @@ def write_all(setting: Setting) -> None:
     setting.documents.mkdir()
     write(setting.documents / "policy.yaml", [policy(setting)])
     write(setting.documents / "clusters.yaml", [cluster(place) for place in PLACES.values()])
-    write(setting.documents / "services.yaml", [service(w, setting.addresses) for w in WORKLOADS.values()])
+    write(setting.documents / "services.yaml", [service(w, setting) for w in WORKLOADS.values()])
     write(setting.documents / "origins.yaml", [origin(place, setting) for place in PLACES.values()])
     write(setting.documents / "latency.yaml", [latency()])
     write_prices(setting, {})
@@ -90,7 +98,7 @@ def policy(setting: Setting) -> Document:
             "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3, "rise": 8,
             "holdDownSeconds": 2, "rampSeconds": 8, "quorum": 1,
         },
-        "guards": {"stepMax": 0.34},
+        "guards": {"stepMax": setting.step_max},
         "server": {
             "api": f"{LOOPBACK}:{ports.api}",
             "xds": f"{LOOPBACK}:{ports.xds}",
@@ -110,8 +118,9 @@ def cluster(place: Place) -> Document:
     return _document("Cluster", place.name, spec)
 
 
-def service(workload: Workload, addresses: Addresses) -> Document:
+def service(workload: Workload, setting: Setting) -> Document:
     """One service; a replica fills a node. The endpoints are as the controller reaches them, for its probes."""
+    reach = setting.addresses.reach
     spec: Document = {
         "exposed": workload.name == "frontend",
         "priority": "normal",
@@ -122,8 +131,8 @@ def service(workload: Workload, addresses: Addresses) -> Document:
         "resources": {"vcpu": NODE_VCPU, "memoryGib": NODE_MEMORY_GIB},
         "throughput": {NODE_TYPE: round(workload.rps_per_replica, 3)},
         "replicas": workload.replicas,
-        "probe": {"protocol": "http", "path": "/healthz", "expectStatus": 200},
-        "endpoints": {there: [_at(addresses.reach(CONTROLLER, there, workload.name))] for there in PLACES},
+        "probe": PROBES[setting.data_plane],
+        "endpoints": {there: [_at(reach(CONTROLLER, there, workload.name))] for there in PLACES},
     }
     if workload.calls:
         spec["calls"] = {workload.calls: 1.0}

@@ -9,8 +9,9 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,7 @@ from simulator.lab import documents, gateways, load, telemetry
 from simulator.lab.addresses import LOOPBACK, Addresses, choose, link_name
 from simulator.lab.attempts import Attempt, UpstreamLog
 from simulator.lab.documents import Setting
+from simulator.lab.gateways import DataPlane
 from simulator.lab.places import FRONTEND, PLACES, REGION_RPS, WORKLOADS
 from simulator.lab.processes import Child, Children, LabError, children
 from simulator.lab.relay import links_line
@@ -38,7 +40,9 @@ class Options:
     seed: int = 1
     outlier_detection: bool = False
     """Whether the gateways put failing endpoints aside by themselves, besides the controller."""
-    region_rps: float = REGION_RPS
+    data_plane: DataPlane = field(default_factory=gateways.available)
+    step_max: float = 0.34
+    """Most of a flow that one tick may move."""
 
 
 @dataclass(slots=True)
@@ -53,7 +57,6 @@ class Lab:
     """Every finished request."""
     attempts: list[Attempt] = field(default_factory=list)
     """Every attempt of every gateway."""
-    data_plane: str = "envoy"
     _clusters: dict[str, Child] = field(default_factory=dict)
     _gateways: dict[str, Child] = field(default_factory=dict)
     _controller: Child | None = None
@@ -106,9 +109,11 @@ class Lab:
         return at_s
 
     async def start_controller(self) -> None:
-        """Start the controller on the lab's documents, without waiting for it."""
+        """Start the controller on the lab's documents, and wait until it listens; raises LabError."""
         arguments = ["serve", "-f", str(self.setting.documents)]
         self._controller = await self.family.start_module("controller", "cli", *arguments)
+        for port in (self.addresses.xds, self.addresses.api):
+            await _until(partial(_no_listener, port), "the controller", [self._controller])
 
     async def start_relay(self) -> None:
         """Open every link."""
@@ -122,17 +127,20 @@ class Lab:
         ports |= {service: self.addresses.service[cluster, service] for service in WORKLOADS}
         arguments = [word for name, port in ports.items() for word in (f"--{name}", str(port))]
         arguments += ["--cluster", cluster, "--seed", str(self.options.seed)]
+        arguments += ["--grpc"] if self.options.data_plane is DataPlane.GRPC else []
         name = f"{cluster}.services"
         self._clusters[cluster] = await self.family.start_module(name, "simulator.lab.cluster", *arguments)
 
     async def start_gateway(self, cluster: str) -> None:
         """Start the gateway of a cluster."""
-        self._gateways[cluster] = await gateways.start(self.family, self.setting.folder, self.addresses, cluster)
+        log = self.setting.upstream_log(cluster)
+        plane = self.options.data_plane
+        self._gateways[cluster] = await gateways.start(plane, self.family, self.addresses, cluster, log)
 
     async def start_users(self) -> None:
         """Let the users in."""
         regions = tuple(
-            load.Region(place.name, self.options.region_rps, place.longitude_deg, self.addresses.gateways(place.name))
+            load.Region(place.name, REGION_RPS, place.longitude_deg, self.addresses.gateways(place.name))
             for place in PLACES.values()
         )
         plan = load.Plan(regions, FRONTEND.name, self.options.day_s, self.options.seed)
@@ -155,54 +163,71 @@ class Lab:
 
     async def ready(self) -> None:
         """Wait until a request gets a good answer through every gateway; raises LabError with what is in the way."""
-        everything = [*self._clusters.values(), *self._gateways.values()]
-        everything += [self._controller] if self._controller else []
+        needed = [*self._clusters.values(), *self._gateways.values()]
         async with load.client() as session:
             for cluster, port in self.addresses.gateway.items():
-                await _answered(session, f"http://{LOOPBACK}:{port}/", f"the gateway of {cluster}", everything)
+                await _until(partial(_bad_answer, session, port), f"the gateway of {cluster}", needed)
 
 
-async def _answered(session: aiohttp.ClientSession, url: str, what: str, needed: list[Child]) -> None:
-    status: int | str = "refused"
+async def _until(wrong: Callable[[], Awaitable[str]], what: str, needed: list[Child]) -> None:
+    """Ask what is wrong until nothing is; raises LabError when that takes too long or a process has ended."""
+    words = ""
     try:
         async with asyncio.timeout(READY_PATIENCE_S):
-            while status != 200:
+            while words := await wrong():
                 for child in needed:
                     if not child.is_alive:
                         raise LabError(f"{child.name} has ended; its log ends with:\n{child.tail()}")
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with session.get(url, headers={"Host": FRONTEND.name}) as response:
-                        status = response.status
                 await asyncio.sleep(READY_PERIOD_S)
     except TimeoutError:
         tails = "\n".join(f"{child.name}: {child.tail()}" for child in needed)
-        raise LabError(f"{what} gives no good answer within {READY_PATIENCE_S:g} s ({status}):\n{tails}") from None
+        raise LabError(f"{what} is not ready within {READY_PATIENCE_S:g} s: {words}\n{tails}") from None
+
+
+async def _no_listener(port: int) -> str:
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError as error:
+        return str(error)
+    writer.close()
+    return ""
+
+
+async def _bad_answer(session: aiohttp.ClientSession, port: int) -> str:
+    try:
+        async with session.get(f"http://{LOOPBACK}:{port}/", headers={"Host": FRONTEND.name}) as response:
+            return "" if response.ok else f"{response.status} {await response.text()}"
+    except aiohttp.ClientError as error:
+        return str(error)
 
 
 @contextlib.asynccontextmanager
 async def running(options: Options, say: Callable[[str], None] = lambda _: None) -> AsyncIterator[Lab]:
     """A lab that serves its users; everything is ended and removed at the end of the block. Raises LabError."""
+    # Over gRPC the services have no port that speaks HTTP, and so nothing to scrape.
+    binary = telemetry.installed() if options.data_plane is DataPlane.ENVOY else None
+    say(gateways.ADVICE[options.data_plane])
+    say(telemetry.ADVICE[binary is not None])
     with _folder() as folder:
-        binary = telemetry.installed()
-        setting = Setting(folder, choose(), binary is not None, options.outlier_detection, options.day_s)
+        setting = Setting(
+            folder, choose(), binary is not None, options.outlier_detection, options.data_plane, options.step_max
+        )
         documents.write_all(setting)
         async with children(folder) as family:
-            watch = Watch(f"http://{LOOPBACK}:{setting.addresses.api}")
-            lab = Lab(options, setting, family, watch, data_plane=gateways.data_plane())
-            if binary is None:
-                say(telemetry.ADVICE)
-            else:
+            lab = Lab(options, setting, family, Watch(f"http://{LOOPBACK}:{setting.addresses.api}"))
+            if binary is not None:
                 await telemetry.start(binary, family, folder, setting.addresses)
             await _start(lab)
-            async with _background(lab.collect_served(), lab.collect_attempts(), watch.run()):
+            async with _background(lab.collect_served(), lab.collect_attempts(), lab.watch.run()):
                 yield lab
 
 
 async def _start(lab: Lab) -> None:
     await lab.start_relay()
-    await lab.start_controller()
     for cluster in PLACES:
         await lab.start_cluster(cluster)
+    await lab.start_controller()
+    for cluster in PLACES:
         await lab.start_gateway(cluster)
     await lab.ready()
     await lab.start_users()

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import aiohttp
 
-from simulator.lab.cluster import CLUSTER_HEADER, INNER_HEADER
 from simulator.lab.relay import stdin_lines
+from simulator.lab.workload import CLUSTER_HEADER, INNER_HEADER
 
 REQUEST_TIMEOUT_S = 5.0
 REPORT_PERIOD_S = 0.25

@@ -99,7 +99,7 @@ def summary(lab: Lab, scenes: list[Scene]) -> dict[str, Any]:
     values = {
         "duration_s": span[1] - span[0],
         "seed": lab.options.seed,
-        "data_plane": lab.data_plane,
+        "data_plane": lab.options.data_plane,
         "prometheus": lab.setting.has_prometheus,
         "requests": len(served),
         "failed": sum(s.failed for s in served),

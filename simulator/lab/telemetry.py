@@ -9,7 +9,11 @@ from simulator.lab.addresses import LOOPBACK, Addresses
 from simulator.lab.places import PLACES
 from simulator.lab.processes import Child, Children
 
-ADVICE = "No Prometheus here (sudo apt-get install prometheus): the controller goes by load reports alone."
+ADVICE = {
+    True: "A Prometheus scrapes the services; the controller asks it for capacity and latency.",
+    False: "No Prometheus (sudo apt-get install prometheus): the controller goes by load reports alone.",
+}
+"""By whether there is one."""
 
 
 def installed() -> str | None:

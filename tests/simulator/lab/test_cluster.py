@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 
-from simulator.lab.cluster import CLUSTER_HEADER, INNER_HEADER, Meter, Running, application, inner_session, start
+from simulator.lab.cluster import application, start
 from simulator.lab.places import Workload
 from simulator.lab.processes import free_ports
+from simulator.lab.workload import CLUSTER_HEADER, INNER_HEADER, Meter, Running, inner_session
 
 INNER = Workload("inner", {"here": 1}, 1, 20.0, 100)
 OUTER = Workload("outer", {"here": 1}, 4, 1.0, 300, calls="inner")
@@ -20,7 +22,9 @@ async def service(workload: Workload, gateway: str = "http://127.0.0.1:9/") -> A
     port = free_ports(1)[0]
     meter = Meter()
     async with inner_session() as session:
-        runner = await start(application(Running("here", workload, meter, gateway, 1), meter, session), port)
+        runner = await start(
+            application(partial(Running("here", workload, meter, gateway, 1).answer, session), meter), port
+        )
         try:
             yield f"http://127.0.0.1:{port}/"
         finally:

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from simulator.lab.cluster import CLUSTER_HEADER, INNER_HEADER
 from simulator.lab.load import Crowd, Plan, Region, Served, ask, client, plan_of, swing
 from simulator.lab.processes import free_ports
+from simulator.lab.workload import CLUSTER_HEADER, INNER_HEADER
 
 
 @asynccontextmanager
