@@ -1,9 +1,9 @@
 """Can every service run where its document says? Pools for its replicas, and room in them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from config.cluster import Cluster
+from config.cluster import Cluster, Pool
 from config.declared import Declarations, Declared
 from config.prices import dominant_share
 from config.problem import Problem, quoted
@@ -23,8 +23,7 @@ def check_capacity(declared: Declarations) -> Iterator[Problem]:
         yield from _homeless(service, clusters)
         yield from _forbidden(service, clusters)
     if declared.whole(Service):
-        for cluster in declared.of(Cluster):
-            yield from _crowded(declared, cluster)
+        yield from _crowded(declared, clusters)
 
 
 def _homeless(service: Declared[Service], clusters: Mapping[str, Cluster]) -> Iterator[Problem]:
@@ -61,19 +60,22 @@ def _forbidden(service: Declared[Service], clusters: Mapping[str, Cluster]) -> I
         yield service.problem(reason, "spec", "jurisdictions", on_key=True)
 
 
-def _crowded(declared: Declarations, cluster: Declared[Cluster]) -> Iterator[Problem]:
+def _crowded(declared: Declarations, clusters: Mapping[str, Cluster]) -> Iterator[Problem]:
     """Pools whose replicas need more of a resource than all their nodes have."""
-    clusters = {cluster.name: cluster.model}
-    tenants = defaultdict(list)
+    tenants: dict[tuple[str, int], list[tuple[Service, int]]] = defaultdict(list)
     for service in declared.of(Service):
         for standing in standings(service.model, clusters):
-            tenants[standing.pool].append((service.model, standing.count))
-    for row, found in tenants.items():
-        pool = cluster.model.spec.pools[row]
-        for column, resource in enumerate(RESOURCES):
-            takes = {service.name: count * service.spec.resources.row()[column] for service, count in found}
-            need, have = sum(takes.values()), pool.nodes * pool.per_node.row()[column]
-            if need > have * (1 + ROUNDING):
-                split = ", ".join(f"{name} {take:g}" for name, take in sorted(takes.items()) if take)
-                reason = f"pool {quoted(pool.name)} has {have:g} {resource}, its replicas need {need:g} ({split})"
+            tenants[standing.cluster, standing.pool].append((service.model, standing.count))
+    for cluster in declared.of(Cluster):
+        for row, pool in enumerate(cluster.model.spec.pools):
+            for reason in _shortages(pool, tenants[cluster.name, row]):
                 yield cluster.problem(reason, "spec", "pools", row, "nodes")
+
+
+def _shortages(pool: Pool, tenants: Iterable[tuple[Service, int]]) -> Iterator[str]:
+    for column, resource in enumerate(RESOURCES):
+        takes = {service.name: count * service.spec.resources.row()[column] for service, count in tenants}
+        need, have = sum(takes.values()), pool.nodes * pool.per_node.row()[column]
+        if need > have * (1 + ROUNDING):
+            split = ", ".join(f"{name} {take:g}" for name, take in sorted(takes.items()) if take)
+            yield f"pool {quoted(pool.name)} has {have:g} {resource}, its replicas need {need:g} ({split})"

@@ -1,6 +1,6 @@
 """Do the documents know each other? Every name that one document uses must be declared by another."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from config.cluster import Cluster
@@ -19,10 +19,11 @@ def check_references(declared: Declarations) -> Iterator[Problem]:
     """Names that dangle, and things that may exist only once."""
     for cluster in declared.of(Cluster):
         yield from _repeated_pools(cluster)
+    clusters, services = declared.by_name(Cluster), declared.by_name(Service)
     for service in declared.of(Service):
-        yield from _service(declared, service)
+        yield from _service(declared, service, clusters)
     for origin in declared.of(Origin):
-        yield from _origin(declared, origin)
+        yield from _origin(declared, origin, services)
     for matrix in declared.of(LatencyMatrix):
         yield from _matrix(declared, matrix)
     for policy in declared.of(Policy):
@@ -34,8 +35,8 @@ def check_references(declared: Declarations) -> Iterator[Problem]:
     yield from _cycles(declared)
 
 
-def _service(declared: Declarations, service: Declared[Service]) -> Iterator[Problem]:
-    spec, clusters = service.model.spec, declared.by_name(Cluster)
+def _service(declared: Declarations, service: Declared[Service], clusters: Mapping[str, Cluster]) -> Iterator[Problem]:
+    spec = service.model.spec
     for cluster, replicas in spec.replicas.items():
         yield from _unknown(declared, service, Cluster, cluster, ("spec", "replicas", cluster))
         if cluster in clusters and isinstance(replicas, dict):
@@ -67,13 +68,12 @@ def _node_types_and_jurisdictions(clusters: Iterable[Cluster], service: Declared
             yield service.problem(reason, "spec", "jurisdictions", row)
 
 
-def _origin(declared: Declarations, origin: Declared[Origin]) -> Iterator[Problem]:
+def _origin(declared: Declarations, origin: Declared[Origin], services: Mapping[str, Service]) -> Iterator[Problem]:
     spec = origin.model.spec
     if spec.cluster is not None:
         yield from _unknown(declared, origin, Cluster, spec.cluster, ("spec", "cluster"), on_key=False)
     for service in spec.expected_rps:
         yield from _unknown(declared, origin, Service, service, ("spec", "expectedRps", service))
-    services = declared.by_name(Service)
     for row, via in enumerate(spec.via):
         where = ("spec", "via", row)
         yield from _unknown(declared, origin, Cluster, via.cluster, (*where, "cluster"), on_key=False)
