@@ -15,6 +15,8 @@ class Backend(Protocol):
     """The endpoint of one cluster."""
 
     port: int
+    served: int
+    """Requests so far."""
 
     async def start(self) -> None:
         """Serve, on the same port as before."""
@@ -71,6 +73,7 @@ class GrpcBackend:
 
     def __init__(self, cluster: str) -> None:
         self.port = free_port()
+        self.served = 0
         self._cluster = cluster.encode()
         self._server: grpc.aio.Server | None = None
 
@@ -90,4 +93,5 @@ class GrpcBackend:
             self._server = None
 
     async def _who(self, _request: bytes, _context: object) -> bytes:
+        self.served += 1
         return self._cluster
