@@ -38,7 +38,7 @@ def weight_tables(
     weights = largest_remainder(routing, rounding.unit)
     same_unit = {origin: table for origin, table in standing.items() if table.unit == rounding.unit}
     last = table_entries(problem.fleet, same_unit)
-    return _tables(problem, routing, _sticky(routing, weights, last, rounding, routing.columns), rounding)
+    return _tables(problem, routing, _sticky(routing, weights, last, rounding), rounding)
 
 
 def largest_remainder(routing: Routing, unit: int) -> Ints:
@@ -98,18 +98,23 @@ def routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: 
     )
 
 
-def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Rounding, columns: int) -> Ints:
-    """`weights`, but a row whose clusters stay and whose every weight is within the band keeps its last ones."""
-    keys = last.flow * columns + last.column
-    order = np.argsort(keys)
-    place = lookup(keys[order], routing.row * columns + routing.column)
-    previous = np.where(place >= 0, last.weight[order][place] if len(order) else 0, 0)
-    band = rounding.sticky_band * rounding.unit
-    moves = (place < 0) | (np.abs(previous - routing.share * rounding.unit) > band)
-    size = np.bincount(routing.row, minlength=len(routing))
-    keep = (np.bincount(routing.row[moves], minlength=len(routing)) == 0) & (
-        np.bincount(last.flow, minlength=len(routing)) == size
+def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Rounding) -> Ints:
+    """`weights`, but a row whose clusters stay and whose every weight is within the band keeps its last ones.
+
+    A share that rounds to nothing is no entry: it neither keeps a row nor changes it.
+    """
+    order = np.argsort(last.flow * routing.columns + last.column)
+    keys, last_weight = (last.flow * routing.columns + last.column)[order], last.weight[order]
+    place = lookup(keys, routing.row * routing.columns + routing.column)
+    previous = np.where(place >= 0, last_weight[place], 0) if len(keys) else np.zeros_like(weights)
+    used = weights > 0
+    moves = used & (
+        (previous == 0) | (np.abs(previous - routing.share * rounding.unit) > rounding.sticky_band * rounding.unit)
     )
+    moved, size, last_size = (
+        np.bincount(rows, minlength=len(routing)) for rows in (routing.row[moves], routing.row[used], last.flow)
+    )
+    keep = (moved == 0) & (size == last_size)
     return np.where(keep[routing.row], previous, weights)
 
 

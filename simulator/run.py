@@ -1,12 +1,13 @@
 """Run a story: the production loop against the small world, in virtual time.
 
-`python -m simulator.run` prints every story; the same bytes each time.
+`python -m simulator.run` prints every story, the same bytes each time; with a folder it writes one file each.
 """
 
 import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -156,11 +157,15 @@ def play(story: Story) -> tuple[str, list[Turn]]:
     return "\n".join([f"== {story.name}: {story.about}", *lines]) + "\n", ledger.turns
 
 
-def main() -> None:
-    """Print every story."""
+def main(folder: str = "") -> None:
+    """Print every story, or write each into a folder: how golden transcripts are renewed once they are understood."""
     for story in STORIES:
-        sys.stdout.write(play(story)[0])
+        text = play(story)[0]
+        if folder:
+            Path(folder, f"{story.name}.txt").write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -10,6 +10,9 @@ from placement.routing import RoutingView
 from scheduler.turn import Turn
 from simulator.world import Tally
 
+SHOWN_SHARE = 0.005
+"""Smaller shares would print as 0%."""
+
 
 def line(fleet: Fleet, turn: Turn, tally: Tally) -> str:
     """What a person wants to know of a turn; `tally` is what happened to requests since the one before."""
@@ -28,4 +31,4 @@ def line(fleet: Fleet, turn: Turn, tally: Tally) -> str:
 
 
 def _shares(row: dict[str, float]) -> str:
-    return " ".join(f"{column}:{share:.0%}" for column, share in row.items())
+    return " ".join(f"{column}:{share:.0%}" for column, share in row.items() if share >= SHOWN_SHARE)
