@@ -83,6 +83,8 @@ PositiveRatio = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 PositiveCount = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=DAY_SECONDS, allow_inf_nan=False)]
+Pause = Annotated[float, Field(ge=0, le=DAY_SECONDS, allow_inf_nan=False)]
+"""Seconds; 0 for none."""
 Milliseconds = Annotated[float, Field(gt=0, le=1_000 * DAY_SECONDS, allow_inf_nan=False)]
 
 Address = Annotated[str, Field(pattern=ADDRESS_PATTERN), AfterValidator(_port_in_range)]

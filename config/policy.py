@@ -11,8 +11,10 @@ from config.fields import (
     Many,
     Milliseconds,
     Name,
+    Pause,
     Positive,
     PositiveCount,
+    PositiveRatio,
     Ratio,
     Seconds,
     Shape,
@@ -43,14 +45,14 @@ class Probes(Shape):
     """Failures in a row that take a target out."""
     rise: PositiveCount = 20
     """Successes in a row that bring it back."""
-    hold_down_seconds: Seconds = 5.0
+    hold_down_seconds: Pause = 5.0
     """A target that went out stays out this long, doubled each time it goes out again soon."""
-    hold_down_max_seconds: Seconds = 300.0
+    hold_down_max_seconds: Pause = 300.0
     """Where the doubling ends."""
-    ramp_seconds: Seconds = 60.0
+    ramp_seconds: Pause = 60.0
     """A target that came back is given its capacity over this time."""
-    panic_ratio: Ratio = 0.5
-    """When more than this part of a service's targets looks dead, doubt the probes and take out none."""
+    panic_ratio: PositiveRatio = 0.5
+    """When more than this part of a service's targets, or of all clusters, looks dead, the probes are doubted."""
     quorum: PositiveCount = 1
     """Vantages that must agree."""
 
@@ -65,10 +67,10 @@ class Probes(Shape):
 class Guards(Shape):
     """Limits on one step."""
 
-    step_max: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.25
-    """Most of a flow that moves to other clusters in one tick."""
-    gain_min: Amount = 0.0
-    """A plan that saves less than this, in USD per hour, is not worth a change."""
+    step_max: PositiveRatio = 0.25
+    """Most of a flow that moves to other clusters in one tick, except away from what is down."""
+    gain_min: Ratio = 0.0
+    """A plan that improves the objective by less than this part of it is not worth a change."""
 
 
 class Weights(Shape):
@@ -77,7 +79,7 @@ class Weights(Shape):
     unit: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
     """The weights of a service add up to this, or to less where a mesh can express less."""
     sticky_band: Ratio = 0.02
-    """A weight that would change by less than this part of the unit stays as it is."""
+    """A service keeps its weights while none of them wants to change by more than this part of the unit."""
 
 
 class PriceRatios(Shape):
