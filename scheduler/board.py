@@ -23,6 +23,8 @@ class Board:
     reload_error: str = ""
     """Why the newest documents are not in force, empty when they are."""
     ledger_error: str = ""
+    source_failures: dict[str, str] = field(default_factory=dict)
+    """Telemetry sources that are unavailable now, with their last words."""
     started_at_s: float = field(default_factory=time.monotonic)
 
     def show(self, state: State, turn: Turn) -> None:
@@ -72,6 +74,8 @@ class Board:
             "verdict_changes": list(self.changes),
             "pushes": list(self.pushes),
             "reload_error": self.reload_error,
+            "source_failures": dict(self.source_failures),
+            "rejections": [str(r) for r in turn.rejections.rows],
         }
 
     def failover(self, fleet: Fleet) -> list[Json]:

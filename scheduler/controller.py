@@ -8,6 +8,7 @@ import numpy as np
 import structlog
 
 from config.configuration import Configuration as Documents
+from config.origin import Prometheus
 from connectors.connector import Connector, Refused
 from connectors.prometheus import PrometheusSource
 from connectors.telemetry import Signal, TelemetrySource
@@ -44,6 +45,7 @@ class Controller:
     """Backend row of every probed endpoint."""
     endpoint_ok: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """What each endpoint last answered."""
+    servers: list[PrometheusSource] = field(default_factory=list)
     current: Configuration | None = None
     tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
@@ -58,6 +60,7 @@ class Controller:
             self._connect(origin, spec, documents)
         for gone in set(self.connectors) - set(mesh_specs(documents)):
             del self.connectors[gone], self.reports[gone]
+        self.close()
         self.collector.start(self._sources(documents))
         self.current = configuration
         return configuration
@@ -91,20 +94,36 @@ class Controller:
         self.reports[origin] = LoadReports(spec, time.monotonic, interval_s)
         self.connectors[origin] = XdsConnector(spec, self.xds, self.reports[origin])
 
+    def close(self) -> None:
+        """Stop collecting, and give up what sources hold."""
+        self.collector.stop()
+        while self.servers:
+            self.servers.pop().close()
+
     def _sources(self, documents: Documents) -> list[tuple[TelemetrySource, float]]:
+        """Every source and how often to ask it."""
         sources: list[tuple[TelemetrySource, float]] = [
             (reports, reports.interval_s / LOAD_REPORT_LOOKS) for reports in self.reports.values()
         ]
-        asked = [(o.name, o.spec.telemetry.prometheus) for o in documents.origins if o.spec.telemetry.prometheus]
-        asked += [(server.name, server) for server in documents.policy.telemetry.prometheus]
-        for name, server in asked:
-            assert server is not None
-            queries = {Signal(signal): query for signal, query in server.queries.by_signal().items()}
-            source = PrometheusSource(
-                name, str(server.url), queries, timeout_s=server.timeout_seconds, now_s=time.monotonic, wall_s=time.time
-            )
-            sources.append((source, documents.policy.tick.period_seconds))
-        return sources
+        for origin in documents.origins:
+            if origin.spec.telemetry.prometheus:
+                home = {"origin": origin.name} | ({"cluster": origin.spec.cluster} if origin.spec.cluster else {})
+                self.servers.append(_prometheus(origin.name, origin.spec.telemetry.prometheus, home))
+        self.servers += [_prometheus(server.name, server, {}) for server in documents.policy.telemetry.prometheus]
+        return sources + [(server, documents.policy.tick.period_seconds) for server in self.servers]
+
+
+def _prometheus(name: str, spec: Prometheus, defaults: dict[str, str]) -> PrometheusSource:
+    queries = {Signal(signal): query for signal, query in spec.queries.by_signal().items()}
+    return PrometheusSource(
+        f"prometheus:{name}",
+        str(spec.url),
+        queries,
+        timeout_s=spec.timeout_seconds,
+        now_s=time.monotonic,
+        wall_s=time.time,
+        defaults=defaults,
+    )
 
 
 async def _follow(connector: XdsConnector, spec: MeshSpec) -> None:

@@ -46,6 +46,9 @@ class Observer:
         self.board.show(state, turn)
         self.metrics.show(state, turn)
         self.metrics.reload_failed.set(bool(self.board.reload_error))
+        self.metrics.source_failed.clear()
+        for source in self.board.source_failures:
+            self.metrics.source_failed.labels(source).set(1)
         for change in turn.changes:
             log.warning("verdict", turn=turn.number, backend=change.backend, before=change.before, after=change.after)
         if turn.outcomes or turn.plan.reason is Reason.FAILOVER:

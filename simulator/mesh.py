@@ -10,8 +10,12 @@ from placement.weights import WeightTable
 class SimulatedMesh:
     """The mesh of one origin: takes effect at once, while it is reachable."""
 
-    def __init__(self, origin: OriginId, limits: MeshLimits | None = None) -> None:
+    def __init__(
+        self, origin: OriginId, limits: MeshLimits | None = None, clusters: frozenset[str] | None = None
+    ) -> None:
         self._origin, self._limits = origin, limits or MeshLimits()
+        self.clusters = clusters
+        """Clusters it knows an address of; None for all."""
         self.table: WeightTable | None = None
         self.reachable = True
         self.objection = ""
@@ -38,7 +42,12 @@ class SimulatedMesh:
         """Make it so, unless the fence is lower or it objects."""
         self._reach()
         if self.table is not None and table.fence < self.table.fence:
-            raise Refused(f"{self.origin}: has {self.table.fence}, was offered the older {table.fence}")
+            raise Refused(
+                f"{self.origin}: (epoch, version) {table.fence} is lower than {self.table.fence}, which it has"
+            )
+        unknown = {str(t.cluster) for _, targets, _ in table.items() for t in targets} - (self.clusters or set())
+        if self.clusters is not None and unknown:
+            raise Refused(f"{self.origin}: no address of {', '.join(sorted(unknown))}")
         if self.objection:
             raise Refused(f"{self.origin}: {self.objection}")
         self.table = table

@@ -1,9 +1,11 @@
 """Every mesh that passes the contract suite, by name."""
 
 from tests.contract.harness import OpenHarness
+from tests.contract.harness_simulated import simulated
 from tests.contract.harness_xds import xds_envoy, xds_grpc
 
 HARNESSES: dict[str, OpenHarness] = {
+    "simulated": simulated,
     "xds-envoy": xds_envoy,
     "xds-grpc": xds_grpc,
 }
