@@ -25,7 +25,7 @@ class XdsConnector:
         self._reports = reports
         self._publication = Publication()
         self._fence = (0, 0)
-        server.admit(spec.origin, Tenant(spec.owns, self._publication, reports))
+        server.admit(spec.origin, Tenant(self._owns, self._publication, reports))
 
     @property
     def origin(self) -> OriginId:
@@ -79,9 +79,10 @@ class XdsConnector:
     async def replace_spec(self, spec: MeshSpec) -> Receipt | None:
         """Take another address book, and publish the current table with it; None where there is no table yet.
 
-        Raises Refused as `write` does; the old address book then stays. Origin and node name must be the same.
+        Raises Refused as `write` does; the old address book then stays. The origin must be the same. Another node name
+        holds for the proxies that connect from now on.
         """
-        assert (spec.origin, spec.node) == (self.origin, self._spec.node), f"another origin's book for {self.origin}"
+        assert spec.origin == self.origin, f"an address book of {spec.origin} is given to {self.origin}"
         current = self._publication.current
         resources = translate(current.table, spec) if current else None
         before, self._spec = self._spec, spec
@@ -96,6 +97,9 @@ class XdsConnector:
             if self._reports:
                 self._reports.replace_spec(before)
             raise
+
+    def _owns(self, node_id: str) -> bool:
+        return self._spec.owns(node_id)
 
     async def _put(self, edition: Edition) -> Receipt:
         self._publication.publish(edition)

@@ -58,6 +58,10 @@ class XdsServer:
         """Serve one more origin, or the same one anew."""
         self._tenants[origin] = tenant
 
+    def dismiss(self, origin: str) -> None:
+        """Turn away its proxies from now on; those that are connected keep their streams until they end."""
+        self._tenants.pop(origin, None)
+
     async def start(self, host: str, port: int, allow_insecure: bool = False) -> int:
         """Listen; returns the port, which differs from the given one where that is 0.
 

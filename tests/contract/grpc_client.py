@@ -2,14 +2,16 @@
 
 Run: python grpc_client.py PORT METHOD SERVICE...    with GRPC_XDS_BOOTSTRAP_CONFIG set
 
-It connects to PORT and obeys lines: `SERVICE N` makes N calls and answers with a line of JSON, counts by what came
-back. METHOD answers with the name of a cluster. Nothing of this repository is imported here: it starts faster.
+It connects to PORT and obeys lines, each with a line of JSON: `SERVICE N` makes N calls and answers with counts by
+what came back; `SERVICE until CLUSTER` calls until that cluster answers and says when, on the monotonic clock that all
+processes share. METHOD answers with the name of a cluster. Nothing of this repository is imported: it starts faster.
 """
 
 import collections
 import json
 import socket
 import sys
+import time
 
 import grpc
 
@@ -36,6 +38,13 @@ def send(who: grpc.UnaryUnaryMultiCallable, calls: int) -> collections.Counter[s
     return counts
 
 
+def until(who: grpc.UnaryUnaryMultiCallable, cluster: str) -> float:
+    """The monotonic time of the first answer from a cluster, one call after another."""
+    while outcome(who.future(b"", timeout=5)) != cluster:
+        pass
+    return time.monotonic()
+
+
 def main(port: int, method: str, services: list[str]) -> None:
     """Obey until the other side hangs up."""
     channels = {service: grpc.insecure_channel(f"xds:///{service}") for service in services}
@@ -43,8 +52,10 @@ def main(port: int, method: str, services: list[str]) -> None:
         channel.subscribe(lambda _state: None, try_to_connect=True)
     with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rw") as lines:
         for line in lines:
-            service, calls = line.split()
-            lines.write(json.dumps(send(channels[service].unary_unary(method), int(calls))) + "\n")
+            service, *order = line.split()
+            who = channels[service].unary_unary(method)
+            answer = until(who, order[1]) if order[0] == "until" else send(who, int(order[0]))
+            lines.write(json.dumps(answer) + "\n")
             lines.flush()
 
 

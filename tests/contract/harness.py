@@ -24,7 +24,9 @@ UNIT = 10_000
 class Harness(Protocol):
     """A running mesh of ORIGIN that serves SERVICE in CLUSTERS, with no table yet."""
 
-    connector: Connector
+    @property
+    def connector(self) -> Connector:
+        """What is under test."""
 
     async def send(self, service: str, requests: int) -> Counter[str]:
         """How many requests each cluster served; SHED for those refused by the table, ERROR... for those lost."""

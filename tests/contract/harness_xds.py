@@ -95,6 +95,10 @@ class EnvoyHarness(XdsHarness):
         """HTTP/1.1 requests whose Host is the service."""
         return await http_client.send(self.ingress_port, service, requests)
 
+    async def until(self, service: str, cluster: str) -> float:
+        """The monotonic time of the first answer from a cluster, one request after another."""
+        return await http_client.until(self.ingress_port, service, cluster)
+
 
 class GrpcHarness(XdsHarness):
     """One proxyless client, with a connection on which it takes orders."""
@@ -106,9 +110,16 @@ class GrpcHarness(XdsHarness):
 
     async def send(self, service: str, requests: int) -> Counter[str]:
         """Calls on a channel to `xds:///<service>`."""
+        return Counter(await self._order(f"{service} {requests}"))
+
+    async def until(self, service: str, cluster: str) -> float:
+        """The monotonic time of the first answer from a cluster, one call after another."""
+        return float(await self._order(f"{service} until {cluster}"))
+
+    async def _order(self, line: str) -> Any:
         reader, writer = await self._client
-        writer.write(f"{service} {requests}\n".encode())
-        return Counter(json.loads(await reader.readline()))
+        writer.write(f"{line}\n".encode())
+        return json.loads(await reader.readline())
 
     @contextlib.asynccontextmanager
     async def orders(self) -> AsyncIterator[int]:

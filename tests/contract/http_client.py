@@ -41,6 +41,17 @@ async def connect(port: int, within_s: float = 5.0) -> tuple[asyncio.StreamReade
             await asyncio.sleep(0.005)
 
 
+async def until(port: int, service: str, cluster: str) -> float:
+    """The monotonic time of the first answer from a cluster, one request after another."""
+    reader, writer = await connect(port)
+    try:
+        while await who(reader, writer, service) != cluster:
+            pass
+        return time.monotonic()
+    finally:
+        writer.close()
+
+
 async def _connection(port: int, service: str, requests: int) -> Counter[str]:
     reader, writer = await connect(port)
     try:

@@ -282,6 +282,20 @@ async def test_node_gets_the_resources_of_its_own_origin_only(plane: Plane) -> N
         assert here.held[EDS] != there.held[EDS]
 
 
+async def test_new_node_name_holds_for_proxies_that_connect_from_now_on(plane: Plane) -> None:
+    await plane.connector.replace_spec(spec(node="house"))
+
+    async with plane.proxy(Proxy(plane.port, "house")), Proxy(plane.port, "home").connected() as former:
+        assert (await former.fate())[0] is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_dismissed_origin_is_turned_away(plane: Plane) -> None:
+    plane.server.dismiss("home")
+
+    async with Proxy(plane.port, "home").connected() as proxy:
+        assert (await proxy.fate())[0] is grpc.StatusCode.PERMISSION_DENIED
+
+
 async def test_streams_beyond_the_limit_are_turned_away() -> None:
     server = XdsServer(streams_max=1)
     connector = XdsConnector(spec(), server)

@@ -1,10 +1,11 @@
 """What real Envoys and gRPC clients do with our resources, beyond what every connector promises."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,24 +122,18 @@ async def test_cluster_that_falls_silent_costs_the_connect_timeout(tmp_path: Pat
         assert 0.2 <= time.monotonic() - begun_s < 1.0
 
 
-class listening_but_silent:  # noqa: N801  used as a function
+@contextlib.contextmanager
+def listening_but_silent(port: int) -> Iterator[None]:
     """A port whose queue is full: the kernel drops what comes, as a dead network does."""
-
-    def __init__(self, port: int) -> None:
-        self.sockets = [socket.socket() for _ in range(4)]
-        self.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sockets[0].bind(("127.0.0.1", port))
-        self.sockets[0].listen(0)
-        self.port = port
-
-    def __enter__(self) -> None:
-        for filler in self.sockets[1:]:
+    with contextlib.ExitStack() as stack:
+        listener, *fillers = (stack.enter_context(socket.socket()) for _ in range(4))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(0)
+        for filler in fillers:
             filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", self.port))
-
-    def __exit__(self, *_error: object) -> None:
-        for one in self.sockets:
-            one.close()
+            filler.connect_ex(("127.0.0.1", port))
+        yield
 
 
 async def test_upstream_log_has_a_line_for_every_attempt(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""What a user installs on a proxy."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from connectors.xds.bootstrap import CONTROLLER, envoy_bootstrap, grpc_bootstrap
+from tests import real
+
+
+async def test_envoy_finds_nothing_wrong_with_its_bootstrap(tmp_path: Path) -> None:
+    bootstrap = tmp_path / "bootstrap.json"
+    bootstrap.write_text(json.dumps(envoy_bootstrap("home/1", "edge", "127.0.0.1", 9601, 0)))
+
+    command = [real.require("envoy"), "--mode", "validate", "-c", str(bootstrap), "-l", "off"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+
+    assert await process.wait() == 0
+
+
+def test_envoy_reports_its_load_to_the_controller_and_notices_when_it_is_dead() -> None:
+    bootstrap = envoy_bootstrap("home/1", "edge", "controller.example", 9601, 9901)
+
+    (controller,) = bootstrap["static_resources"]["clusters"]
+    assert bootstrap["cluster_manager"]["load_stats_config"]["grpc_services"] == [
+        {"envoy_grpc": {"cluster_name": CONTROLLER}}
+    ]
+    assert controller["name"] == CONTROLLER
+    assert "connection_keepalive" in str(controller["typed_extension_protocol_options"])
+
+
+def test_grpc_client_says_whose_it_is() -> None:
+    bootstrap = grpc_bootstrap("home/2", "shop", "127.0.0.1", 9601)
+
+    assert bootstrap["node"] == {"id": "home/2", "cluster": "shop"}
+    assert bootstrap["xds_servers"][0]["server_uri"] == "127.0.0.1:9601"
