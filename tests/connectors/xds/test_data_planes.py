@@ -207,8 +207,7 @@ async def test_new_address_book_changes_upstreams_endpoints_and_listener_at_once
 
 
 async def test_endpoint_put_aside_by_outlier_detection_gets_nothing_for_a_while(tmp_path: Path) -> None:
-    log = tmp_path / "attempts"
-    async with xds_envoy(tmp_path, outlier_detection=True, upstream_log_path=str(log)) as mesh:
+    async with xds_envoy(tmp_path, outlier_detection=True) as mesh:
         await mesh.connector.write(table({"east": 5_000, "north": 5_000}))
         await mesh.kill("east")
 
