@@ -157,8 +157,16 @@ async def push(
     ports: Ports,
     policy: Policy,
 ) -> tuple[dict[OriginId, Outcome], int, tuple[str, ...]]:
-    """Write every table that differs; returns outcomes, the version now used, and what kept us from writing."""
-    differs = {o: t for o, t in wanted.items() if o in ports.connectors and _differs(t, tables.get(o))}
+    """Write every table that differs; returns outcomes, the version now used, and what kept us from writing.
+
+    A held routing is left alone in every mesh that has one: to hold is not to write.
+    """
+    holds = plan.reason in {Reason.HELD, Reason.FROZEN}
+    differs = {
+        origin: table
+        for origin, table in wanted.items()
+        if origin in ports.connectors and _differs(table, tables.get(origin)) and not (holds and origin in tables)
+    }
     if not differs or mode is Mode.STOPPED:
         return {}, state.version, ("stopped by an operator",) if differs else ()
     version = state.version + 1

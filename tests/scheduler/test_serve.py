@@ -1,0 +1,147 @@
+import asyncio
+import sys
+from pathlib import Path
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from health.verdict import Rules
+from scheduler.api.app import Api
+from scheduler.api.metrics import Metrics
+from scheduler.board import Board
+from scheduler.solver import ThreadSolver
+from scheduler.watch import ProbeWatch
+from tests.scheduler.running import eventually, running, write_documents
+
+
+async def test_serve_answers_every_route_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
+    async with running(write_documents(tmp_path)) as controller:
+        assert (await controller.get("/healthz")).json() == {"status": "ok"}
+        plan = await controller.plan()
+        explained = await controller.get("/api/v1/explain", flow="storefront")
+        unknown = await controller.get("/api/v1/explain", flow="storefrnt")
+        metrics = (await controller.get("/metrics")).text
+
+        assert plan["epoch"] == 1
+        assert plan["pushes"], "a fresh fleet is given its weights"
+        assert {f["flow"].split("@")[0] for f in explained.json()["flows"]} == {"storefront"}
+        assert (unknown.status_code, unknown.headers["Content-Type"].split(";")[0]) == (404, "application/problem+json")
+        assert "storefront@" in unknown.json()["detail"]
+        assert 'equipoise_mode{mode="auto"} 1.0' in metrics
+        assert "equipoise_event_loop_lag_seconds_bucket" in metrics
+        assert await controller.stop() == 0
+
+
+async def test_serve_after_a_restart_pushes_nothing_when_nothing_changed(tmp_path: Path) -> None:
+    documents = write_documents(tmp_path)
+    async with running(documents) as controller:
+
+        async def settled() -> bool:
+            plan = await controller.plan()
+            return bool(plan["reason"] in {"held", "solved"} and plan["turn"] > 12 and plan["fraction"] == 1.0)
+
+        await eventually(settled, "the plan has settled")
+        before = await controller.plan()
+        controller.process.kill()
+        await controller.process.wait()
+
+    async with running(documents) as controller:
+
+        async def turned() -> bool:
+            return bool((await controller.plan())["turn"] >= 3)
+
+        await eventually(turned, "three turns")
+        after = await controller.plan()
+
+        assert after["epoch"] == before["epoch"] + 1
+        assert after["pushes"] == []
+        assert [f["weights"] for f in after["flows"]] == [f["weights"] for f in before["flows"]]
+
+
+async def test_freeze_holds_over_a_restart_until_unfreeze(tmp_path: Path) -> None:
+    documents = write_documents(tmp_path)
+    async with running(documents) as controller:
+        answer = await controller.client.post(controller.url + "/api/v1/freeze", json={"reason": "moving house"})
+        assert answer.json() == {"mode": "frozen"}
+        assert await controller.stop() == 0
+
+    async with running(documents) as controller:
+        assert (await controller.plan())["mode"] == "frozen"
+        await controller.client.delete(controller.url + "/api/v1/freeze")
+
+        async def thawed() -> bool:
+            return bool((await controller.plan())["mode"] == "auto")
+
+        await eventually(thawed, "mode auto")
+
+
+async def test_freeze_with_a_bad_body_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with running(write_documents(tmp_path)) as controller:
+        for body in (b"{", b'{"scope": "everything"}', b'{"skope": "frozen"}', b'{"scope": "auto"}'):
+            answer = await controller.client.post(controller.url + "/api/v1/freeze", content=body)
+            assert answer.status_code == 422, body
+            assert answer.headers["Content-Type"].startswith("application/problem+json")
+        assert (await controller.plan())["mode"] == "auto"
+
+
+async def test_documents_that_become_invalid_are_refused_and_the_last_good_ones_stay(tmp_path: Path) -> None:
+    documents = write_documents(tmp_path)
+    async with running(documents) as controller:
+        clusters = documents / "clusters.yaml"
+        good = clusters.read_text(encoding="utf-8")
+        clusters.write_text(good.replace("kind: Cluster", "kind: Clustr", 1), encoding="utf-8")
+
+        async def said() -> bool:
+            return "clusters.yaml" in (await controller.plan())["reload_error"]
+
+        await eventually(said, "the error is shown")
+        error = (await controller.plan())["reload_error"]
+        assert 'unknown kind "Clustr"; did you mean "Cluster"?' in error
+        assert (await controller.get("/readyz")).status_code == 200
+
+        clusters.write_text(good, encoding="utf-8")
+
+        async def mended() -> bool:
+            return (await controller.plan())["reload_error"] == ""
+
+        await eventually(mended, "the error is gone")
+
+
+async def test_price_that_changes_in_the_documents_is_planned_with(tmp_path: Path) -> None:
+    documents = write_documents(tmp_path)
+    async with running(documents) as controller:
+        before = (await controller.plan())["cost_usd_per_hour"]["compute"]
+        prices = documents / "prices.yaml"
+        text = prices.read_text(encoding="utf-8")
+        prices.write_text(text.replace("usdPerHour: 0.", "usdPerHour: 9."), encoding="utf-8")
+
+        async def dearer() -> bool:
+            return bool((await controller.plan())["cost_usd_per_hour"]["compute"] > 2 * before)
+
+        await eventually(dearer, "compute is dearer")
+
+
+async def test_second_controller_on_the_same_port_says_what_is_wrong(tmp_path: Path) -> None:
+    documents = write_documents(tmp_path)
+    async with running(documents):
+        second = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cli", "serve", "-f", str(documents),
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, words = await asyncio.wait_for(second.communicate(), 20.0)
+
+    assert second.returncode == 1
+    assert b"127.0.0.1:" in words
+    assert b"Traceback" not in words
+
+
+async def test_plan_before_the_first_tick_is_a_problem_document() -> None:
+    async def set_mode(*_: object) -> None:
+        raise AssertionError("nobody freezes here")
+
+    solver = ThreadSolver(ProbeWatch(1, Rules()))
+    api = Api(Board(), Metrics(), solver, set_mode)
+    async with TestClient(TestServer(api.application())) as client:
+        for path in ("/api/v1/plan", "/api/v1/explain?flow=web", "/readyz"):
+            answer = await client.get(path)
+            assert answer.status == 503
+    solver.close()
