@@ -64,6 +64,8 @@ class ServiceSpec(Shape):
     """Requests to other services that one request makes, on average."""
     probe: ProbeSpec = ProbeSpec()
     """How to see whether it works."""
+    protocol: Literal["http1", "http2"] = "http1"
+    """What its endpoints speak; gRPC is http2."""
     split: Literal["locality", "weighted-clusters"] = "locality"
     """How an xDS mesh applies the weights: localities of one upstream, or one upstream for each cluster."""
     endpoints: dict[Name, Annotated[Many[Address], Field(min_length=1)]] = Field(default_factory=dict)

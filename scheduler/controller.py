@@ -59,6 +59,7 @@ class Controller:
         for origin, spec in mesh_specs(documents).items():
             self._connect(origin, spec, documents)
         for gone in set(self.connectors) - set(mesh_specs(documents)):
+            self.xds.dismiss(gone)
             del self.connectors[gone], self.reports[gone]
         self.close()
         self.collector.start(self._sources(documents))

@@ -75,6 +75,7 @@ def _mesh_spec(documents: Documents, book: Addresses, origin: Origin) -> MeshSpe
         endpoints={pair: addresses for pair, addresses in seen.items() if addresses},
         listener=host_port(xds.listener),
         localities={ClusterId(c.name): (c.spec.region, c.name) for c in documents.clusters},
+        protocol={ServiceId(s.name): s.spec.protocol for s in documents.services},
         split={ServiceId(s.name): s.spec.split for s in documents.services},
         retries=xds.retries,
         outlier_detection=xds.outlier_detection,
