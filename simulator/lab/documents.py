@@ -26,8 +26,9 @@ from simulator.lab.places import (
 API_VERSION = "equipoise.dev/v1alpha1"
 USD_PER_MILLION_REQUEST_MS = 0.02
 """Low enough for a doubled price of nodes to outweigh the Atlantic, high enough for a list price never to."""
-PROBE_TIMEOUT_MS = 600
-"""Above two round trips to the farthest place: one for the handshake, one for the answer."""
+PROBE_TIMEOUT_MS = 1_000
+"""Above two round trips to the farthest place, one for the handshake and one for the answer, with room for a busy
+machine. What is killed refuses at once, so this does not slow its detection."""
 
 PROBES = {
     DataPlane.ENVOY: {"protocol": "http", "path": "/healthz", "expectStatus": 200},
@@ -96,7 +97,7 @@ def policy(setting: Setting) -> Document:
         "tick": {"periodSeconds": 1, "readingsMaxAgeSeconds": 10},
         "probes": {
             "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3, "rise": 8,
-            "holdDownSeconds": 2, "rampSeconds": 8, "quorum": 1,
+            "holdDownSeconds": 2, "holdDownMaxSeconds": 4, "rampSeconds": 8, "quorum": 1,
         },
         "guards": {"stepMax": setting.step_max},
         "server": {
@@ -164,8 +165,12 @@ def origin(place: Place, setting: Setting) -> Document:
 
 
 def prometheus(addresses: Addresses) -> Document:
-    """What the services say of themselves; the label `cluster` is put on by the scrape."""
-    ratio = "rate(lab_latency_seconds_sum[10s]) / rate(lab_latency_seconds_count[10s])"
+    """What the services say of themselves; the label `cluster` is put on by the scrape.
+
+    The latency is the time with a worker. The wait for one comes of the load, which the optimizer prices by itself:
+    told of it too, and seconds late, it would chase its own tail.
+    """
+    ratio = "rate(lab_service_seconds_sum[10s]) / rate(lab_service_seconds_count[10s])"
     return {
         "name": "services",
         "url": f"http://{LOOPBACK}:{addresses.prometheus}",

@@ -5,7 +5,7 @@ Moments are on the machine's monotonic clock; a span is (from, to).
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -15,12 +15,14 @@ from simulator.lab.watch import Change, Push, View
 
 Span = tuple[float, float]
 
-WINDOW_MIN_S = 2.0
+WINDOW_MIN_S = 0.5
 """Shortest time of unchanged weights over which a split is judged."""
+QUIET_S = 1.0
+"""So long without a request means that a cluster was not in use."""
 SETTLE_S = 0.3
 """After weights were seen: the longest way to a mesh and one poll."""
-FULL_RATIO = 0.8
-"""A cluster is fully back when it serves this part of what it served before."""
+HOME_RATIO = 0.9
+"""A cluster is fully back when it serves this part of the users around it."""
 
 
 def within(span: Span, at_s: float) -> bool:
@@ -45,10 +47,12 @@ def push_to_request_s(
 ) -> float | None:
     """From the push that first gives a cluster some of an origin's requests to the first of these requests.
 
-    The cluster must have had none before `since_s`. Includes the wait for a request that meets the new weights.
+    None where it had some shortly before `since_s`. Includes the wait for a request that meets the new weights.
     """
-    first_s = min((a.at_s for a in attempts if (a.origin, a.cluster) == (origin, cluster) and a.at_s >= since_s),
-                  default=math.nan)  # fmt: skip
+    there = [a.at_s for a in attempts if (a.origin, a.cluster) == (origin, cluster)]
+    if any(since_s - QUIET_S <= at_s < since_s for at_s in there):
+        return None
+    first_s = min((at_s for at_s in there if at_s >= since_s), default=math.nan)
     before = [push.at_s for push in pushes if push.origin == origin and since_s <= push.at_s <= first_s]
     return first_s - max(before) if before else None
 
@@ -59,24 +63,24 @@ def away_ratio(served: Iterable[Served], region: str, span: Span) -> float:
     return sum(seen) / len(seen) if seen else 0.0
 
 
-def served_rps(served: Iterable[Served], cluster: str, span: Span) -> float:
-    """Good answers per second of a cluster's front end."""
-    return sum(s.cluster == cluster and not s.failed and within(span, s.at_s) for s in served) / (span[1] - span[0])
-
-
 def first_served_s(served: Iterable[Served], cluster: str, since_s: float) -> float | None:
     """Until a cluster's front end served a request again."""
     found = [s.at_s for s in served if s.cluster == cluster and not s.failed and s.at_s >= since_s]
     return min(found) - since_s if found else None
 
 
-def full_again_s(served: Sequence[Served], cluster: str, span: Span, usual_rps: float) -> float | None:
-    """Until the first whole second in which a cluster served most of its usual load; None when it did not."""
+def home_again_s(served: Sequence[Served], region: str, span: Span) -> float | None:
+    """Until the first whole second in which nearly all users of a region were served at home; None when none was."""
     for second in range(int(span[1] - span[0])):
-        bin_span = (span[0] + second, span[0] + second + 1)
-        if served_rps(served, cluster, bin_span) >= FULL_RATIO * usual_rps:
+        if mostly_home(served, region, (span[0] + second, span[0] + second + 1)):
             return second + 1.0
     return None
+
+
+def mostly_home(served: Iterable[Served], region: str, span: Span) -> bool:
+    """Whether there were good answers for a region, and nearly all from its own cluster."""
+    own = [s.cluster == region for s in served if s.region == region and not s.failed and within(span, s.at_s)]
+    return bool(own) and sum(own) >= HOME_RATIO * len(own)
 
 
 def weights_moves_s(history: Iterable[View], flow: str, span: Span) -> tuple[float, float] | None:
@@ -94,31 +98,44 @@ def percentile(values: Iterable[float], q: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One flow while its weights stood still: how far the achieved split is from them."""
+    """The requests of one flow that one cluster got, over all windows in which its weights stood still."""
 
     flow: str
+    cluster: str
     attempts: int
-    z: float
-    """Largest deviation over the clusters, in standard deviations of a binomial count."""
+    """Of the flow, to any cluster."""
+    expected: float
+    got: int
+    variance: float
+
+    @property
+    def deviation(self) -> float:
+        """In standard errors of a binomial count; infinite for requests that no weight explains."""
+        if self.variance:
+            return abs(self.got - self.expected) / math.sqrt(self.variance)
+        return 0.0 if self.got == self.expected else math.inf
 
 
-def splits(history: Sequence[View], attempts: Sequence[Attempt]) -> Iterator[Split]:
-    """Every window of unchanged, split weights without a broken attempt: retries go elsewhere on purpose."""
+def splits(history: Sequence[View], attempts: Sequence[Attempt]) -> list[Split]:
+    """Every (flow, cluster) with a split weight. Windows with a broken attempt are left out: a retry goes elsewhere."""
+    sums: dict[tuple[str, str], list[Split]] = {}
     for flow, weights, span in _windows(history):
         service, _, origin = flow.partition("@")
         seen = [a for a in attempts if (a.service, a.origin) == (service, origin) and within(span, a.at_s)]
-        if seen and all(a.code == 200 for a in seen):
-            yield Split(flow, len(seen), deviation(Counter(a.cluster for a in seen), weights))
+        if all(a.code == 200 for a in seen):
+            counts, n, total = Counter(a.cluster for a in seen), len(seen), sum(weights.values())
+            for cluster in weights.keys() | counts.keys():
+                p = weights.get(cluster, 0) / total
+                part = Split(flow, cluster, n, n * p, counts[cluster], n * p * (1 - p))
+                sums.setdefault((flow, cluster), []).append(part)
+    return [_sum(parts) for _, parts in sorted(sums.items())]
 
 
-def deviation(counts: Mapping[str, int], weights: Mapping[str, int]) -> float:
-    """Largest |observed - expected| / sqrt(n p (1 - p)) over the clusters; infinite for one without a weight."""
-    n, total = sum(counts.values()), sum(weights.values())
-    if any(cluster not in weights for cluster in counts):
-        return math.inf
-    shares = {cluster: weight / total for cluster, weight in weights.items()}
-    return max((abs(counts.get(c, 0) - n * p) / math.sqrt(n * p * (1 - p)) for c, p in shares.items() if p < 1),
-               default=0.0)  # fmt: skip
+def _sum(parts: list[Split]) -> Split:
+    return Split(
+        parts[0].flow, parts[0].cluster, sum(p.attempts for p in parts), sum(p.expected for p in parts),
+        sum(p.got for p in parts), sum(p.variance for p in parts),
+    )  # fmt: skip
 
 
 def _windows(history: Sequence[View]) -> Iterator[tuple[str, dict[str, int], Span]]:

@@ -32,7 +32,7 @@ class Place:
 
 PLACES = {
     "eu-west": Place("eu-west", "eu-west-1", "EU", -6.3, 0.35568, 0.02, 5),
-    "us-east": Place("us-east", "us-east-1", "US", -77.5, 0.31824, 0.02, 6),
+    "us-east": Place("us-east", "us-east-1", "US", -77.5, 0.31824, 0.02, 7),
     "ap-southeast": Place("ap-southeast", "ap-southeast-1", "SG", 103.8, 0.39078, 0.09, 5),
 }
 
@@ -77,7 +77,7 @@ class Workload:
 
 
 FRONTEND = Workload("frontend", {"eu-west": 3, "us-east": 4, "ap-southeast": 3}, 2, 60.0, 8_000, calls="backend")
-BACKEND = Workload("backend", {"eu-west": 2, "us-east": 2, "ap-southeast": 2}, 2, 40.0, 2_000)
+BACKEND = Workload("backend", {"eu-west": 2, "us-east": 3, "ap-southeast": 2}, 2, 40.0, 2_000)
 WORKLOADS = {w.name: w for w in (FRONTEND, BACKEND)}
 
 REGION_RPS = 40.0

@@ -5,12 +5,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from simulator.lab import effects
 from simulator.lab.fleet import Lab
+from simulator.lab.gateways import DataPlane
 from simulator.lab.places import FRONTEND, PLACES
 from simulator.lab.story import Scene
 
@@ -67,11 +69,12 @@ def usd_at(lab: Lab, at_s: float) -> float:
 
 
 def failover(lab: Lab, scene: Scene) -> dict[str, Any]:
-    """What followed from a kill."""
+    """What followed from a kill. The gRPC gateways do not know where a failed attempt went, so no shift is known."""
     before, after = lab.watch.before(scene.at_s), lab.watch.before(scene.until_s)
+    knows_failures = lab.options.data_plane is DataPlane.ENVOY
     return {
         "failover_detect_s": effects.detect_s(lab.watch.changes, scene.act.place, scene.at_s),
-        "failover_shift_s": effects.shift_s(lab.attempts, scene.act.place, scene.span),
+        "failover_shift_s": effects.shift_s(lab.attempts, scene.act.place, scene.span) if knows_failures else None,
         "weights_before": before.weights() if before else {},
         "weights_after": after.weights() if after else {},
         "usd_per_hour_before": usd_at(lab, scene.at_s),
@@ -79,13 +82,12 @@ def failover(lab: Lab, scene: Scene) -> dict[str, Any]:
     }
 
 
-def comeback(lab: Lab, killed: Scene, returned: Scene) -> dict[str, Any]:
+def comeback(lab: Lab, returned: Scene) -> dict[str, Any]:
     """How a cluster came back into use."""
     cluster = returned.act.place
-    usual_rps = effects.served_rps(lab.served, cluster, (killed.at_s - LOOK_BACK_S, killed.at_s))
     return {
         "return_first_request_s": effects.first_served_s(lab.served, cluster, returned.at_s),
-        "return_full_s": effects.full_again_s(lab.served, cluster, returned.span, usual_rps),
+        "return_home_s": effects.home_again_s(lab.served, cluster, returned.span),
     }
 
 
@@ -94,7 +96,7 @@ def summary(lab: Lab, scenes: list[Scene]) -> dict[str, Any]:
     by_name = {scene.act.name: scene for scene in scenes}
     span = (scenes[0].at_s, scenes[-1].until_s)
     served = [s for s in lab.served if effects.within(span, s.at_s)]
-    deviations = [split.z for split in effects.splits(lab.watch.history, lab.attempts)]
+    splits = effects.splits(lab.watch.history, lab.attempts)
     first_s = effects.push_to_request_s(lab.attempts, lab.watch.pushes.values(), *_shift(by_name["price"]))
     values = {
         "duration_s": span[1] - span[0],
@@ -107,10 +109,10 @@ def summary(lab: Lab, scenes: list[Scene]) -> dict[str, Any]:
         "latency_p50_ms": effects.percentile((s.latency_ms for s in served), 0.5),
         "latency_p95_ms": effects.percentile((s.latency_ms for s in served), 0.95),
         **failover(lab, by_name["kill"]),
-        **comeback(lab, by_name["kill"], by_name["return"]),
+        **comeback(lab, by_name["return"]),
         "push_to_request_ms": None if first_s is None else 1e3 * first_s,
-        "split_windows": len(deviations),
-        "split_deviation_max": max(deviations, default=None),
+        "split_requests": sum(split.got for split in splits),
+        "split_deviation_max": max((split.deviation for split in splits), default=None),
         "acts": [act_values(outcome(lab, scene)) for scene in scenes],
     }
     return {name: plain(value) for name, value in values.items()}
@@ -148,7 +150,7 @@ def line(values: dict[str, Any]) -> str:
 
 def show(values: dict[str, Any]) -> Group:
     """The acts, what each did, and the times that were measured."""
-    out = Table(title="What happened", title_justify="left", expand=False)
+    out = Table(title="What happened", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("act", "where"):
         out.add_column(name, no_wrap=True)
     for name in ("moved", "until", "away", "$/h", "p50/p95 ms", "failed"):
@@ -177,16 +179,16 @@ def sentences(values: dict[str, Any]) -> list[str]:
         ),
         (
             f"Started again: served after {seconds(values['return_first_request_s'])}, "
-            f"had its load back after {seconds(values['return_full_s'])}."
+            f"nearly all of its users were home after {seconds(values['return_home_s'])}."
         ),
         f"{values['failed']} of {values['requests']} requests failed.",
     ]
     if push is not None:
         said.append(f"A push met its first request after {push:.0f} ms.")
     if deviation is not None:
-        windows = values["split_windows"]
         said.append(
-            f"Achieved splits were at most {deviation:.1f} standard errors off the weights, in {windows} windows."
+            f"Over {values['split_requests']} requests on split weights no cluster's count was more than "
+            f"{deviation:.1f} standard errors off."
         )
     return said
 

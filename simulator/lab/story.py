@@ -30,13 +30,13 @@ class Act:
 
 ACTS = (
     Act("settle", 0.0, PRICED, "users come in", lambda _: time.monotonic()),
-    Act("price", 0.12, PRICED, f"nodes in {PRICED} cost twice as much", lambda lab: lab.set_price(PRICED, 2.0)),
-    Act("price back", 0.27, PRICED, f"nodes in {PRICED} are at list price", lambda lab: lab.set_price(PRICED, 1.0)),
-    Act("surge", 0.36, SURGING, f"{SURGING} gets 2.5 times its load", lambda lab: lab.set_load(SURGING, 2.5)),
-    Act("surge over", 0.49, SURGING, f"{SURGING} is back to normal", lambda lab: lab.set_load(SURGING, 1.0)),
-    Act("kill", 0.58, KILLED, f"{KILLED} is killed: its services and its gateway", lambda lab: lab.kill(KILLED)),
-    Act("return", 0.71, KILLED, f"{KILLED} is started again", lambda lab: lab.revive(KILLED)),
+    Act("surge", 0.1, SURGING, f"{SURGING} gets twice its load", lambda lab: lab.set_load(SURGING, 2.0)),
+    Act("surge over", 0.25, SURGING, f"{SURGING} is back to normal", lambda lab: lab.set_load(SURGING, 1.0)),
+    Act("price", 0.37, PRICED, f"nodes in {PRICED} cost twice as much", lambda lab: lab.set_price(PRICED, 2.0)),
+    Act("kill", 0.53, KILLED, f"{KILLED} is killed: its services and its gateway", lambda lab: lab.kill(KILLED)),
+    Act("return", 0.68, KILLED, f"{KILLED} is started again", lambda lab: lab.revive(KILLED)),
 )
+"""The price stays up, so that the cluster which is killed carries the users of two regions."""
 
 
 @dataclass(frozen=True, slots=True)

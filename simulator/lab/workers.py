@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 SPREAD = 0.5
 """Standard deviation over mean of the service time."""
-QUEUE_PER_WORKER = 8
-"""Requests that may wait for each worker; about half a second of work."""
+QUEUE_PER_WORKER = 16
+"""Requests that may wait for each worker; up to a second of work."""
 
 
 class Full(Exception):  # noqa: N818  it is a state, not an error
@@ -46,7 +46,9 @@ class Workers:
             self.in_service -= 1
             self._free.release()
 
-    async def serve(self) -> None:
-        """Wait for a worker and be served; raises Full."""
+    async def serve(self) -> float:
+        """Wait for a worker and be served; returns the seconds in service, without the wait. Raises Full."""
         async with self._worker():
-            await asyncio.sleep(self._random.lognormvariate(self._mu, self._sigma))
+            service_s = self._random.lognormvariate(self._mu, self._sigma)
+            await asyncio.sleep(service_s)
+        return service_s

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
 from simulator.lab.places import Workload
 from simulator.lab.workers import Full, Workers
@@ -28,9 +28,10 @@ class Meter:
         self.in_flight = Gauge("lab_in_flight", "Requests waiting or in service.", ["service"], registry=self.registry)
         self.capacity = Gauge("lab_capacity_rps", "Requests/s at full load.", ["service"], registry=self.registry)
         self.latency = Histogram(
-            "lab_latency_seconds", "Time in the service, without the calls it makes.", ["service"],
+            "lab_latency_seconds", "Wait and service, without the calls it makes.", ["service"],
             registry=self.registry, buckets=BUCKETS_S,
         )  # fmt: skip
+        self.busy = Summary("lab_service_seconds", "Time with a worker.", ["service"], registry=self.registry)
 
     def watch(self, service: str, workers: Workers) -> None:
         """Read the gauges of a service off its workers."""
@@ -73,9 +74,10 @@ class Running:
         started_s = time.monotonic()
         headers = {CLUSTER_HEADER: self._cluster}
         try:
-            await self._workers.serve()
+            service_s = await self._workers.serve()
         except Full as full:
             return Answer(503, headers, str(full).encode())
+        self._meter.busy.labels(self.workload.name).observe(service_s)
         self._meter.latency.labels(self.workload.name).observe(time.monotonic() - started_s)
         if self.workload.calls is None:
             return Answer(200, headers, self._body)

@@ -45,7 +45,7 @@ def test_shift_without_any_attempt_is_zero() -> None:
 
 def test_push_to_request_counts_from_the_last_push_before_the_first_request() -> None:
     pushes = [Push(10.0, "a", 1, True), Push(11.0, "a", 2, True), Push(11.1, "b", 2, True), Push(12.0, "a", 3, True)]
-    attempts = [attempt(11.5), attempt(11.02), attempt(11.01, origin="b"), attempt(9.0)]
+    attempts = [attempt(11.5), attempt(11.02), attempt(11.01, origin="b"), attempt(8.0)]
 
     assert effects.push_to_request_s(attempts, pushes, "a", "b", 9.5) == pytest.approx(0.02)
     assert effects.push_to_request_s(attempts, pushes, "a", "c", 9.5) is None
@@ -59,12 +59,20 @@ def test_away_ratio_counts_good_answers_from_other_clusters() -> None:
     assert effects.away_ratio(rows, "z", (1.0, 2.0)) == 0.0
 
 
-def test_full_again_is_the_first_second_with_most_of_the_usual_load() -> None:
-    rows = [served(10.5)] + [served(11 + i / 10) for i in range(7)] + [served(12 + i / 10) for i in range(8)]
+def test_home_again_is_the_first_second_with_nearly_all_users_served_at_home() -> None:
+    mixed = [served(10 + i / 10, cluster="ab"[i % 2]) for i in range(10)]
+    home = [served(11 + i / 20, cluster="b" if i == 3 else "a") for i in range(20)]
 
-    assert effects.full_again_s(rows, "a", (10.0, 14.0), 10.0) == 3.0
-    assert effects.full_again_s(rows, "a", (10.0, 14.0), 20.0) is None
+    assert effects.home_again_s(mixed + home, "a", (10.0, 14.0)) == 2.0
+    assert effects.home_again_s(mixed, "a", (10.0, 14.0)) is None
+    assert effects.home_again_s([], "a", (10.0, 14.0)) is None
+
+
+def test_first_served_leaves_out_what_failed() -> None:
+    rows = [served(10.2, status=502), served(9.0), served(10.5)]
+
     assert effects.first_served_s(rows, "a", 10.0) == 0.5
+    assert effects.first_served_s(rows, "b", 10.0) is None
 
 
 def test_weights_moves_are_the_first_and_the_last_within_the_span() -> None:
@@ -80,17 +88,29 @@ def test_percentile_is_one_of_the_values() -> None:
     assert math.isnan(effects.percentile([], 0.5))
 
 
-def test_deviation_of_a_split_is_in_standard_errors() -> None:
-    assert effects.deviation({"a": 60, "b": 40}, {"a": 1, "b": 1}) == pytest.approx(2.0)
-    assert effects.deviation({"a": 10}, {"a": 5}) == 0.0
-    assert effects.deviation({"a": 10, "b": 1}, {"a": 5}) == math.inf
+def test_push_to_request_of_a_cluster_that_was_in_use_before_is_unknown() -> None:
+    pushes, attempts = [Push(10.0, "a", 1, True)], [attempt(9.4), attempt(10.1)]
+
+    assert effects.push_to_request_s(attempts, pushes, "a", "b", 9.5) is None
 
 
-def test_splits_judge_only_windows_of_still_weights_without_broken_attempts() -> None:
+def test_splits_add_up_windows_of_still_weights_without_broken_attempts() -> None:
     history = [view(t, a=1, b=1) for t in range(5)] + [view(t, a=3, b=1) for t in range(5, 10)]
-    good = [attempt(1 + i / 100, cluster="ab"[i % 2]) for i in range(100)]
+    history += [view(t, a=9, b=1) for t in range(10, 13)] + [view(t, a=1) for t in range(13, 20)]
+    even = [attempt(1 + i / 100, cluster="ab"[i % 2]) for i in range(100)]
     broken = [attempt(6.0, code=0), attempt(6.1, cluster="a")]
+    uneven = [attempt(11 + i / 200, cluster="b" if i < 19 else "a") for i in range(100)]
 
-    found = list(effects.splits(history, good + broken))
+    found = {split.cluster: split for split in effects.splits(history, even + broken + uneven)}
 
-    assert [(s.flow, s.attempts, s.z) for s in found] == [("frontend@a", 100, 0.0)]
+    assert (found["b"].attempts, found["b"].got) == (200, 69)
+    assert found["b"].expected == pytest.approx(60)
+    assert found["a"].deviation == found["b"].deviation == pytest.approx(9 / math.sqrt(25 + 9))
+
+
+def test_splits_with_requests_to_a_cluster_without_a_weight_deviate_without_end() -> None:
+    history = [view(t, a=1, b=1) for t in range(5)]
+
+    found = effects.splits(history, [attempt(1.0, cluster="a"), attempt(1.1, cluster="b"), attempt(1.2, cluster="c")])
+
+    assert [split.deviation == math.inf for split in found] == [False, False, True]
