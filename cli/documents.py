@@ -1,4 +1,4 @@
-"""`equipoise validate` and `equipoise schema`: checking configuration documents, and what they may hold."""
+"""`equipoise validate`, `schema` and `bootstrap`: configuration documents, and what follows from them."""
 
 # ruff: noqa: PLC0415  each verb imports what it needs and no more, so that --help is quick
 
@@ -48,3 +48,43 @@ def schema() -> None:
     from config.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+class Proxy(StrEnum):
+    """What takes its configuration from us."""
+
+    ENVOY = "envoy"
+    GRPC = "grpc"
+
+
+def bootstrap(
+    origin: Annotated[str, typer.Argument(help="The Origin whose proxies are to be configured.")],
+    files: Annotated[list[Path], typer.Option("--file", "-f", help="Documents: files or folders.")],
+    proxy: Annotated[Proxy, typer.Option(help="An Envoy, or gRPC clients without a proxy.")] = Proxy.ENVOY,
+    admin_port: Annotated[int, typer.Option(help="Where the Envoy's own admin page listens, on loopback.")] = 9901,
+) -> None:
+    """Print the bootstrap configuration that connects an origin's proxies to this controller, as JSON.
+
+    Envoy: `envoy -c FILE`. gRPC: the file that GRPC_XDS_BOOTSTRAP names.
+    """
+    from config.load import load
+    from config.problem import Invalid
+    from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
+
+    try:
+        documents = load(*files)
+    except Invalid as invalid:
+        typer.echo(str(invalid), err=True)
+        raise typer.Exit(1) from None
+    found = [o for o in documents.origins if o.name == origin and o.spec.mesh]
+    if not found or not found[0].spec.mesh:
+        meshes = ", ".join(o.name for o in documents.origins if o.spec.mesh)
+        typer.echo(f"no Origin {origin!r} with a mesh.xds; there are {meshes or 'none'}", err=True)
+        raise typer.Exit(1)
+    host, _, port = documents.policy.server.xds.rpartition(":")
+    node, home = found[0].spec.mesh.xds.node, found[0].spec.cluster or origin
+    if proxy is Proxy.ENVOY:
+        body = envoy_bootstrap(node, home, host.strip("[]"), int(port), admin_port)
+    else:
+        body = grpc_bootstrap(node, home, host.strip("[]"), int(port))
+    typer.echo(json.dumps(body, indent=2))

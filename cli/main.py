@@ -2,7 +2,7 @@
 
 import typer
 
-from cli.documents import schema, validate
+from cli.documents import bootstrap, schema, validate
 from cli.loop import explain, freeze, plan, serve, unfreeze
 
 app = typer.Typer(
@@ -11,7 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for verb in (serve, plan, explain, freeze, unfreeze, validate, schema):
+for verb in (serve, plan, explain, freeze, unfreeze, validate, schema, bootstrap):
     app.command()(verb)
 
 

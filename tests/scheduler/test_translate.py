@@ -29,7 +29,7 @@ def test_probe_targets_of_the_example_cover_every_backend_with_an_endpoint() -> 
     targets = list(probe_targets(documents, fleet))
 
     assert {row for row, _ in targets} == set(range(len(fleet.backends)))
-    assert {t.protocol for _, t in targets} == {"grpc", "https", "tcp"}
+    assert {t.protocol for _, t in targets} == {"grpc", "http", "tcp"}
 
 
 def test_host_port_of_a_bracketed_address_drops_the_brackets() -> None:
