@@ -1,23 +1,25 @@
 """The control loop: observe, judge, decide, guard, push, record. `tick` is Equipoise on one page."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from connectors.telemetry import Batch
 from health.verdict import State as Verdict
-from health.verdict import judge, usable, warmth
+from health.verdict import Verdicts, judge, usable, warmth
 from placement.columns import Ints
-from placement.cost import evaluate
+from placement.cost import Cost, evaluate
 from placement.failover import FailoverTable, failover_routing, lost_clusters
 from placement.fleet import OriginId
 from placement.guard import Step, guard, not_offered_share
 from placement.plan import Plan, Reason
 from placement.problem import Problem, formulate, without
 from placement.quantize import routing_of, weight_tables
-from placement.readings import Snapshot
+from placement.readings import Readings, Snapshot
 from placement.weights import WeightTable
-from scheduler.hygiene import clean, silenced
+from scheduler.hygiene import Memory, Rejections, clean, silenced
 from scheduler.policy import Policy
 from scheduler.ports import LedgerDown, Ports
 from scheduler.push import read_tables, write_tables
@@ -42,29 +44,20 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     urgent = bool((usable(state.verdicts) & ~alive).any())
 
     # Observe. What cannot be read keeps its last value, and its age shows.
-    readings, memory, rejections = clean(
-        state.readings, state.memory, ports.intake.drain(), fleet, at_s, policy.hygiene
-    )
-    readings = silenced(readings, memory, fleet, lost_clusters(fleet, alive), at_s)
+    measured = ports.intake.drain()
     reported = {} if urgent else await read_tables(ports.connectors, policy.push_deadline_s, ports.watch)
     tables = {**state.tables, **reported}
-    routing = routing_of(fleet, tables, state.routing)
-    snapshot = Snapshot(at_s, readings, routing, alive, warmth(verdicts, at_s, policy.rules))
+    view = await ports.compute(partial(look, state, measured, tables, verdicts, urgent, at_s, policy))
+    snapshot, problem = view.snapshot, view.problem
 
     # Decide. Fail static: without fresh readings or a solution keep the routing as it is, minus what is down.
-    fast = urgent and state.problem is not None
-    problem = without(state.problem, snapshot) if fast and state.problem else formulate(fleet, snapshot, policy.prices)
     plan = None if urgent else await solve_if_due(state, snapshot, problem, mode, ports, policy)
-    if plan is None:
-        plan = fallback(state, snapshot, problem, mode, policy)
 
     # Guard. One tick may move only so much, whatever was decided.
-    standing_cost = evaluate(problem, routing)
-    step = guard(problem, plan, standing_cost.objective_usd_per_hour, policy.limits)
+    move = await ports.compute(partial(guarded, state, view, plan, tables, mode, policy))
 
     # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.
-    wanted = weight_tables(problem, step.routing, policy.rounding, tables)
-    outcomes, version, blocked = await push(state, wanted, tables, plan, mode, ports, policy)
+    outcomes, version, blocked = await push(state, move, mode, ports, policy)
     landed = {origin: outcome.table for origin, outcome in outcomes.items() if outcome.landed}
 
     # Record.
@@ -77,29 +70,29 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         snapshot=snapshot,
         verdicts=verdicts,
         changes=verdict_changes(state, verdicts.state, at_s),
-        plan=plan,
-        standing_cost=standing_cost,
-        pushed=step.routing,
-        pushed_cost=evaluate(problem, step.routing),
-        fraction=step.fraction,
-        guards=step.guards + blocked,
+        plan=move.plan,
+        standing_cost=move.standing_cost,
+        pushed=move.step.routing,
+        pushed_cost=move.cost,
+        fraction=move.step.fraction,
+        guards=move.step.guards + blocked,
         outcomes=outcomes,
-        rejections=rejections,
+        rejections=view.rejections,
         duration_s=ports.clock.now_s() - at_s,
     )
     await record(ports, turn)
-    failover = await prepare(state, snapshot, step, urgent, ports, policy)
+    failover = await prepare(state, snapshot, move.step, urgent, ports, policy)
     tables = {**tables, **landed}
     return replace(
         state,
-        readings=readings,
-        memory=memory,
+        readings=view.readings,
+        memory=view.memory,
         verdicts=verdicts,
-        routing=routing_of(fleet, tables, step.routing),
+        routing=move.step.routing,
         tables=tables,
         version=version,
         turn=turn.number,
-        solved_at_s=at_s if plan.reason is Reason.SOLVED else state.solved_at_s,
+        solved_at_s=state.solved_at_s if plan is None else at_s,
         problem=problem,
         failover=failover,
     ), turn
@@ -121,6 +114,66 @@ async def run(state: State, ports: Ports, show: Callable[[State, Turn], None]) -
         due_s = due_s if now_s < due_s else max(due_s + configuration.policy.period_s, now_s)
         await ports.clock.sleep_until(due_s)
     return state
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one tick sees: the readings kept, the snapshot that is planned with, and its problem."""
+
+    readings: Readings
+    memory: Memory
+    rejections: Rejections
+    snapshot: Snapshot
+    problem: Problem
+
+
+def look(
+    state: State,
+    measured: tuple[Batch, ...],
+    tables: Mapping[OriginId, WeightTable],
+    verdicts: Verdicts,
+    urgent: bool,
+    at_s: float,
+    policy: Policy,
+) -> View:
+    """Clean what was measured and state the problem; in an emergency the last problem without what is gone."""
+    fleet, alive = state.fleet, usable(verdicts)
+    readings, memory, rejections = clean(state.readings, state.memory, measured, fleet, at_s, policy.hygiene)
+    heard = silenced(readings, memory, fleet, lost_clusters(fleet, alive), at_s)
+    routing = routing_of(fleet, tables, state.routing)
+    snapshot = Snapshot(at_s, heard, routing, alive, warmth(verdicts, at_s, policy.rules))
+    known = state.problem if urgent else None
+    problem = without(known, snapshot) if known else formulate(fleet, snapshot, policy.prices)
+    return View(readings, memory, rejections, snapshot, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one tick may do: the plan, the part of it that the guards let through, and the tables that say so."""
+
+    plan: Plan
+    standing_cost: Cost
+    step: Step
+    cost: Cost
+    tables: Mapping[OriginId, WeightTable]
+    """Only those that differ from what the meshes have."""
+
+
+def guarded(
+    state: State, view: View, plan: Plan | None, tables: Mapping[OriginId, WeightTable], mode: Mode, policy: Policy
+) -> Move:
+    """Bound the plan, or the fallback where there is none, and round it to integer weights.
+
+    A held routing is left alone in every mesh that has one: to hold is not to write.
+    """
+    problem, standing = view.problem, view.snapshot.routing
+    plan = plan or fallback(state, view.snapshot, problem, mode, policy)
+    standing_cost = evaluate(problem, standing)
+    step = guard(problem, plan, standing_cost.objective_usd_per_hour, policy.limits)
+    wanted = weight_tables(problem, step.routing, policy.rounding, tables)
+    holds = plan.reason in {Reason.HELD, Reason.FROZEN}
+    differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
+    return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs)
 
 
 async def solve_if_due(
@@ -149,24 +202,10 @@ def fallback(state: State, snapshot: Snapshot, problem: Problem, mode: Mode, pol
 
 
 async def push(
-    state: State,
-    wanted: Mapping[OriginId, WeightTable],
-    tables: Mapping[OriginId, WeightTable],
-    plan: Plan,
-    mode: Mode,
-    ports: Ports,
-    policy: Policy,
+    state: State, move: Move, mode: Mode, ports: Ports, policy: Policy
 ) -> tuple[dict[OriginId, Outcome], int, tuple[str, ...]]:
-    """Write every table that differs; returns outcomes, the version now used, and what kept us from writing.
-
-    A held routing is left alone in every mesh that has one: to hold is not to write.
-    """
-    holds = plan.reason in {Reason.HELD, Reason.FROZEN}
-    differs = {
-        origin: table
-        for origin, table in wanted.items()
-        if origin in ports.connectors and _differs(table, tables.get(origin)) and not (holds and origin in tables)
-    }
+    """Write the tables of a move; returns outcomes, the version now used, and what kept us from writing."""
+    differs = {origin: table for origin, table in move.tables.items() if origin in ports.connectors}
     if not differs or mode is Mode.STOPPED:
         return {}, state.version, ("stopped by an operator",) if differs else ()
     version = state.version + 1
@@ -174,7 +213,7 @@ async def push(
     try:
         await ports.ledger.intend(state.turn + 1, fenced)
     except LedgerDown as down:
-        if plan.reason is not Reason.FAILOVER:
+        if move.plan.reason is not Reason.FAILOVER:
             return {}, state.version, (f"ledger: {down}; only an evacuation goes on without it",)
     return await write_tables(ports.connectors, fenced, policy.push_deadline_s, ports.watch), version, ()
 
@@ -204,7 +243,3 @@ def verdict_changes(state: State, now: Ints, at_s: float) -> tuple[VerdictChange
         VerdictChange(at_s, state.fleet.backend_name(b), Verdict(int(before[b])).name, Verdict(int(now[b])).name)
         for b in np.flatnonzero(before != now).tolist()
     )
-
-
-def _differs(wanted: WeightTable, has: WeightTable | None) -> bool:
-    return has is None or wanted.digest() != has.digest()

@@ -1,8 +1,8 @@
 """Everything outside the process. Production, simulator and lab differ only in what they put here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from connectors.connector import Connector
 from connectors.telemetry import Batch
@@ -17,6 +17,8 @@ from placement.weights import WeightTable
 from scheduler.policy import Policy
 from scheduler.state import Mode
 from scheduler.turn import Turn
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -97,9 +99,16 @@ class Desk(Protocol):
         """Whether to end after this tick."""
 
 
+class Compute(Protocol):
+    """Where arithmetic runs: off the event loop in production, in place where time is virtual."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """The result of `work`, which touches nothing but its arguments."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Built once by scheduler.wiring and once by simulator.run."""
+    """Built once by scheduler.serve and once by simulator.run."""
 
     clock: Clock
     watch: Watch
@@ -108,3 +117,4 @@ class Ports:
     solver: Solver
     ledger: Ledger
     desk: Desk
+    compute: Compute

@@ -32,7 +32,7 @@ from scheduler.ledger import Ledger
 from scheduler.loop import run
 from scheduler.observer import Observer
 from scheduler.ports import Ports
-from scheduler.solver import ThreadSolver
+from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, initial_state
 from scheduler.translate import host_port, loop_configuration, pace_of
 from scheduler.watch import ProbeWatch
@@ -59,7 +59,9 @@ async def serve(paths: tuple[Path, ...]) -> None:
         await controller.xds.start(*host_port(server.xds))
         stack.push_async_callback(controller.xds.stop)
         clock, solver = SystemClock(controller.watch), ThreadSolver(controller.watch)
+        compute = Arithmetic()
         stack.callback(solver.close)
+        stack.callback(compute.close)
 
         async def set_mode(mode: Mode, reason: str) -> None:
             desk.set_mode(mode)
@@ -72,7 +74,9 @@ async def serve(paths: tuple[Path, ...]) -> None:
         for background in (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics)):
             _keep_running(stack, background)
         observer = Observer(ledger, board, metrics)
-        ports = Ports(clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk)
+        ports = Ports(
+            clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute
+        )
         state = initial_state(desk.current.fleet, desk.current.declared, standing, epoch, clock.now_s())
         log.info("serving", api=server.api, xds=server.xds, epoch=epoch, fleet=str(documents), ledger=server.ledger)
         await run(state, ports, observer.show)

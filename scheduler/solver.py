@@ -66,6 +66,24 @@ class ThreadSolver:
             return None
 
 
+class Arithmetic:
+    """A thread of its own for what is quick but not quick enough for the event loop of a large fleet.
+
+    Not the solver's: an evacuation must not queue behind a solve that nobody waits for any more.
+    """
+
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="arithmetic")
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """The result of `work`."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+
 def _forget(future: "asyncio.Future[T]") -> None:
     """Take the result of an abandoned solve, so that an Unsolved in it is not reported as never retrieved."""
     if not future.cancelled():

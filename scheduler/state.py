@@ -38,7 +38,7 @@ class State:
     memory: Memory
     verdicts: Verdicts
     routing: Routing
-    """What the meshes are believed to do."""
+    """What was last decided; stands in for a mesh that has no table."""
     tables: Mapping[OriginId, WeightTable]
     """What each mesh last said it has, or took from us."""
     epoch: int

@@ -5,9 +5,10 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +36,8 @@ from simulator.story import STORIES, Event, Story
 from simulator.transcript import line
 from simulator.trio import declared, trio
 from simulator.world import Facts, Tally, World
+
+T = TypeVar("T")
 
 POLICY = Policy(
     period_s=5.0,
@@ -99,6 +102,11 @@ class InlineSolver:
         return failover_table(fleet, snapshot, routing, prices)
 
 
+async def in_place(work: Callable[[], T], /) -> T:
+    """Arithmetic without a thread."""
+    return work()
+
+
 @dataclass(slots=True)
 class Memory:
     """A ledger that keeps everything in a list."""
@@ -152,7 +160,7 @@ def play(story: Story) -> tuple[str, list[Turn]]:
 
     desk = StoryDesk(clock, Configuration(fleet, expected, POLICY), story.until_s)
     ledger = Memory()
-    ports = Ports(clock, watch, WorldIntake(world), meshes, InlineSolver(), ledger, desk)
+    ports = Ports(clock, watch, WorldIntake(world), meshes, InlineSolver(), ledger, desk, in_place)
     asyncio.run(run(initial_state(fleet, expected, {}, epoch=1, at_s=0.0), ports, tell))
     return "\n".join([f"== {story.name}: {story.about}", *lines]) + "\n", ledger.turns
 

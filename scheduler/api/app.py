@@ -3,6 +3,7 @@
 Without credentials it belongs on loopback only; `serve` refuses to bind it elsewhere.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -65,7 +66,7 @@ class Api:
 
     async def plan(self, _: web.Request) -> web.Response:
         """The newest turn: what stands, what it costs, why."""
-        plan = self.board.plan()
+        plan = await asyncio.to_thread(self.board.plan)
         if plan is None:
             return problem(503, "No plan yet", "The first tick is not done. Try again in a moment.")
         return web.json_response(plan)

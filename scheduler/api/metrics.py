@@ -10,6 +10,8 @@ from scheduler.state import Mode, State
 from scheduler.turn import Turn
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+FLOWS_SHOWN_MAX = 2_000
+"""Series per flow are left out of larger fleets: Prometheus would not thank us, and the API has them."""
 TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -76,7 +78,8 @@ class Metrics:
     def _routing(self, state: State, turn: Turn) -> None:
         """Shares and verdicts. Labels of what is gone are cleared, not left at their last value."""
         self.share.clear()
-        for name, shares in RoutingView(state.fleet, turn.pushed).items():
+        shown = RoutingView(state.fleet, turn.pushed) if len(state.fleet.flows) <= FLOWS_SHOWN_MAX else {}
+        for name, shares in shown.items():
             service, origin = name.split("@")
             for cluster, share in shares.items():
                 self.share.labels(service, origin, cluster).set(share)

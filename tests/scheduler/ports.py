@@ -16,7 +16,7 @@ from scheduler.state import Mode, State, initial_state
 from scheduler.turn import Turn
 from scheduler.watch import ProbeWatch
 from simulator.mesh import SimulatedMesh
-from simulator.run import POLICY, InlineSolver
+from simulator.run import POLICY, InlineSolver, in_place
 from simulator.trio import declared, trio
 
 
@@ -128,7 +128,7 @@ def bench(policy: Policy = POLICY, epoch: int = 1, tables: Mapping[OriginId, Wei
     watch = ProbeWatch(len(fleet.backends), policy.rules)
     clock, inbox, notebook = HandClock(), Inbox(), Notebook()
     desk = Counter(Configuration(fleet, expected, policy))
-    ports = Ports(clock, watch, inbox, meshes, InlineSolver(), notebook, desk)
+    ports = Ports(clock, watch, inbox, meshes, InlineSolver(), notebook, desk, in_place)
     state = initial_state(fleet, expected, tables or {}, epoch, at_s=0.0)
     return Bench(fleet, clock, watch, inbox, notebook, meshes, desk, ports, state, policy)
 
