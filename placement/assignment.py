@@ -1,0 +1,165 @@
+"""Where workloads run: the joint problem of whole replicas per site and load per route, as arrays.
+
+Slow cadence (minutes). Letters of this noun, besides those of `placement.fleet`:
+
+    G demands   a flow (service, origin) with load from outside, or a called service at one mesh
+    H sites     (service, pool), sorted; where replicas of the service may stand
+    X routes    (demand, site), sorted by demand; what a request may take
+    L losses    (service, domain), sorted; the service has to survive without that failure domain
+    A blocks    applications: services that call each other, never split
+
+Formulation (units $/h; y rps, n replicas, T rps, u rps, v rps):
+
+    min  sum_h usd_h n_h + sum_h migration_h (n_h - standing_h)^+ + sum_x usd_x y_x + sum_g shed_g u_g + sum_l short_l v_l
+
+    demand   sum_{x of g} y_x + u_g - sum_{x of parents at g's mesh} calls_xg y_x = demand_g     each g
+    serve    sum_{x at h} y_x                    <= utilization_s rps_h n_h                      each h
+    pool     sum_{h in p} use_hr n_h             <= capacity_pr                                  each p, r: the coupling
+    link     sum_x bytes_x y_x over link k       <= bandwidth_k                                  each declared link
+    total    T_s = sum_{h of s} rps_h n_h                                                        guarded s
+    loss     T_s - sum_{h of s in domain} rps_h n_h + v_l >= survive_l                           each l
+    spread   rps_h n_h                           <= spread_s T_s   where spread_s < 1            each h of such s
+    bounds   replicas_min_h <= n_h <= replicas_max_h, integer
+
+Every row but the pools' has a priced way out (u, v), and n = replicas_min is expected to fit the pools; a problem whose
+minimum does not fit is refused where it is made.
+"""
+
+from dataclasses import dataclass
+
+from placement.columns import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """(G,)"""
+
+    service: Ints
+    mesh: Ints
+    """The cluster whose mesh it enters, -1 for an origin outside: where callers' load turns into this demand."""
+    rps: Floats
+    """From outside the fleet; 0 for a service that is only called."""
+    shed_usd: Floats
+    """$/h per rps refused; scale-consistent, see placement.problem."""
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentSites:
+    """(H,) Sorted by service, then pool."""
+
+    service: Ints
+    pool: Ints
+    cluster: Ints
+    rps_per_replica: Floats
+    usd_per_replica_hour: Floats
+    use: Floats
+    """(H, R) of one replica, in the units of placement.fleet.RESOURCES."""
+    standing: Ints
+    """Replicas that run now."""
+    replicas_min: Ints
+    replicas_max: Ints
+    migration_usd: Floats
+    """$/h for each replica that is started."""
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentRoutes:
+    """(X,) Sorted by demand, then price."""
+
+    demand: Ints
+    site: Ints
+    service: Ints
+    usd: Floats
+    """$/h per rps: egress, value of latency and of measured quality; not the replicas."""
+    bytes_per_request: Floats
+    """Both ways, for links."""
+
+    def __len__(self) -> int:
+        return len(self.demand)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """(L,) Sorted by service, then domain. Domains are regions first, then providers, numbered through."""
+
+    service: Ints
+    domain: Ints
+    survive_rps: Floats
+    """Raw capacity that has to remain."""
+    short_usd: Floats
+    """$/h per rps that does not."""
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """(K,) Declared bandwidth of a pair (origin's mesh, cluster) or of a gateway; empty where none is declared."""
+
+    route: Ints
+    """(N,) which routes pass ..."""
+    link: Ints
+    """(N,) ... which link."""
+    bandwidth: Floats
+    """(K,) bytes/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentProblem:
+    """Everything that decides where workloads run."""
+
+    capacity: Floats
+    """(P, R)"""
+    usd_scale: Floats
+    """(P, R) a typical $/h per unit: the scale of shadow prices."""
+    utilization: Floats
+    """(S,) planned part of a replica's throughput."""
+    unit_usd: Floats
+    """(S,) $/h per rps: typical serving cost, the yardstick of refusing and falling short."""
+    spread_max: Floats
+    """(S,) most part of the service's capacity at one site; 1 for no limit."""
+    block: Ints
+    """(S,) its application."""
+    demands: Demands
+    sites: AssignmentSites
+    routes: AssignmentRoutes
+    losses: Losses
+    site_domains: Ints
+    """(H, 2) the region and the provider of each site, in the numbering of Losses."""
+    links: Links
+    calls_parent: Ints
+    """(K,) services; see placement.fleet.Calls."""
+    calls_child: Ints
+    calls_per_request: Floats
+
+    @property
+    def services(self) -> int:
+        """S."""
+        return len(self.utilization)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What was decided, with the proof of how good it is."""
+
+    replicas: Ints | Floats
+    """(H,) whole after the integer solve; fractional from the relaxation."""
+    route_rps: Floats
+    """(X,)"""
+    objective_usd_per_hour: float
+    lower_bound_usd_per_hour: float
+    """No assignment costs less: an LP bound for fractional replicas, an integer bound for whole ones."""
+    pool_usd: Floats
+    """(P, R) shadow prices in $/h per unit of capacity: where the next dollar belongs."""
+
+    @property
+    def gap(self) -> float:
+        """Certified: objective / bound - 1."""
+        return self.objective_usd_per_hour / self.lower_bound_usd_per_hour - 1
