@@ -10,7 +10,7 @@ Slow cadence (minutes). Letters of this noun, besides those of `placement.fleet`
 
 Formulation (units $/h; y rps, n replicas, T rps, u rps, v rps):
 
-    min  sum_h usd_h n_h + migration_h (n_h - standing_h)^+  +  sum_x usd_x y_x  +  sum_g shed_g u_g  +  sum_l short_l v_l
+    min  sum_h usd_h n_h + migration_h (n_h - standing_h)^+ + sum_x usd_x y_x + sum_g shed_g u_g + sum_l short_l v_l
 
     demand   sum_{x of g} y_x + u_g - sum_{x of parents at g's mesh} calls_xg y_x = demand_g     each g
     serve    sum_{x at h} y_x                    <= utilization_s rps_h n_h                      each h
