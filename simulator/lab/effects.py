@@ -42,12 +42,12 @@ def shift_s(attempts: Iterable[Attempt], cluster: str, dead: Span) -> float:
     return max(late) - dead[0] if late else 0.0
 
 
-def push_to_request_s(
+def tick_to_request_s(
     attempts: Iterable[Attempt], pushes: Iterable[Push], origin: str, cluster: str, since_s: float
 ) -> float | None:
-    """From the push that first gives a cluster some of an origin's requests to the first of these requests.
+    """From the start of the tick that gave a cluster some of an origin's requests to the first of these requests.
 
-    None where it had some shortly before `since_s`. Includes the wait for a request that meets the new weights.
+    None where it had some shortly before `since_s`. Includes deciding, pushing, and the wait for a request.
     """
     there = [a.at_s for a in attempts if (a.origin, a.cluster) == (origin, cluster)]
     if any(since_s - QUIET_S <= at_s < since_s for at_s in there):

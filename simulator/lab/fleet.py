@@ -29,6 +29,7 @@ from simulator.lab.watch import Watch
 READY_PATIENCE_S = 30.0
 READY_PERIOD_S = 0.1
 LOG_PERIOD_S = 0.25
+LOOK_PERIOD_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,16 @@ class Lab:
         async with load.client() as session:
             for cluster, port in self.addresses.gateway.items():
                 await _until(partial(_bad_answer, session, port), f"the gateway of {cluster}", needed)
+
+
+async def until(holds: Callable[[], bool], what: str, patience_s: float = READY_PATIENCE_S) -> None:
+    """Wait for something to hold; raises LabError naming it when it does not in time."""
+    try:
+        async with asyncio.timeout(patience_s):
+            while not holds():  # noqa: ASYNC110  the records have no event for every question one may ask of them
+                await asyncio.sleep(LOOK_PERIOD_S)
+    except TimeoutError:
+        raise LabError(f"not within {patience_s:g} s: {what}") from None
 
 
 async def _until(wrong: Callable[[], Awaitable[str]], what: str, needed: list[Child]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
 from simulator.lab.addresses import LOOPBACK, Addresses
-from simulator.lab.processes import Child, Children
+from simulator.lab.processes import Child, Children, LabError
 
 ENVOY = Path(".envoy", "envoy", "_bin", "envoy")
 """Where `make install` puts it, from the root of the repository."""
@@ -48,7 +48,8 @@ async def start(plane: DataPlane, family: Children, addresses: Addresses, cluste
 async def _envoy(family: Children, addresses: Addresses, cluster: str, config: Path) -> Child:
     """The path of its log comes from the controller, with its listener."""
     binary = installed()
-    assert binary is not None, "an Envoy was asked for where there is none"
+    if binary is None:
+        raise LabError(f"no Envoy at {ENVOY}: make install, or take the gRPC data plane")
     _write_bootstrap(config, addresses, cluster)
     command = [str(binary), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
     # Attempts are measured to the millisecond and read four times a second.

@@ -97,7 +97,7 @@ def summary(lab: Lab, scenes: list[Scene]) -> dict[str, Any]:
     span = (scenes[0].at_s, scenes[-1].until_s)
     served = [s for s in lab.served if effects.within(span, s.at_s)]
     splits = effects.splits(lab.watch.history, lab.attempts)
-    first_s = effects.push_to_request_s(lab.attempts, lab.watch.pushes.values(), *_shift(by_name["price"]))
+    first_s = effects.tick_to_request_s(lab.attempts, lab.watch.pushes.values(), *_shift(by_name["price"]))
     values = {
         "duration_s": span[1] - span[0],
         "seed": lab.options.seed,
@@ -110,7 +110,7 @@ def summary(lab: Lab, scenes: list[Scene]) -> dict[str, Any]:
         "latency_p95_ms": effects.percentile((s.latency_ms for s in served), 0.95),
         **failover(lab, by_name["kill"]),
         **comeback(lab, by_name["return"]),
-        "push_to_request_ms": None if first_s is None else 1e3 * first_s,
+        "tick_to_request_ms": None if first_s is None else 1e3 * first_s,
         "split_requests": sum(split.got for split in splits),
         "split_deviation_max": max((split.deviation for split in splits), default=None),
         "acts": [act_values(outcome(lab, scene)) for scene in scenes],
@@ -167,7 +167,7 @@ def show(values: dict[str, Any]) -> Group:
 
 def sentences(values: dict[str, Any]) -> list[str]:
     """What the table has no column for."""
-    push, deviation = values["push_to_request_ms"], values["split_deviation_max"]
+    tick, deviation = values["tick_to_request_ms"], values["split_deviation_max"]
     said = [
         (
             "moved, until: when the weights of the place's front end changed first and last. "
@@ -183,8 +183,8 @@ def sentences(values: dict[str, Any]) -> list[str]:
         ),
         f"{values['failed']} of {values['requests']} requests failed.",
     ]
-    if push is not None:
-        said.append(f"A push met its first request after {push:.0f} ms.")
+    if tick is not None:
+        said.append(f"From the start of a tick to the first request on its new weights: {tick:.0f} ms.")
     if deviation is not None:
         said.append(
             f"Over {values['split_requests']} requests on split weights no cluster's count was more than "

@@ -56,6 +56,7 @@ class Push:
     """A weight table that was written to a mesh."""
 
     at_s: float
+    """When the tick began that decided it."""
     origin: str
     version: int
     accepted: bool | None
@@ -82,6 +83,11 @@ class View:
     def weights(self) -> dict[str, dict[str, int]]:
         """Weights by `service@origin`, without the zeros."""
         return {f"{f.service}@{f.origin}": {c: w for c, w in f.weights.items() if w} for f in self.flows}
+
+    def share(self, service: str, origin: str, cluster: str) -> float:
+        """What part of a flow a cluster is given; 0 for an unknown one."""
+        found = (f.shares.get(cluster, 0.0) for f in self.flows if (f.service, f.origin) == (service, origin))
+        return next(found, 0.0)
 
     def verdicts(self) -> dict[tuple[str, str], str]:
         """By (cluster, service)."""
@@ -138,6 +144,11 @@ class Watch:
     def latest(self) -> View | None:
         """The newest view; None before the first."""
         return self.history[-1] if self.history else None
+
+    @property
+    def turn(self) -> int:
+        """Number of the newest turn; 0 before the first."""
+        return self.latest.turn if self.latest else 0
 
     def before(self, at_s: float) -> View | None:
         """The last view that was seen before a moment."""

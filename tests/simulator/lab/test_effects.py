@@ -43,12 +43,12 @@ def test_shift_without_any_attempt_is_zero() -> None:
     assert effects.shift_s([attempt(9.0)], "b", (10.0, 20.0)) == 0.0
 
 
-def test_push_to_request_counts_from_the_last_push_before_the_first_request() -> None:
+def test_tick_to_request_counts_from_the_last_push_before_the_first_request() -> None:
     pushes = [Push(10.0, "a", 1, True), Push(11.0, "a", 2, True), Push(11.1, "b", 2, True), Push(12.0, "a", 3, True)]
     attempts = [attempt(11.5), attempt(11.02), attempt(11.01, origin="b"), attempt(8.0)]
 
-    assert effects.push_to_request_s(attempts, pushes, "a", "b", 9.5) == pytest.approx(0.02)
-    assert effects.push_to_request_s(attempts, pushes, "a", "c", 9.5) is None
+    assert effects.tick_to_request_s(attempts, pushes, "a", "b", 9.5) == pytest.approx(0.02)
+    assert effects.tick_to_request_s(attempts, pushes, "a", "c", 9.5) is None
 
 
 def test_away_ratio_counts_good_answers_from_other_clusters() -> None:
@@ -88,10 +88,10 @@ def test_percentile_is_one_of_the_values() -> None:
     assert math.isnan(effects.percentile([], 0.5))
 
 
-def test_push_to_request_of_a_cluster_that_was_in_use_before_is_unknown() -> None:
+def test_tick_to_request_of_a_cluster_that_was_in_use_before_is_unknown() -> None:
     pushes, attempts = [Push(10.0, "a", 1, True)], [attempt(9.4), attempt(10.1)]
 
-    assert effects.push_to_request_s(attempts, pushes, "a", "b", 9.5) is None
+    assert effects.tick_to_request_s(attempts, pushes, "a", "b", 9.5) is None
 
 
 def test_splits_add_up_windows_of_still_weights_without_broken_attempts() -> None:
