@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Floats, Ints, floats, lookup
-from placement.problem import SEGMENTS, Problem, total_demand
+from placement.problem import Problem, total_demand
 from placement.routing import Routing
 
 
@@ -18,6 +18,8 @@ class Cost:
     latency: float
     quality: float
     headroom: float
+    """What waiting at busy backends is worth. Where an autoscaler follows load: waiting, less what replicas that are
+    paid for anyway make compute cheaper than its linear price."""
     shed: float
     churn: float
     overload: float = 0.0
@@ -86,21 +88,15 @@ def evaluate(problem: Problem, routing: Routing) -> Cost:
         egress=float(y @ problem.routes.egress_usd[x]),
         latency=float(y @ problem.routes.latency_usd[x]),
         quality=float(y @ problem.routes.quality_usd[x]),
-        headroom=_headroom(problem, made.backend_rps),
+        headroom=float(problem.pieces.cost(made.backend_rps).sum()),
         shed=float(rps[~sent] @ shed_usd[~sent]),
         churn=_churn(problem, x, y),
         overload=_overload(problem, made.backend_rps),
     )
 
 
-def segment_rps(problem: Problem) -> Floats:
-    """(B,) width of one headroom piece."""
-    target = problem.fleet.services.utilization_target[problem.fleet.backends.service]
-    return np.asarray((1 - target) * problem.capacity_rps / SEGMENTS, dtype=np.float64)
-
-
 def free_rps(problem: Problem) -> Floats:
-    """(B,) load that a backend takes without touching its headroom."""
+    """(B,) load that a backend takes within the target utilization."""
     target = problem.fleet.services.utilization_target[problem.fleet.backends.service]
     return np.asarray(target * problem.capacity_rps, dtype=np.float64)
 
@@ -120,15 +116,8 @@ def _churn(problem: Problem, route: Ints, rps: Floats) -> float:
     return float(np.maximum(new, 0.0) @ problem.churn_usd[problem.routes.flow])
 
 
-def _headroom(problem: Problem, backend_rps: Floats) -> float:
-    width = segment_rps(problem)
-    above = np.maximum(backend_rps - free_rps(problem), 0.0)
-    filled = np.clip(above[:, None] - width[:, None] * np.arange(SEGMENTS), 0.0, width[:, None])
-    return float((filled * problem.headroom_usd).sum())
-
-
 def _overload(problem: Problem, backend_rps: Floats) -> float:
     dearest = np.zeros(len(problem.fleet.services))
     np.maximum.at(dearest, problem.fleet.flows.service, problem.shed_usd)
-    over = np.maximum(backend_rps - problem.capacity_rps, 0.0)
+    over = np.maximum(backend_rps - problem.pieces.served_rps, 0.0)
     return float(over @ dearest[problem.fleet.backends.service])

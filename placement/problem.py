@@ -12,8 +12,11 @@ Prices    per rps for one hour, of sending f to b:
                       scale-consistent, where a flat price per request makes
                       either refusing or serving absurd for services that differ a thousandfold in cost
           moving      churn_ratio x the same unit, per rps that changes cluster
-Headroom  the first utilization_target of a backend's capacity is free, the rest is to be had at a price that rises
-          by SEGMENTS (waiting grows convexly with utilization) and stays below the price of refusing.
+          A request refused is worth its priority and also the patience of who made it: + 3600 V_s PATIENCE_MS.
+          Without that a service whose latency is dear would rather refuse than make anybody wait.
+Pieces    what load costs a backend beyond that is convex (sitecost.py). With replicas as they are: the first
+          utilization_target of capacity is free, the rest is to be had at a price that rises by SEGMENTS and stays
+          below the price of refusing. With a bounded autoscaler: the hull of its replicas' price and waiting.
 Calls     the demand of (child, mesh of c) is `per_request` times what its parents serve in c.
 """
 
@@ -26,11 +29,14 @@ from placement.fleet import Fleet
 from placement.qoe import QUALITY_MS, waiting_factor
 from placement.readings import Snapshot
 from placement.routing import Routing
+from placement.sitecost import Autoscaler, Pieces, autoscaled, headroom
 
 SEGMENTS = 3
 """Convex pieces of the headroom between utilization_target and 1."""
 DEMAND_FLOOR_RPS = 1e-3
 """A flow nobody uses still has a routing, so it is solved as if this little came in from outside."""
+PATIENCE_MS = 2_000.0
+"""How long somebody who would be refused would rather wait."""
 INNER_SHED_MULTIPLE = 10.0
 """Flows without clients of their own are refused last. A called service that refuses wastes the work of its callers,
 so load is refused where it enters; and an idle flow takes no room, while who turns up first should find it open."""
@@ -43,6 +49,8 @@ class Prices:
     shed_multiple: float = 10.0
     churn_ratio: float = 0.02
     headroom_multiple: float = 0.5
+    overflow_multiple: float = 1.0
+    """Of load that comes on top of a plan and does not fit: what the data plane's spill to the next backend costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,8 @@ class Problem:
     """(F,) external plus what the call graph adds under the standing routing; bounds what can be kept."""
     capacity_rps: Floats
     """(B,) with warmth applied; 0 where a backend is not usable or lost."""
-    headroom_usd: Floats
-    """(B, SEGMENTS) $/h per rps served in each piece above the target."""
+    pieces: Pieces
+    """What load costs at each backend on top of the prices of its routes."""
     shed_usd: Floats
     """(F,) $/h per rps refused."""
     churn_usd: Floats
@@ -102,8 +110,19 @@ class Problem:
         return np.where(column == self.fleet.shed, -1, row)
 
 
-def formulate(fleet: Fleet, snapshot: Snapshot, prices: Prices, lost: Bools | None = None) -> Problem:
-    """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables."""
+def formulate(
+    fleet: Fleet,
+    snapshot: Snapshot,
+    prices: Prices,
+    lost: Bools | None = None,
+    scaler: Autoscaler | None = None,
+    load_error: Floats | None = None,
+) -> Problem:
+    """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables.
+
+    With a `scaler` replicas follow load within its bounds, and `load_error` (B,), the relative error to expect of
+    each backend's load, is priced; without one replicas are as they are.
+    """
     gone = np.zeros(len(fleet.clusters), dtype=bool) if lost is None else lost
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
     readings = snapshot.readings
@@ -115,13 +134,20 @@ def formulate(fleet: Fleet, snapshot: Snapshot, prices: Prices, lost: Bools | No
     external = np.maximum(external, DEMAND_FLOOR_RPS)
     flow_unit = unit[fleet.flows.service]
     shed = flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]
+    shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms[fleet.flows.service]
+    if scaler is None:
+        target = fleet.services.utilization_target[fleet.backends.service]
+        slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
+        pieces = headroom(capacity, target, slopes)
+    else:
+        pieces = _autoscaled(fleet, scaler, np.where(usable, snapshot.warmth, 0.0), unit, prices, load_error)
     return Problem(
         fleet=fleet,
         routes=routes,
         external_rps=floats(external),
         demand_rps=floats(total_demand(fleet, external, snapshot.routing)),
         capacity_rps=floats(capacity),
-        headroom_usd=floats(unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)),
+        pieces=pieces,
         shed_usd=floats(shed * np.where(inner, INNER_SHED_MULTIPLE, 1.0)),
         churn_usd=floats(flow_unit * prices.churn_ratio),
         standing=snapshot.routing,
@@ -134,7 +160,22 @@ def without(problem: Problem, snapshot: Snapshot) -> Problem:
     keep = snapshot.usable[problem.routes.backend]
     routes = Routes(**{name: getattr(problem.routes, name)[keep] for name in Routes.__slots__})
     capacity = np.where(snapshot.usable, problem.capacity_rps, 0.0)
-    return replace(problem, routes=routes, capacity_rps=floats(capacity), standing=snapshot.routing)
+    pieces = Pieces(floats(np.where(snapshot.usable[:, None], problem.pieces.rps, 0.0)), problem.pieces.usd)
+    return replace(problem, routes=routes, capacity_rps=floats(capacity), pieces=pieces, standing=snapshot.routing)
+
+
+def _autoscaled(
+    fleet: Fleet, scaler: Autoscaler, warm: Floats, unit: Floats, prices: Prices, load_error: Floats | None
+) -> Pieces:
+    service = fleet.backends.service
+    return autoscaled(
+        scaler,
+        warm,
+        usd_per_request_ms=fleet.services.usd_per_request_ms[service],
+        linear_usd=compute_usd(fleet),
+        error=np.zeros(len(service)) if load_error is None else load_error,
+        overflow_usd=unit[service] * prices.overflow_multiple,
+    )
 
 
 def headroom_slopes(multiple: float) -> Floats:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import linprog
 
-from placement.problem import SEGMENTS, Problem
+from placement.problem import Problem
 from placement.routing import Routing
 
 
@@ -39,11 +39,11 @@ def optimum(problem: Problem) -> float:
     """The least objective of a routing problem: the same formulation, row by row, by SciPy's own HiGHS."""
     fleet, routes = problem.fleet, problem.routes
     flows, backends, count = len(fleet.flows), len(fleet.backends), len(routes)
-    target = fleet.services.utilization_target[fleet.backends.service]
-    columns = 2 * count + backends * SEGMENTS + flows  # kept, moved, over, shed
+    pieces = problem.pieces.rps.shape[1]
+    columns = 2 * count + backends * pieces + flows  # kept, moved, load, shed
     cost, upper = np.zeros(columns), np.full(columns, np.inf)
     equal, equal_to = np.zeros((flows, columns)), problem.external_rps.copy()
-    less, less_than = np.zeros((backends, columns)), target * problem.capacity_rps
+    at = np.zeros((backends, columns))
     standing = problem.standing.dense()
     for x in range(count):
         flow, cluster, backend = routes.flow[x], routes.cluster[x], routes.backend[x]
@@ -52,7 +52,7 @@ def optimum(problem: Problem) -> float:
         upper[x] = standing[flow, cluster] * problem.demand_rps[flow]
         for column in (x, count + x):
             equal[flow, column] += 1
-            less[backend, column] += 1
+            at[backend, column] += 1
             for k in range(len(fleet.calls)):
                 if fleet.calls.parent[k] != fleet.flows.service[flow]:
                     continue
@@ -61,15 +61,16 @@ def optimum(problem: Problem) -> float:
                     if fleet.flows.service[child] == fleet.calls.child[k] and home == cluster:
                         equal[child, column] -= fleet.calls.per_request[k]
     for b in range(backends):
-        for i in range(SEGMENTS):
-            column = 2 * count + b * SEGMENTS + i
-            cost[column], less[b, column] = problem.headroom_usd[b, i], -1
-            upper[column] = (1 - target[b]) * problem.capacity_rps[b] / SEGMENTS
+        for i in range(pieces):
+            column = 2 * count + b * pieces + i
+            cost[column], at[b, column] = problem.pieces.usd[b, i], -1
+            upper[column] = problem.pieces.rps[b, i]
     for flow in range(flows):
-        column = 2 * count + backends * SEGMENTS + flow
+        column = 2 * count + backends * pieces + flow
         cost[column], equal[flow, column] = problem.shed_usd[flow], 1
     bounds = list(zip(np.zeros(columns), upper, strict=True))
-    answer = linprog(cost, A_ub=less, b_ub=less_than, A_eq=equal, b_eq=equal_to, bounds=bounds)
+    equal, equal_to = np.vstack([equal, at]), np.concatenate([equal_to, np.zeros(backends)])
+    answer = linprog(cost, A_eq=equal, b_eq=equal_to, bounds=bounds)
     assert answer.status == 0, answer.message
     return float(answer.fun)
 

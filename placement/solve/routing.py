@@ -1,20 +1,21 @@
 """The routing solve: shares of every flow over clusters, with replicas as they are.
 
-Sets        f flows, x routes (f, b) offered, b backends, i headroom pieces, g clusters with a gateway limit
-Data        external_f demand rps; w_x share of x in the standing routing; d_f demand under it; free_b load within the
-            target utilization; width_b one headroom piece; calls_kf requests that route x of a parent makes at flow f
-Variables   kept_x    rps that stay where they are, 0 <= kept_x <= w_x d_f          (only where w_x > 0)
+Sets        f flows, x routes (f, b) offered, b backends, i pieces of their cost, g clusters with a gateway limit
+Data        external_f demand rps; w_x share of x in the standing routing; d_f demand under it; width_bi, slope_bi the
+            convex pieces of b's cost (sitecost.py); calls_kf requests that route x of a parent makes at flow f
+Variables   kept_x    rps that stay where they are, 0 <= kept_x <= w_x d_f     (only where w_x > 0 and churn_f > 0)
             moved_x   rps that come new to x
-            over_bi   rps in headroom piece i of b, 0 <= over_bi <= width_b
+            load_bi   rps in piece i of b, 0 <= load_bi <= width_bi
             shed_f    rps refused
-Minimise    sum_x usd_x (kept_x + moved_x) + churn_f moved_x + sum_bi headroom_bi over_bi + sum_f shed_usd_f shed_f
+Minimise    sum_x usd_x (kept_x + moved_x) + churn_f moved_x + sum_bi slope_bi load_bi + sum_f shed_usd_f shed_f
 Subject to
   demand    sum_{x of f} (kept_x + moved_x) + shed_f - sum_{x of parents at f's mesh} calls_xf (kept_x + moved_x)
                 = external_f                                                         for each f
-  capacity  sum_{x at b} (kept_x + moved_x) - sum_i over_bi <= free_b                for each b
+  capacity  sum_{x at b} (kept_x + moved_x) - sum_i load_bi = 0                      for each b
   gateway   sum_{x into g from outside g} (kept_x + moved_x) <= gateway_g            for each g
-Every row has a way out (shed_f, over_bi), so a valid problem is never infeasible. Headroom prices rise with i, so the
-pieces fill in order. The kept/moved split prices sum (w' - w)^+: shares sum to one, so it is half the L1 distance.
+shed_f gives every demand a way out, so a valid problem is never infeasible. Slopes rise with i, so the pieces fill in
+order; they may start below 0, hence the equality. The kept/moved split prices sum (w' - w)^+: shares sum to one, so it
+is half the L1 distance.
 """
 
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from placement.columns import Floats, Ints, floats, lookup
-from placement.cost import evaluate, free_rps, segment_rps, standing_rps
+from placement.cost import evaluate, standing_rps
 from placement.plan import Plan, Reason
-from placement.problem import SEGMENTS, Problem
+from placement.problem import Problem
 from placement.routing import Routing, from_triplets
 from placement.solve.linear import LinearProgram, Solution, solve, solve_with_prices
 
@@ -52,7 +53,7 @@ class ShadowPrices:
     demand_usd: Floats
     """(F,)"""
     capacity_usd: Floats
-    """(B,) of capacity within the target utilization, >= 0."""
+    """(B,) slope of the backend's cost at its load: what one more rps there costs beyond its route's price."""
     gateway_usd: Floats
     """(C,) >= 0; 0 where no limit is declared."""
 
@@ -79,31 +80,33 @@ def build(problem: Problem) -> RoutingProgram:
     """Assemble the program from column arrays; no Python loop over rows or columns."""
     routes, flows, backends = problem.routes, len(problem.fleet.flows), len(problem.fleet.backends)
     standing = standing_rps(problem)
-    kept = np.flatnonzero(standing > 0)
+    kept = np.flatnonzero((standing > 0) & (problem.churn_usd[routes.flow] > 0))
     route_of = np.concatenate([kept, np.arange(len(routes))])
     gateways = np.flatnonzero(np.isfinite(problem.fleet.clusters.gateway_rps))
+    backend, piece = np.nonzero(problem.pieces.rps > 0)
     rows = (
         _demand_entries(problem, route_of),
         _capacity_entries(problem, route_of, flows),
         _gateway_entries(problem, route_of, gateways, flows + backends),
-        _escape_entries(flows, backends, len(route_of)),
+        (flows + backend, len(route_of) + np.arange(len(backend)), np.full(len(backend), -1.0)),
+        (np.arange(flows), len(route_of) + len(backend) + np.arange(flows), np.ones(flows)),
     )
     row, column, value = (np.concatenate([part[i] for part in rows]) for i in range(3))
-    shape = (flows + backends + len(gateways), len(route_of) + backends * SEGMENTS + flows)
+    shape = (flows + backends + len(gateways), len(route_of) + len(backend) + flows)
     matrix = csr_matrix(coo_matrix((value, (row, column)), shape=shape))
     usd = routes.usd
-    cost = np.concatenate(
-        [usd[kept], usd + problem.churn_usd[routes.flow], problem.headroom_usd.ravel(), problem.shed_usd]
-    )
+    slope = problem.pieces.usd[backend, piece]
+    cost = np.concatenate([usd[kept], usd + problem.churn_usd[routes.flow], slope, problem.shed_usd])
     upper = np.full(shape[1], np.inf)
     upper[: len(kept)] = standing[kept]
-    upper[len(route_of) : len(route_of) + backends * SEGMENTS] = np.repeat(segment_rps(problem), SEGMENTS)
-    limits = np.concatenate([free_rps(problem), problem.fleet.clusters.gateway_rps[gateways]])
+    upper[len(route_of) : len(route_of) + len(backend)] = problem.pieces.rps[backend, piece]
+    full = np.zeros(backends)
+    limits = problem.fleet.clusters.gateway_rps[gateways]
     program = LinearProgram(
         cost=cost,
         matrix=matrix,
-        row_lower=np.concatenate([problem.external_rps, np.full(len(limits), -np.inf)]),
-        row_upper=np.concatenate([problem.external_rps, limits]),
+        row_lower=np.concatenate([problem.external_rps, full, np.full(len(limits), -np.inf)]),
+        row_upper=np.concatenate([problem.external_rps, full, limits]),
         lower=np.zeros(shape[1]),
         upper=upper,
     )
@@ -150,14 +153,6 @@ def _gateway_entries(problem: Problem, route_of: Ints, gateways: Ints, first_row
     home = fleet.origins.cluster[fleet.flows.origin[problem.routes.flow[route_of]]]
     column = np.flatnonzero((row_of[cluster] >= 0) & (home != cluster))
     return row_of[cluster[column]], column, np.ones(len(column))
-
-
-def _escape_entries(flows: int, backends: int, first_column: int) -> Entries:
-    """over_bi widens the capacity row of b, shed_f fills the demand row of f."""
-    pieces = backends * SEGMENTS
-    row = np.concatenate([flows + np.repeat(np.arange(backends), SEGMENTS), np.arange(flows)])
-    value = np.concatenate([np.full(pieces, -1.0), np.ones(flows)])
-    return row, first_column + np.arange(pieces + flows), value
 
 
 def _routing(problem: Problem, built: RoutingProgram, solution: Solution) -> Routing:

@@ -1,0 +1,1 @@
+"""The policy fleets: six instances of real regions, prices, round trips and demand shapes, and their physics."""

@@ -1,0 +1,144 @@
+"""What load costs at a backend beyond the linear price of compute: convex pieces, one row per backend.
+
+Two kinds of backend. One with the replicas it has (`headroom`): free up to the target utilization, then at rising
+prices. One whose autoscaler follows load up to a bound (`autoscaled`), with, for y rps,
+
+    n(y) = clip(y / (target mu), min(1, N), N)   replicas          mu rps of one replica, N the most replicas
+    r(y) = y / (mu n(y))                         utilization
+    W(r) = service_ms (1 + scv) / 2  r^(sqrt(2 (k + 1)) - 1) / (k (1 - r))     mean wait, k parallel slots per replica
+    cost(y) = usd_per_replica n(y) + 3600 V y W(r(y))                          $/h
+
+Once N replicas run more load is free in dollars and paid in waiting, so the cost is not convex: the pieces are its
+lower convex hull, a bound that a linear program may use. Load that is uncertain costs its expectation: the hull is of
+E cost(y exp(e x - e^2 / 2)), x standard normal, e the relative error of the load, where what does not fit is paid at
+`overflow_usd`. The wait is Sakasegawa's approximation of M/M/k (1977) with the usual variability factor.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from placement.columns import Floats, floats
+
+FULL = 0.98
+"""Utilization at which an autoscaled backend starts to refuse."""
+LOW = np.array([0.0, 0.3, 0.6, 0.85, 1.0])
+"""Grid below the load at which the first replica is used to its target, as parts of that load."""
+HIGH = np.array([0.0, 0.15, 0.3, 0.45, 0.55, 0.65, 0.73, 0.8, 0.86, 0.91, 0.95, 0.98, 1.0])
+"""Grid between the load that brings the last replica and FULL; denser where waiting bends."""
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """(B, K) convex pieces. The slopes of a row ascend over its pieces of some width."""
+
+    rps: Floats
+    """Width of each piece; a row sums to the most its backend serves."""
+    usd: Floats
+    """$/h per rps on top of the routes' linear price of compute; below 0 where a replica is paid for anyway."""
+
+    @property
+    def served_rps(self) -> Floats:
+        """(B,) the most each backend serves."""
+        return np.asarray(self.rps.sum(axis=1), dtype=np.float64)
+
+    def cost(self, load_rps: Floats) -> Floats:
+        """(B,) $/h of a load, as far as it fits."""
+        before = np.cumsum(self.rps, axis=1) - self.rps
+        filled = np.clip(load_rps[:, None] - before, 0.0, self.rps)
+        return np.asarray((filled * self.usd).sum(axis=1), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """(B,) each: how the replicas of a backend follow its load, and what waiting there is like."""
+
+    rps_per_replica: Floats
+    """At full use."""
+    usd_per_replica_hour: Floats
+    replicas_max: Floats
+    """0 where nothing may run."""
+    utilization_target: Floats
+    service_ms: Floats
+    slots: Floats
+    """Requests a replica works on at once."""
+    variability: Floats
+    """Squared coefficient of variation of the service time."""
+
+    def wait_ms(self, utilization: Floats) -> Floats:
+        """(B, N) mean wait at (B, N) utilizations below 1."""
+        k = self.slots[:, None]
+        power = np.sqrt(2 * (k + 1)) - 1
+        scale = (self.service_ms * (1 + self.variability) / 2)[:, None]
+        return np.asarray(scale * utilization**power / (k * (1 - utilization)), dtype=np.float64)
+
+    def cost(self, load_rps: Floats, usd_per_request_ms: Floats) -> Floats:
+        """(B, N) $/h of compute and waiting at (B, N) loads within FULL."""
+        mu, most = self.rps_per_replica[:, None], self.replicas_max[:, None]
+        wanted = load_rps / (self.utilization_target[:, None] * mu)
+        running = np.clip(wanted, np.minimum(1.0, most), most)
+        used = np.minimum(load_rps / np.maximum(mu * running, 1e-12), FULL)
+        waiting = 3600 * usd_per_request_ms[:, None] * load_rps * self.wait_ms(used)
+        return np.asarray(self.usd_per_replica_hour[:, None] * running + waiting, dtype=np.float64)
+
+
+def headroom(capacity_rps: Floats, target: Floats, slopes: Floats) -> Pieces:
+    """Pieces of a backend that keeps its replicas: the target's part of capacity, then the (B, n) headroom slopes."""
+    n = slopes.shape[1]
+    above = np.repeat(((1 - target) * capacity_rps / n)[:, None], n, axis=1)
+    free = (target * capacity_rps)[:, None]
+    return Pieces(floats(np.hstack([free, above])), floats(np.hstack([np.zeros_like(free), slopes])))
+
+
+def autoscaled(
+    scaler: Autoscaler,
+    warm: Floats,
+    usd_per_request_ms: Floats,
+    linear_usd: Floats,
+    error: Floats,
+    overflow_usd: Floats,
+) -> Pieces:
+    """Pieces of autoscaled backends. All arguments (B,): `warm` the part of its replicas a backend may be given (0:
+    none), `linear_usd` what its routes charge for compute already, `error` the relative error of its load.
+    """
+    bound = replace(scaler, replicas_max=floats(scaler.replicas_max * warm))
+    mu, most = bound.rps_per_replica, bound.replicas_max
+    first = (scaler.utilization_target * mu * np.minimum(1.0, most))[:, None]
+    last, full = (scaler.utilization_target * mu * most)[:, None], (FULL * mu * most)[:, None]
+    load = np.hstack([first * LOW, last + (full - last) * HIGH])
+    expected = np.zeros_like(load)
+    for node, weight in zip(NODES, WEIGHTS, strict=True):
+        come = load * np.exp(error * node - error**2 / 2)[:, None]
+        served = np.minimum(come, full)
+        expected += weight * (bound.cost(served, usd_per_request_ms) + (come - served) * overflow_usd[:, None])
+    width, slope = lower_hull(load, expected)
+    return Pieces(floats(width), floats(np.where(width > 0, slope - linear_usd[:, None], 0.0)))
+
+
+def lower_hull(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """(B, N - 1) widths and slopes of the lower convex hull of each row of points, x ascending; width 0 pads.
+
+    Andrew's monotone chain (1979) on all rows at once.
+    """
+    rows, points = x.shape
+    every = np.arange(rows)
+    chain = np.zeros((rows, points), dtype=np.int64)
+    top = np.zeros(rows, dtype=np.int64)
+    for i in range(1, points):
+        todo = top > 0
+        while todo.any():
+            b, a = chain[every, top], chain[every, np.maximum(top - 1, 0)]
+            cross = (x[every, b] - x[every, a]) * (y[:, i] - y[every, a])
+            cross -= (y[every, b] - y[every, a]) * (x[:, i] - x[every, a])
+            todo &= cross <= 0
+            top -= todo
+            todo &= top > 0
+        top += 1
+        chain[every, top] = i
+    end = np.minimum(np.arange(points), top[:, None])
+    at_x, at_y = (np.take_along_axis(v, np.take_along_axis(chain, end, axis=1), axis=1) for v in (x, y))
+    width = np.diff(at_x, axis=1)
+    slope = np.diff(at_y, axis=1) / np.where(width > 0, width, 1.0)
+    return width, slope
