@@ -24,7 +24,7 @@ from simulator.lab.gateways import DataPlane
 from simulator.lab.processes import LabError
 from simulator.lab.watch import View
 
-SURGING, FACTOR = "eu-west", 2.0
+SURGING, FACTOR = "eu-west", 2.3
 FULL = 0.95
 PATIENCE_S = 60.0
 SETTLE_S = 5.0

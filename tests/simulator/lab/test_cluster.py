@@ -39,13 +39,13 @@ async def test_service_with_more_requests_than_its_queue_holds_answers_503() -> 
                 assert response.headers[CLUSTER_HEADER] == "here"
                 return response.status
 
-        statuses = await asyncio.gather(*(status() for _ in range(20)))
+        statuses = await asyncio.gather(*(status() for _ in range(30)))
         async with session.get(f"{url}metrics") as response:
             metrics = await response.text()
 
-    assert statuses.count(200) == 9, "one in service and eight in the queue"
-    assert statuses.count(503) == 11
-    assert 'lab_requests_total{code="503",service="inner"} 11.0' in metrics
+    assert statuses.count(200) == 17, "one in service and sixteen in the queue"
+    assert statuses.count(503) == 13
+    assert 'lab_requests_total{code="503",service="inner"} 13.0' in metrics
     assert 'lab_capacity_rps{service="inner"} 50.0' in metrics
     assert 'lab_in_flight{service="inner"} 0.0' in metrics
 
