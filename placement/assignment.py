@@ -25,9 +25,12 @@ Every row but the pools' has a priced way out (u, v), and n = replicas_min is ex
 minimum does not fit is refused where it is made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
-from placement.columns import Floats, Ints
+import numpy as np
+
+from placement.columns import Bools, Floats, Ints, floats, lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,9 @@ class Links:
     """(K,) bytes/s."""
 
 
+Table = TypeVar("Table", Demands, AssignmentSites, AssignmentRoutes, Losses)
+
+
 @dataclass(frozen=True, slots=True)
 class AssignmentProblem:
     """Everything that decides where workloads run."""
@@ -144,6 +150,70 @@ class AssignmentProblem:
         """S."""
         return len(self.utilization)
 
+    def site_losses(self) -> Ints:
+        """(H, 2) the loss rows that a site's region and provider take it out of, -1 where there is none."""
+        domains = int(max(self.site_domains.max(initial=0), self.losses.domain.max(initial=0))) + 1
+        key = self.losses.service * domains + self.losses.domain
+        wanted = self.sites.service[:, None] * domains + self.site_domains
+        return np.where(self.site_domains >= 0, lookup(key, wanted.ravel()).reshape(wanted.shape), -1)
+
+    def called(self) -> tuple[Ints, Ints, Floats]:
+        """(route, demand, calls per request): what each request on a route of a parent asks at the route's mesh.
+
+        A cluster without a demand row for the child has no mesh of its own: nothing is asked there.
+        """
+        order = np.argsort(self.calls_parent, kind="stable")
+        parent = self.calls_parent[order]
+        first = np.searchsorted(parent, self.routes.service, "left")
+        count = np.searchsorted(parent, self.routes.service, "right") - first
+        route = np.repeat(np.arange(len(self.routes)), count)
+        call = order[np.arange(len(route)) - np.repeat(np.cumsum(count) - count - first, count)]
+        clusters = int(max(self.sites.cluster.max(initial=0), self.demands.mesh.max(initial=0))) + 1
+        inside = np.flatnonzero(self.demands.mesh >= 0)
+        key = self.demands.service[inside] * clusters + self.demands.mesh[inside]
+        by_key = np.argsort(key, kind="stable")
+        wanted = self.calls_child[call] * clusters + self.sites.cluster[self.routes.site[route]]
+        row = lookup(key[by_key], wanted)
+        real = row >= 0
+        return route[real], inside[by_key][row[real]], self.calls_per_request[call[real]]
+
+    def only(self, keep: Bools) -> "AssignmentProblem":
+        """The part that belongs to the services in `keep` (S,), whole applications; pools and links stay."""
+        of_service = np.cumsum(keep) - 1
+        demand, site, route = keep[self.demands.service], keep[self.sites.service], keep[self.routes.service]
+        loss, call, passing = keep[self.losses.service], keep[self.calls_parent], route[self.links.route]
+        demands, sites, losses = _rows(self.demands, demand), _rows(self.sites, site), _rows(self.losses, loss)
+        routes = _rows(self.routes, route)
+        of_demand, of_site, of_route = np.cumsum(demand) - 1, np.cumsum(site) - 1, np.cumsum(route) - 1
+        return replace(
+            self,
+            utilization=self.utilization[keep],
+            unit_usd=self.unit_usd[keep],
+            spread_max=self.spread_max[keep],
+            block=self.block[keep],
+            demands=replace(demands, service=of_service[demands.service]),
+            sites=replace(sites, service=of_service[sites.service]),
+            routes=replace(
+                routes,
+                demand=of_demand[routes.demand],
+                site=of_site[routes.site],
+                service=of_service[routes.service],
+            ),
+            losses=replace(losses, service=of_service[losses.service]),
+            site_domains=self.site_domains[site],
+            links=replace(self.links, route=of_route[self.links.route[passing]], link=self.links.link[passing]),
+            calls_parent=of_service[self.calls_parent[call]],
+            calls_child=of_service[self.calls_child[call]],
+            calls_per_request=self.calls_per_request[call],
+        )
+
+    def pool_use(self, replicas: Ints | Floats) -> Floats:
+        """(P, R) what replicas (H,) take of every pool."""
+        pools, resources = self.capacity.shape
+        cell = (self.sites.pool[:, None] * resources + np.arange(resources)).ravel()
+        use = np.bincount(cell, (self.sites.use * replicas[:, None]).ravel(), pools * resources)
+        return floats(use.reshape(pools, resources))
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -163,3 +233,7 @@ class Assignment:
     def gap(self) -> float:
         """Certified: objective / bound - 1."""
         return self.objective_usd_per_hour / self.lower_bound_usd_per_hour - 1
+
+
+def _rows(table: Table, keep: Bools) -> Table:
+    return replace(table, **{field.name: getattr(table, field.name)[keep] for field in fields(table)})
