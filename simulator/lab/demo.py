@@ -65,7 +65,7 @@ async def demo(arguments: argparse.Namespace, console: Console) -> None:
 async def interruptible(arguments: argparse.Namespace, console: Console) -> int:
     """The demo's exit code: 0, 1 when the lab came apart, 130 when it was told to stop. Nothing is left behind."""
     task = asyncio.create_task(demo(arguments, console))
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         await task

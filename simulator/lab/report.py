@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,7 @@ def summary(lab: Lab, scenes: list[Scene]) -> dict[str, Any]:
         "prometheus": lab.setting.has_prometheus,
         "requests": len(served),
         "failed": sum(s.failed for s in served),
+        "failed_by_status": dict(Counter(str(s.status) for s in served if s.failed)),
         "rerouted": sum(s.rerouted for s in served),
         "latency_p50_ms": effects.percentile((s.latency_ms for s in served), 0.5),
         "latency_p95_ms": effects.percentile((s.latency_ms for s in served), 0.95),

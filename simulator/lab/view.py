@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -20,7 +21,7 @@ from simulator.lab.watch import Backend, View
 REFRESH_PERIOD_S = 0.25
 LINE_PERIOD_S = 2.0
 RECENT_S = 3.0
-SAID_MAX = 10
+SAID_MAX = 6
 BAR_WIDTH = 12
 VERDICT_STYLES = {"UP": "green", "SUSPECT": "yellow", "DOWN": "bold red", "PROBATION": "magenta", "RAMP": "cyan"}
 
@@ -106,10 +107,10 @@ def away(view: View) -> list[str]:
 def screen(lab: Lab, said: Iterable[str], elapsed_s: float) -> Group:
     """Everything at once."""
     view, rows = lab.watch.latest, recent(lab.served, time.monotonic())
-    parts: list[Table | Text] = [headline(lab, view, rows, elapsed_s)]
+    parts: list[Table | Text] = [headline(lab, view, rows, elapsed_s), Text("\n".join(said), style="dim")]
     if view is not None:
         parts += [clusters(view), routing(view)]
-    return Group(*parts, users(rows), Text("\n".join(said), style="dim"))
+    return Group(*parts, users(rows))
 
 
 def headline(lab: Lab, view: View | None, rows: list[Served], elapsed_s: float) -> Text:
@@ -126,7 +127,7 @@ def headline(lab: Lab, view: View | None, rows: list[Served], elapsed_s: float) 
 
 def clusters(view: View) -> Table:
     """Health, load and latency of every service in every cluster."""
-    table = Table(title="clusters", title_justify="left", expand=False)
+    table = Table(title="clusters", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("cluster")
     for service in WORKLOADS:
         table.add_column(service)
@@ -152,7 +153,7 @@ def backend_cells(backend: Backend | None) -> list[Text]:
 
 def routing(view: View) -> Table:
     """Where each origin's requests go."""
-    table = Table(title="weights", title_justify="left", expand=False)
+    table = Table(title="weights", title_justify="left", box=SIMPLE_HEAD)
     for name in ("service", "from"):
         table.add_column(name)
     for name in ("rps", *PLACES):
@@ -165,7 +166,7 @@ def routing(view: View) -> Table:
 
 def users(rows: list[Served]) -> Table:
     """What the users of each region get."""
-    table = Table(title="users", title_justify="left", expand=False)
+    table = Table(title="users", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("region")
     for name in ("req/s", "p50 ms", "p95 ms", "failed", "rerouted", "served in"):
         table.add_column(name, justify="right" if name != "served in" else "left")
