@@ -1,0 +1,200 @@
+"""A day of a fleet over three clouds: the production routing solve against policies that people run.
+
+Regions, list prices, round trips, transfer prices, users and demand shapes are from public lists (benchmarks.realfleet
+says which, and what is assumed); replicas are as they are. Every policy sees the demand of the hour without error, and
+its own routing of the hour before as the one in force. All are priced by the same `placement.cost.evaluate`, load above
+capacity as if refused. Means are over the hours.
+
+    p95_ms        round trip and time in the backend of users' requests that are served; models apart: they take seconds
+    refused       load of all hops that is shed or above capacity, as part of it, in the worst hour
+    n_minus_1     at the hour of most demand, over every single loss (cluster, provider): ours from the failover table,
+                  a policy by its own answer to the problem without the lost
+
+    python -m benchmarks.fleet --json
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from benchmarks.policy_fleets.instances import DataAbsentError, data_folder
+from benchmarks.realfleet.build import HOURS, Day, real_fleet
+from placement.baseline import nearest
+from placement.columns import Floats, bools, floats
+from placement.cost import COMPONENTS, Cost, evaluate, loads
+from placement.failover import losses, summary
+from placement.plan import Plan
+from placement.policies.loaded import cost_greedy, proportional, spray_to_region, value_greedy, waterfall
+from placement.policies.proximity import latency_greedy, local
+from placement.policies.slate import slate
+from placement.problem import Prices, Problem, formulate
+from placement.readings import Snapshot
+from placement.routing import Routing
+from placement.solve.failover import failover_table
+from placement.solve.routing import solve_routing
+
+OURS = "equipoise"
+LIMITS = (0.6, 0.7, 0.8)
+"""Utilization at which the policies that have one go on to the next backend; each is a policy of its own."""
+POLICIES: dict[str, Callable[[Problem], Routing]] = {
+    "nearest": local,
+    "latency_greedy": latency_greedy,
+    "proportional": proportional,
+    "spray_to_region": spray_to_region,
+    **{f"waterfall_{limit}": partial(waterfall, limit=limit) for limit in LIMITS},
+    **{f"cost_greedy_{limit}": partial(cost_greedy, limit=limit) for limit in LIMITS},
+    **{f"value_greedy_{limit}": partial(value_greedy, limit=limit) for limit in LIMITS},
+    "slate": slate,
+}
+
+
+@dataclass(slots=True)
+class Record:
+    """What a policy did, hour by hour."""
+
+    standing: Routing
+    cost: list[Cost] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    """Part of the hour's load, that between services too."""
+    delay_ms: list[Floats] = field(default_factory=list)
+    rps: list[Floats] = field(default_factory=list)
+    model: list[Floats] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+def snapshot(day: Day, hour: int, standing: Routing) -> Snapshot:
+    """Everything up and warm."""
+    whole = np.ones(len(day.fleet.backends))
+    readings = day.readings[hour]
+    return Snapshot(readings.at_s, readings, standing, bools(whole), floats(whole))
+
+
+def note(record: Record, day: Day, problem: Problem, routing: Routing, seconds: float) -> None:
+    """Price a routing and keep what users saw of it."""
+    made = loads(problem, routing)
+    fleet, row = day.fleet, routing.row
+    users = fleet.origins.cluster[fleet.flows.origin[row]] < 0
+    backend = problem.backend_of(row, routing.column)
+    served = users & (backend >= 0)
+    origin, service = fleet.flows.origin[row[served]], fleet.flows.service[row[served]]
+    rtt_ms = fleet.network.rtt_ms[origin, routing.column[served]]
+    record.standing = routing
+    record.cost.append(evaluate(problem, routing))
+    over_rps = np.maximum(made.backend_rps - problem.pieces.served_rps, 0.0).sum()
+    record.refused.append(float((made.shed_rps.sum() + over_rps) / made.demand_rps.sum()))
+    record.delay_ms.append(rtt_ms + day.readings[0].latency_ms[backend[served]])
+    record.rps.append((made.demand_rps[row] * routing.share)[served])
+    record.model.append(np.array([day.kind[s] == "llm" for s in service]))
+    record.seconds.append(seconds)
+
+
+def play(day: Day, policies: dict[str, Callable[[Problem], Routing]]) -> tuple[dict[str, Record], list[Plan]]:
+    """Every hour under every policy, ours first, and our plans."""
+    names = [OURS, *policies]
+    records = {name: Record(nearest(day.fleet)) for name in names}
+    plans = []
+    for hour in range(len(day.readings)):
+        for name in names:
+            start_s = time.perf_counter()
+            problem = formulate(day.fleet, snapshot(day, hour, records[name].standing), Prices())
+            if name == OURS:
+                plans.append(solve_routing(problem))
+                routing = plans[-1].routing
+            else:
+                routing = policies[name](problem)
+            note(records[name], day, problem, routing, time.perf_counter() - start_s)
+    return records, plans
+
+
+def worst_losses(
+    day: Day, plans: Sequence[Plan], policies: dict[str, Callable[[Problem], Routing]]
+) -> dict[str, dict[str, float | str]]:
+    """The worst of all single losses at the hour of most demand: utilization, where, and requests refused."""
+    peak = int(np.argmax([readings.demand_rps.sum() for readings in day.readings]))
+    base = snapshot(day, peak, plans[peak].routing)
+    table = failover_table(day.fleet, base, plans[peak].routing, Prices())
+    found = {OURS: list(zip(table.worst_utilization, table.worst_backend, table.shed_rps, strict=True))}
+    for loss in losses(day.fleet):
+        problem = formulate(day.fleet, base, Prices(), loss.clusters)
+        for name, policy in policies.items():
+            found.setdefault(name, []).append(summary(problem, policy(problem)))
+    return {
+        name: {
+            "utilization": round(float(max(u for u, _, _ in rows)), 4),
+            "backend": max(rows, key=lambda row: row[0])[1],
+            "shed_rps": round(float(max(s for _, _, s in rows)), 3),
+        }
+        for name, rows in found.items()
+    }
+
+
+def money(record: Record) -> dict[str, float]:
+    """Mean $/h by component, what is billed of it, and the objective."""
+    parts = {name: float(np.mean([getattr(cost, name) for cost in record.cost])) for name in COMPONENTS}
+    parts["billed"] = float(np.mean([cost.billed_usd_per_hour for cost in record.cost]))
+    parts["objective"] = float(np.mean([cost.objective_usd_per_hour for cost in record.cost]))
+    return {name: round(value, 2) for name, value in parts.items()}
+
+
+def p95_ms(record: Record, *, model: bool) -> float:
+    """Of users' served requests over the day, to services that are language models or to those that are not."""
+    delay, rps = np.concatenate(record.delay_ms), np.concatenate(record.rps)
+    kept = np.concatenate(record.model) == model
+    delay, rps = delay[kept], rps[kept]
+    order = np.argsort(delay)
+    return round(float(delay[order][np.searchsorted(np.cumsum(rps[order]), 0.95 * rps.sum())]), 1)
+
+
+def measure(day: Day, policies: dict[str, Callable[[Problem], Routing]]) -> dict[str, object]:
+    """The whole benchmark."""
+    records, plans = play(day, policies)
+    dollars = {name: money(record) for name, record in records.items()}
+    best = min(policies, key=lambda name: dollars[name]["objective"])
+    without = worst_losses(day, plans, policies)
+    ours = dollars[OURS]["objective"]
+    return {
+        "clusters": len(day.fleet.clusters),
+        "services": len(day.fleet.services),
+        "flows": len(day.fleet.flows),
+        "hours": len(day.readings),
+        "rtt_measured_share": round(day.rtt_measured, 3),
+        "saving_vs_nearest": round(1 - ours / dollars["nearest"]["objective"], 4),
+        "saving_vs_best_baseline": round(1 - ours / dollars[best]["objective"], 4),
+        "best_baseline": best,
+        "certified_gap_max": abs(round(max(plan.gap for plan in plans), 9)),
+        "n_minus_1_worst_utilization": without[OURS]["utilization"],
+        "solve_s_median": round(float(np.median(records[OURS].seconds)), 3),
+        "usd_per_hour": dollars,
+        "p95_ms": {name: p95_ms(record, model=False) for name, record in records.items()},
+        "llm_p95_ms": {name: p95_ms(record, model=True) for name, record in records.items()},
+        "refused_share_max": {name: round(max(record.refused), 6) for name, record in records.items()},
+        "n_minus_1": without,
+        "decide_s_median": {name: round(float(np.median(r.seconds)), 3) for name, r in records.items()},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run it and print what was measured; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
+    parser.add_argument("--hours", type=int, default=HOURS, help="of the day; %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of what is assumed; %(default)s")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    arguments = parser.parse_args(argv)
+    try:
+        day = real_fleet(data_folder().parent, arguments.seed)
+    except DataAbsentError as error:
+        print(f"skipped: {error}", file=sys.stderr)
+        return 0
+    values = measure(Day(day.fleet, day.readings[: arguments.hours], day.kind, day.rtt_measured), POLICIES)
+    print(json.dumps(values) if arguments.json else "\n".join(f"{name:28} {value}" for name, value in values.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
