@@ -88,10 +88,30 @@ def evaluate(problem: Problem, routing: Routing) -> Cost:
         egress=float(y @ problem.routes.egress_usd[x]),
         latency=float(y @ problem.routes.latency_usd[x]),
         quality=float(y @ problem.routes.quality_usd[x]),
-        headroom=float(problem.pieces.cost(made.backend_rps).sum()),
+        headroom=float(problem.site_usd(made.backend_rps).sum()),
         shed=float(rps[~sent] @ shed_usd[~sent]),
         churn=_churn(problem, x, y),
-        overload=_overload(problem, made.backend_rps),
+        overload=float(_overload_usd(problem, made.backend_rps).sum()),
+    )
+
+
+def objective_of_sets(problem: Problem, routing: Routing, label: Ints) -> Floats:
+    """(n,) objective of sets of services that share no limit, in $/h; `label` (S,) is 0 to n - 1."""
+    made = loads(problem, routing)
+    service = problem.fleet.flows.service
+    rps = made.demand_rps[routing.row] * routing.share
+    route = problem.route_of(routing.row, routing.column)
+    sent = route >= 0
+    usd = np.where(sent, problem.routes.usd[np.maximum(route, 0)], problem.shed_usd[routing.row]) * rps
+    new = np.bincount(route[sent], weights=rps[sent], minlength=len(problem.routes)) - standing_rps(problem)
+    moved = np.maximum(new, 0.0) * problem.churn_usd[problem.routes.flow]
+    site = problem.site_usd(made.backend_rps) + _overload_usd(problem, made.backend_rps)
+    sets = int(label.max(initial=-1)) + 1
+    return np.asarray(
+        np.bincount(label[service[routing.row]], weights=usd, minlength=sets)
+        + np.bincount(label[service[problem.routes.flow]], weights=moved, minlength=sets)
+        + np.bincount(label[problem.fleet.backends.service], weights=site, minlength=sets),
+        dtype=np.float64,
     )
 
 
@@ -116,8 +136,8 @@ def _churn(problem: Problem, route: Ints, rps: Floats) -> float:
     return float(np.maximum(new, 0.0) @ problem.churn_usd[problem.routes.flow])
 
 
-def _overload(problem: Problem, backend_rps: Floats) -> float:
+def _overload_usd(problem: Problem, backend_rps: Floats) -> Floats:
     dearest = np.zeros(len(problem.fleet.services))
     np.maximum.at(dearest, problem.fleet.flows.service, problem.shed_usd)
     over = np.maximum(backend_rps - problem.pieces.served_rps, 0.0)
-    return float(over @ dearest[problem.fleet.backends.service])
+    return np.asarray(over * dearest[problem.fleet.backends.service], dtype=np.float64)

@@ -24,12 +24,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, bools, floats, ints, lookup
+from placement.columns import Bools, Floats, Ints, bools, floats, lookup
 from placement.fleet import Fleet
-from placement.qoe import QUALITY_MS, waiting_factor
+from placement.qoe import waiting_factor
 from placement.readings import Snapshot
+from placement.routes import Routes, compute_usd, offered_routes, unit_usd
 from placement.routing import Routing
-from placement.sitecost import Autoscaler, Pieces, autoscaled, headroom
+from placement.sitecost import Autoscaler, Curve, Pieces, autoscaled, headroom
 
 SEGMENTS = 3
 """Convex pieces of the headroom between utilization_target and 1."""
@@ -54,27 +55,6 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Routes:
-    """(X,) the columns of the problem, flow-major, clusters ascending. Prices in $/h per rps."""
-
-    flow: Ints
-    backend: Ints
-    cluster: Ints
-    latency_usd: Floats
-    quality_usd: Floats
-    egress_usd: Floats
-    compute_usd: Floats
-
-    @property
-    def usd(self) -> Floats:
-        """(X,) all of it."""
-        return self.latency_usd + self.quality_usd + self.egress_usd + self.compute_usd
-
-    def __len__(self) -> int:
-        return len(self.flow)
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """Everything the solver needs and nothing that it does not."""
 
@@ -87,7 +67,7 @@ class Problem:
     capacity_rps: Floats
     """(B,) with warmth applied; 0 where a backend is not usable or lost."""
     pieces: Pieces
-    """What load costs at each backend on top of the prices of its routes."""
+    """What load costs at each backend on top of the prices of its routes, convex: a bound where `curve` is not."""
     shed_usd: Floats
     """(F,) $/h per rps refused."""
     churn_usd: Floats
@@ -96,6 +76,12 @@ class Problem:
     """The routing in force: what moving is counted from."""
     lost: Bools
     """(C,) clusters taken as lost."""
+    curve: Curve | None = None
+    """What load really costs at each backend where that is not convex; None where `pieces` are exact."""
+
+    def site_usd(self, load_rps: Floats) -> Floats:
+        """(B,) $/h that a load costs at each backend on top of the prices of its routes."""
+        return (self.curve or self.pieces).cost(load_rps)
 
     def route_of(self, flow: Ints, column: Ints) -> Ints:
         """The route of each (flow, column), -1 where it is refusal or not offered."""
@@ -127,20 +113,22 @@ def formulate(
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
     readings = snapshot.readings
     capacity = np.where(usable, readings.capacity_rps * snapshot.warmth, 0.0)
-    routes = _routes(fleet, usable, readings.latency_ms, readings.error_ratio)
-    unit = _unit_usd(fleet, readings.latency_ms, readings.error_ratio)
+    routes = offered_routes(fleet, usable, readings.latency_ms, readings.error_ratio)
+    unit = unit_usd(fleet, readings.latency_ms, readings.error_ratio)
     external = displaced(fleet, external_demand(fleet, readings.demand_rps, snapshot.routing), gone)
     inner = external <= DEMAND_FLOOR_RPS
     external = np.maximum(external, DEMAND_FLOOR_RPS)
     flow_unit = unit[fleet.flows.service]
     shed = flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]
     shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms[fleet.flows.service]
+    curve = None
     if scaler is None:
         target = fleet.services.utilization_target[fleet.backends.service]
         slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
         pieces = headroom(capacity, target, slopes)
     else:
-        pieces = _autoscaled(fleet, scaler, np.where(usable, snapshot.warmth, 0.0), unit, prices, load_error)
+        curve = _autoscaled(fleet, scaler, np.where(usable, snapshot.warmth, 0.0), unit, prices, load_error)
+        pieces = curve.hull()
     return Problem(
         fleet=fleet,
         routes=routes,
@@ -148,6 +136,7 @@ def formulate(
         demand_rps=floats(total_demand(fleet, external, snapshot.routing)),
         capacity_rps=floats(capacity),
         pieces=pieces,
+        curve=curve,
         shed_usd=floats(shed * np.where(inner, INNER_SHED_MULTIPLE, 1.0)),
         churn_usd=floats(flow_unit * prices.churn_ratio),
         standing=snapshot.routing,
@@ -166,7 +155,7 @@ def without(problem: Problem, snapshot: Snapshot) -> Problem:
 
 def _autoscaled(
     fleet: Fleet, scaler: Autoscaler, warm: Floats, unit: Floats, prices: Prices, load_error: Floats | None
-) -> Pieces:
+) -> Curve:
     service = fleet.backends.service
     return autoscaled(
         scaler,
@@ -182,15 +171,6 @@ def headroom_slopes(multiple: float) -> Floats:
     """(SEGMENTS,) price of each headroom piece in units of serving cost: how waiting grows, from `multiple` up."""
     middle = (np.arange(SEGMENTS) + 0.5) / SEGMENTS
     return multiple * waiting_factor(middle)
-
-
-def compute_usd(fleet: Fleet) -> Floats:
-    """(B,) $/h per rps: the cheapest of the backend's sites, at the service's target utilization."""
-    sites = fleet.sites
-    useful = sites.rps_per_replica * fleet.services.utilization_target[sites.service]
-    cheapest = np.full(len(fleet.backends), np.inf)
-    np.minimum.at(cheapest, sites.backend, sites.usd_per_replica_hour / useful)
-    return cheapest
 
 
 def external_demand(fleet: Fleet, measured_rps: Floats, routing: Routing) -> Floats:
@@ -242,52 +222,3 @@ def total_demand(fleet: Fleet, external_rps: Floats, routing: Routing) -> Floats
             break
         demand = deeper
     return demand
-
-
-def _routes(fleet: Fleet, usable: Bools, latency_ms: Floats, error_ratio: Floats) -> Routes:
-    """All offered (flow, backend) pairs with their prices."""
-    flow, backend = _pairs(fleet)
-    service, origin = fleet.flows.service[flow], fleet.flows.origin[flow]
-    cluster = fleet.backends.cluster[backend]
-    offered = (
-        usable[backend]
-        & fleet.allowed[service, cluster]
-        & (fleet.network.rtt_ms[origin, cluster] <= fleet.services.rtt_max_ms[service])
-    )
-    flow, backend, service, origin, cluster = (a[offered] for a in (flow, backend, service, origin, cluster))
-    value = 3600 * fleet.services.usd_per_request_ms[service]
-    network = fleet.network
-    transfer = (
-        fleet.services.request_bytes[service] * network.egress_out_usd_per_gb[origin, cluster]
-        + fleet.services.response_bytes[service] * network.egress_back_usd_per_gb[origin, cluster]
-    )
-    return Routes(
-        flow=ints(flow),
-        backend=ints(backend),
-        cluster=ints(cluster),
-        latency_usd=floats(value * (network.rtt_ms[origin, cluster] + latency_ms[backend])),
-        quality_usd=floats(value * QUALITY_MS * error_ratio[backend]),
-        egress_usd=floats(3600 * transfer / 1e9),
-        compute_usd=floats(compute_usd(fleet)[backend]),
-    )
-
-
-def _pairs(fleet: Fleet) -> tuple[Ints, Ints]:
-    """Every (flow, backend) of the same service, flow-major: a join of two tables sorted by service."""
-    services = np.arange(len(fleet.services) + 1)
-    first = np.searchsorted(fleet.backends.service, services)
-    count = np.diff(first)[fleet.flows.service]
-    flow = np.repeat(np.arange(len(fleet.flows)), count)
-    within = np.arange(len(flow)) - np.repeat(np.cumsum(count) - count, count)
-    return flow, first[fleet.flows.service[flow]] + within
-
-
-def _unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
-    """(S,) unit serving cost in $/h per rps: the dearest route a service may ever use, so that serving comes first.
-
-    Taken over all lawful routes whatever is usable now: prices must not jump when a cluster is lost.
-    """
-    everything = _routes(fleet, np.ones(len(fleet.backends), dtype=bool), latency_ms, error_ratio)
-    unit = np.full(len(fleet.services), 1e-6)
-    np.maximum.at(unit, fleet.flows.service[everything.flow], everything.usd)
-    return unit

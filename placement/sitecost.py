@@ -92,6 +92,47 @@ def headroom(capacity_rps: Floats, target: Floats, slopes: Floats) -> Pieces:
     return Pieces(floats(np.hstack([free, above])), floats(np.hstack([np.zeros_like(free), slopes])))
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """(B, N) the cost of each backend at ascending loads, straight between them, convex or not."""
+
+    rps: Floats
+    usd: Floats
+    """$/h, on top of the routes' linear price of compute; 0 without load."""
+
+    def cost(self, load_rps: Floats) -> Floats:
+        """(B,) $/h of a load, as far as it fits."""
+        width = np.diff(self.rps, axis=1)
+        filled = np.clip(load_rps[:, None] - self.rps[:, :-1], 0.0, width)
+        return np.asarray((filled * self._slopes()).sum(axis=1), dtype=np.float64)
+
+    def hull(self) -> Pieces:
+        """The largest convex pieces that nowhere exceed the curve: a bound."""
+        width, slope = lower_hull(self.rps, self.usd)
+        return Pieces(floats(width), floats(slope))
+
+    def majorant(self, load_rps: Floats) -> Pieces:
+        """Convex pieces that touch the curve at a load and are nowhere below it (but for a constant).
+
+        Slopes are a rising part less a falling-away part; the latter is taken as it is at the load. To minimise this
+        again and again is the convex-concave procedure (Yuille and Rangarajan 2003): the true cost never rises.
+        """
+        slope = self._slopes()
+        jump = np.diff(slope, axis=1, prepend=slope[:, :1])
+        fallen = np.cumsum(np.maximum(-jump, 0.0), axis=1)
+        at = np.clip((load_rps[:, None] >= self.rps[:, 1:-1]).sum(axis=1), 0, slope.shape[1] - 1)
+        steady = slope + fallen - np.take_along_axis(fallen, at[:, None], axis=1)
+        return Pieces(floats(np.diff(self.rps, axis=1)), floats(steady))
+
+    def _slopes(self) -> Floats:
+        width = np.diff(self.rps, axis=1)
+        slope = np.diff(self.usd, axis=1) / np.where(width > 0, width, 1.0)
+        # A piece without width takes the slope before it, so that it is no kink.
+        for i in range(1, slope.shape[1]):
+            slope[:, i] = np.where(width[:, i] > 0, slope[:, i], slope[:, i - 1])
+        return np.asarray(slope, dtype=np.float64)
+
+
 def autoscaled(
     scaler: Autoscaler,
     warm: Floats,
@@ -99,8 +140,8 @@ def autoscaled(
     linear_usd: Floats,
     error: Floats,
     overflow_usd: Floats,
-) -> Pieces:
-    """Pieces of autoscaled backends. All arguments (B,): `warm` the part of its replicas a backend may be given (0:
+) -> Curve:
+    """Curves of autoscaled backends. All arguments (B,): `warm` the part of its replicas a backend may be given (0:
     none), `linear_usd` what its routes charge for compute already, `error` the relative error of its load.
     """
     bound = replace(scaler, replicas_max=floats(scaler.replicas_max * warm))
@@ -113,8 +154,8 @@ def autoscaled(
         come = load * np.exp(error * node - error**2 / 2)[:, None]
         served = np.minimum(come, full)
         expected += weight * (bound.cost(served, usd_per_request_ms) + (come - served) * overflow_usd[:, None])
-    width, slope = lower_hull(load, expected)
-    return Pieces(floats(width), floats(np.where(width > 0, slope - linear_usd[:, None], 0.0)))
+    beyond = expected - expected[:, :1] - load * linear_usd[:, None]
+    return Curve(floats(load), floats(beyond))
 
 
 def lower_hull(x: Floats, y: Floats) -> tuple[Floats, Floats]:

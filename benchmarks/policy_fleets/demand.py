@@ -22,11 +22,8 @@ class Slots:
     demand_rps: Floats
     """(N, A, O) true."""
     seen_rps: Floats
-    """(N, A, O) what a controller had seen one minute before the step, without its error."""
-    before_rps: Floats
-    """(A, O) demand of the step before the first, undisturbed."""
-    surprised: bool
-    """The first slot runs on what stood before."""
+    """(N, A, O) what a controller had seen one minute before, without its error; for the first minute of a surprise
+    the undisturbed demand of the step before it."""
 
 
 def rates(instance: Instance, step: Ints) -> Floats:
@@ -46,20 +43,20 @@ def rates(instance: Instance, step: Ints) -> Floats:
     return instance.mean_rps * shape * np.exp(0.1 * x - 0.005)
 
 
-def slots(instance: Instance, situation: str, stride: int = 1) -> Slots:
-    """The steps of a situation; `stride` > 1 thins a day out, for tests."""
+def slots(instance: Instance, situation: str, steps: int = STEPS) -> Slots:
+    """The steps of a situation; fewer `steps` cut a day short, for a quick look."""
     if situation in ("loss", "flash"):
         return _window(instance, situation)
-    step = np.arange(0, STEPS, (1 if situation == "normal" else 2) * stride)
+    step = np.arange(0, STEPS, 1 if situation == "normal" else 2)[:steps]
     now, before = rates(instance, step), rates(instance, (step - 1) % STEPS)
-    return Slots(np.full(len(step), 1 / len(step)), now, 0.9 * now + 0.1 * before, before[0], surprised=False)
+    return Slots(np.full(len(step), 1 / len(step)), now, 0.9 * now + 0.1 * before)
 
 
 def _window(instance: Instance, situation: str) -> Slots:
     """Two hours in twelve steps, the first minute apart."""
     step = (int(instance.situation[f"{situation}_start_step"]) + np.arange(WINDOW)) % STEPS
     now, before = rates(instance, step), rates(instance, (step - 1) % STEPS)
-    undisturbed = before[0].copy()
+    undisturbed = before[:1].copy()
     if situation == "flash":
         where = instance.origin.index(instance.situation["flash_origin"])
         now[:, :, where] *= FLASH
@@ -67,8 +64,4 @@ def _window(instance: Instance, situation: str) -> Slots:
     seen = 0.9 * now + 0.1 * before
     first = np.full(1, FIRST_MINUTE)
     weight = np.concatenate([first, 1 - first, np.ones(WINDOW - 1)]) / WINDOW
-    # A minute into the window a controller has seen only the new demand, not a tenth of the old.
-    seen[0] = now[0]
-    return Slots(
-        weight, np.concatenate([now[:1], now]), np.concatenate([before[:1], seen]), undisturbed, surprised=True
-    )
+    return Slots(weight, np.concatenate([now[:1], now]), np.concatenate([undisturbed, seen]))

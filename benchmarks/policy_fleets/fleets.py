@@ -1,6 +1,7 @@
 """An instance in the terms of production: a fleet, its autoscalers, and the problem of some demand."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,11 +62,11 @@ class Model:
         clusters = len(self.fleet.clusters)
         dense = np.stack([routing.dense()[:, :clusters] for routing in routings])
         ends = np.searchsorted(self.fleet.flows.service, np.arange(len(self.fleet.services) + 1))
-        return [dense[:, a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [dense[:, a:b] for a, b in pairwise(ends.tolist())]
 
 
 def model(instance: Instance) -> Model:
-    """Origins are users' places, then the clusters' meshes; a root has flows from the former, others from the latter."""
+    """Origins are users' places, then clusters' meshes; a root has flows from the former, others from the latter."""
     clusters, origins = len(instance.cluster), len(instance.origin)
     service, cluster = np.nonzero(instance.replicas_max > 0)
     at = (service, cluster)
@@ -84,7 +85,9 @@ def model(instance: Instance) -> Model:
         ),
         pools=_pools(clusters),
         services=_services(instance),
-        sites=Sites(ints(service), ints(cluster), row, floats(instance.replica_rps[at]), floats(instance.replica_usd[at])),
+        sites=Sites(
+            ints(service), ints(cluster), row, floats(instance.replica_rps[at]), floats(instance.replica_usd[at])
+        ),
         backends=backends,
         origins=Origins(
             tuple(OriginId(f"users-{name}") for name in instance.origin) + tuple(OriginId(n) for n in instance.cluster),

@@ -98,7 +98,7 @@ class Instance:
     def egress_usd(self, service: int) -> Floats:
         """(O or C, C) $ per served call: the answer to the source and a tenth of it from there."""
         back, out = self.origin_egress_usd_per_gb if self.parent[service] < 0 else self.cluster_egress_usd_per_gb
-        return self.bytes[service] * (back + 0.1 * out) / 1e9
+        return np.asarray(self.bytes[service] * (back + 0.1 * out) / 1e9, dtype=np.float64)
 
     def in_situation(self, name: str) -> "Instance":
         """The same instance with what the situation changes about its sites."""

@@ -78,7 +78,8 @@ class Outcome:
 def waiting_ms(utilization: Floats, service_ms: Floats, scv: float, servers: float) -> Floats:
     """Mean wait of M/M/c after Sakasegawa (1977), with a variability factor."""
     power = np.sqrt(2 * (servers + 1)) - 1
-    return service_ms * (1 + scv) / 2 * utilization**power / (servers * (1 - utilization))
+    scale = service_ms * (1 + scv) / 2
+    return np.asarray(scale * utilization**power / (servers * (1 - utilization)), dtype=np.float64)
 
 
 def site_cost(instance: Instance, service: int, routed_rps: Floats) -> Sites:

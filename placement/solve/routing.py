@@ -18,17 +18,22 @@ order; they may start below 0, hence the equality. The kept/moved split prices s
 is half the L1 distance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from placement.columns import Floats, Ints, floats, lookup
-from placement.cost import evaluate, standing_rps
+from placement.cost import evaluate, loads, objective_of_sets, standing_rps
+from placement.fleet import coupled_services
 from placement.plan import Plan, Reason
 from placement.problem import Problem
-from placement.routing import Routing, from_triplets
+from placement.routing import Routing, blend, from_triplets
+from placement.sitecost import Curve
 from placement.solve.linear import LinearProgram, Solution, solve, solve_with_prices
+
+ROUNDS = 2
+"""Of the convex-concave procedure; a third finds next to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,33 @@ class ShadowPrices:
 
 
 def solve_routing(problem: Problem) -> Plan:
-    """The cheapest routing of a problem. Raises Unsolved."""
+    """The cheapest routing of a problem, or where site costs are not convex a good one and a bound. Raises Unsolved."""
     built = build(problem)
     solution = solve(built.program)
     routing = _routing(problem, built, solution)
+    if problem.curve is not None:
+        routing = refined(problem, problem.curve, routing)
     return Plan(routing, evaluate(problem, routing), Reason.SOLVED, lower_bound_usd_per_hour=solution.objective)
+
+
+def refined(problem: Problem, curve: Curve, hull: Routing) -> Routing:
+    """The best of what the convex-concave procedure finds from the optimum on the hulls and from what stands.
+
+    Services that share no limit choose apart from each other, so every application gets its own best. Raises Unsolved.
+    """
+    fleet = problem.fleet
+    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    best, least = hull, objective_of_sets(problem, hull, label)
+    for start, rounds in ((hull, ROUNDS), (problem.standing, 1)):
+        routing = start
+        for _ in range(rounds):
+            convex = replace(problem, pieces=curve.majorant(loads(problem, routing).backend_rps), curve=None)
+            built = build(convex)
+            routing = _routing(convex, built, solve(built.program))
+            usd = objective_of_sets(problem, routing, label)
+            best = blend(best, routing, (usd < least)[label[fleet.flows.service]].astype(np.float64))
+            least = np.minimum(usd, least)
+    return best
 
 
 def shadow_prices(problem: Problem) -> ShadowPrices:

@@ -1,0 +1,175 @@
+"""Does optimised routing beat the policies people run? `python -m benchmarks.policies --json`.
+
+Six instances of real regions, prices, round trips and demand shapes, five situations, and a fluid physics that knows
+nothing of our optimizer (benchmarks/policy_fleets). Ours is the production solve, fed with what a controller sees: a
+minute old and wrong by a lognormal error; its data plane spills what a backend cannot take. Baselines in the data plane
+see the truth at once. The best baseline of a fleet is the configuration with the least mean objective on normal days;
+`gap` is the objective over the lower bound, less one.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.policy_fleets import baselines, controller
+from benchmarks.policy_fleets.demand import Slots, rates, slots
+from benchmarks.policy_fleets.fleets import Model, model
+from benchmarks.policy_fleets.instances import FLEETS, SEEDS, SITUATIONS, STEPS, DataAbsentError, load
+from benchmarks.policy_fleets.physics import Outcome, play
+from placement.routing import Routing
+
+ERROR = 0.05
+ERRORS_REPEATED = (0.15, 0.30)
+OURS = "ours"
+REFERENCES = (OURS, "ours without spill", "lp", "lp without call graph")
+"""Not baselines: ours, and ours with lessons left out."""
+
+Row = dict[str, Any]
+
+
+def measure(instance: tuple[str, int], situations: Sequence[str], steps: int, error_seed: int) -> list[Row]:
+    """All rows of one fleet and seed."""
+    fleet, seed = instance
+    whole = load(fleet, seed)
+    day = rates(whole, np.arange(0, STEPS, 6))
+    standard = {q: baselines.static(model(whole), day, q) for q in (None, baselines.STATIC_QUANTILE)}
+    rows = []
+    for situation in situations:
+        there = whole.in_situation(situation)
+        made, time = model(there), slots(whole, situation, steps)
+        least = baselines.bound(made, time)
+        say = partial(_row, fleet, seed, situation, made, time, least)
+        for name, policy in baselines.in_the_data_plane(there).items():
+            rows.append(say(name, 0.0, controller.at_once(made, time, policy)))
+        for quantile, routing in standard.items():
+            name = "static(mean)" if quantile is None else f"static({quantile})"
+            rows.append(say(name, 0.0, [baselines.surviving(routing, made)] * len(time.weight)))
+        errors = (ERROR, *ERRORS_REPEATED) if situation == "normal" else (ERROR,)
+        for error in errors:
+            weights = controller.plan(made, time, error, error_seed)
+            rows.append(say(OURS, error, controller.spilled(made, time, weights)))
+            rows.append(say("ours without spill", error, weights))
+        if situation == "normal":
+            for name, lp in (("lp", baselines.hull_optimum), ("lp without call graph", baselines.blind_optimum)):
+                rows.append(say(name, ERROR, controller.from_sight(made, time, ERROR, error_seed, lp)))
+    return rows
+
+
+def _row(
+    fleet: str,
+    seed: int,
+    situation: str,
+    made: Model,
+    time: Slots,
+    least: float,
+    policy: str,
+    error: float,
+    routings: list[Routing],
+) -> Row:
+    out = play(made.instance, time.weight, time.demand_rps, made.shares(routings))
+    identity: Row = {"fleet": fleet, "seed": seed, "situation": situation, "policy": policy, "error": error}
+    return identity | _figures(out) | {"bound": round(least, 1), "gap": round(out.objective / least - 1, 5)}
+
+
+def _figures(out: Outcome) -> Row:
+    return {
+        "objective": round(out.objective, 1),
+        "dollars": round(out.dollars, 1),
+        "latency_usd": round(out.latency_usd, 1),
+        "shed": round(max(out.shed, 0.0), 7),
+        "hot": round(out.hot_rps / out.calls_rps, 5),
+        "worst_utilization": round(out.worst_utilization, 4),
+        "moved": round(out.moved_rps / out.calls_rps, 5),
+        "mean_ms": round(out.mean_ms, 2),
+        "p95_ms": round(out.percentile_ms(0.95), 1),
+        "p99_ms": round(out.percentile_ms(0.99), 1),
+        "p95_web_ms": round(out.percentile_ms(0.95, "web"), 1),
+        "p95_llm_ms": round(out.percentile_ms(0.95, "llm"), 1),
+    }
+
+
+def best_baseline(rows: list[Row], fleet: str, prefix: str = "") -> str:
+    """The configuration (of a family) with the least mean objective on the normal days of a fleet."""
+    mine: dict[str, list[float]] = {}
+    for row in rows:
+        baseline = row["policy"] not in REFERENCES and row["policy"].startswith(prefix)
+        if baseline and (row["fleet"], row["situation"]) == (fleet, "normal"):
+            mine.setdefault(row["policy"], []).append(row["objective"])
+    return min(mine, key=lambda name: float(np.mean(mine[name])))
+
+
+def summary(rows: list[Row]) -> Row:
+    """The keys of the issue."""
+
+    def pick(fleet: str, policy: str, situation: str = "normal", error: float | None = None) -> list[Row]:
+        return [
+            r
+            for r in rows
+            if (r["fleet"], r["policy"], r["situation"]) == (fleet, policy, situation)
+            and (error is None or r["error"] == error)
+        ]
+
+    def mean(key: str, some: list[Row]) -> float:
+        return float(np.mean([r[key] for r in some]))
+
+    out: Row = {}
+    ratios = []
+    for fleet in sorted({r["fleet"] for r in rows}):
+        best = best_baseline(rows, fleet)
+        out[f"best_baseline_{fleet}"] = best
+        out[f"gap_{fleet}"] = round(mean("gap", pick(fleet, OURS, error=ERROR)), 4)
+        for error in ERRORS_REPEATED:
+            out[f"gap_{fleet}_error_{round(100 * error)}"] = round(mean("gap", pick(fleet, OURS, error=error)), 4)
+        ours = mean("objective", pick(fleet, OURS, error=ERROR))
+        for family in ("waterfall", "cost-greedy", "value-greedy"):
+            theirs = mean("objective", pick(fleet, best_baseline(rows, fleet, family)))
+            out[f"{fleet}_vs_{family.replace('-', '_')}"] = round(ours / theirs, 4)
+        for situation in sorted({r["situation"] for r in rows}):
+            for mine, theirs_row in zip(pick(fleet, OURS, situation, ERROR), pick(fleet, best, situation), strict=True):
+                ratios.append((mine["objective"] / theirs_row["objective"], f"{fleet} {mine['seed']} {situation}"))
+    worst = max(ratios)
+    flash = [r["shed"] for r in rows if r["policy"] == OURS and r["situation"] == "flash"]
+    out["worst_cost_ratio_vs_best_baseline"] = round(worst[0], 4)
+    out["worst_case"] = worst[1]
+    out["flash_shed"] = max(flash, default=0.0)
+    return out
+
+
+def main(argv: Sequence[str]) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.policies", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--fleets", nargs="+", default=list(FLEETS), choices=FLEETS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), choices=SEEDS)
+    parser.add_argument("--situations", nargs="+", default=list(SITUATIONS), choices=SITUATIONS)
+    parser.add_argument("--steps", type=int, default=STEPS, help="play only so many steps of a day, for a quick look")
+    parser.add_argument("--error-seed", type=int, default=0, help="of the error of what the controller sees")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rows", action="store_true", help="with --json: every policy in every situation too")
+    wanted = parser.parse_args(argv)
+    work = partial(measure, situations=wanted.situations, steps=wanted.steps, error_seed=wanted.error_seed)
+    instances = [(fleet, seed) for fleet in wanted.fleets for seed in wanted.seeds]
+    try:
+        with ProcessPoolExecutor(wanted.processes) as pool:
+            rows = [row for part in pool.map(work, instances) for row in part]
+    except DataAbsentError as absent:
+        sys.stdout.write(json.dumps({"skipped": str(absent)}) + "\n")
+        return 0
+    result = summary(rows) | {"error_seed": wanted.error_seed, "steps": wanted.steps}
+    if wanted.json:
+        sys.stdout.write(json.dumps(result | ({"rows": rows} if wanted.rows else {})) + "\n")
+        return 0
+    for row in rows:
+        sys.stdout.write(" ".join(f"{v}" for v in row.values()) + "\n")
+    sys.stdout.write("".join(f"{key:36} {value}\n" for key, value in result.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""What demand is, from what was seen of it, and how wrong that may be: a small filter per flow, in logarithms.
+
+Seen demand is the true one times an error that is new each time; true demand drifts. In logarithms that is the local
+level model (Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, section 4.1). Its two variances
+show in the changes of what is seen: their variance is drift + 2 noise, and the covariance of a change with the one
+before is -noise. Both are averaged over time, and half-way towards the mean of all flows, for one flow alone says
+little. A change that the model holds impossible (a flash crowd) is believed at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.columns import Floats, floats
+from placement.problem import Problem, called_rps
+from placement.routing import Routing
+
+FORGET = 0.1
+"""Weight of the newest change in the averages."""
+SURPRISE = 4.0
+"""Changes larger than this many standard deviations are not noise."""
+FIRST_ERROR = 0.05
+"""Relative error taken for granted until changes have been seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """(F,) each; what a loop keeps from tick to tick."""
+
+    level: Floats
+    """Logarithm of the demand believed true, rps."""
+    error: Floats
+    """Its relative standard error."""
+    seen: Floats
+    """Logarithm of what was seen last."""
+    change: Floats
+    """Of `seen`, at the last look."""
+    spread: Floats
+    """Mean square of changes; NaN before there was one."""
+    echo: Floats
+    """Mean product of a change and the one before; NaN before there were two."""
+
+    @property
+    def rps(self) -> Floats:
+        """(F,) demand believed true."""
+        return np.asarray(np.exp(self.level), dtype=np.float64)
+
+
+def first_forecast(seen_rps: Floats) -> Forecast:
+    """What to believe after one look at (F,) demand above 0."""
+    seen = np.log(seen_rps)
+    none, unknown = np.zeros(len(seen)), np.full(len(seen), np.nan)
+    return Forecast(
+        floats(seen), floats(none + FIRST_ERROR), floats(seen), floats(unknown), floats(unknown), floats(unknown)
+    )
+
+
+def next_forecast(before: Forecast, seen_rps: Floats) -> Forecast:
+    """What to believe after another look."""
+    seen = np.log(seen_rps)
+    change = seen - before.seen
+    usual = _pooled(before.spread)
+    surprising = np.abs(seen - before.level) > SURPRISE * np.sqrt(np.where(np.isnan(usual), np.inf, usual))
+    calm = np.where(surprising, np.nan, change)
+    spread, echo = _averaged(before.spread, calm**2), _averaged(before.echo, calm * before.change)
+    noise, drift = _variances(spread, echo)
+    gain = (np.sqrt(drift**2 + 4 * drift * noise) - drift) / np.where(noise > 0, 2 * noise, 1.0)
+    gain = np.where((noise > 0) & ~surprising, gain, 1.0)
+    error = np.sqrt(gain * noise)
+    return Forecast(
+        level=floats(before.level + gain * (seen - before.level)),
+        error=floats(np.where(np.isnan(echo), FIRST_ERROR, error)),
+        seen=floats(seen),
+        change=floats(calm),
+        spread=floats(spread),
+        echo=floats(echo),
+    )
+
+
+def load_error(problem: Problem, routing: Routing, flow_error: Floats) -> Floats:
+    """(B,) relative error of each backend's load under a routing, from the (F,) relative errors of outside demand.
+
+    Errors of different flows are independent, so they average out where flows meet, and follow the call graph down.
+    """
+    fleet = problem.fleet
+    outside = (flow_error * problem.external_rps) ** 2
+    mean, variance = problem.external_rps, outside
+    for _ in range(len(fleet.services)):
+        deeper = problem.external_rps + called_rps(fleet, mean, routing)
+        wider = outside + _called_variance(problem, variance, routing)
+        if np.array_equal(deeper, mean):
+            break
+        mean, variance = deeper, wider
+    backend = problem.backend_of(routing.row, routing.column)
+    there = (backend >= 0) & (routing.column != fleet.shed)
+    row, share = routing.row[there], routing.share[there]
+    count = len(fleet.backends)
+    load = np.bincount(backend[there], weights=mean[row] * share, minlength=count)
+    spread = np.bincount(backend[there], weights=variance[row] * share**2, minlength=count)
+    idle = float(np.sqrt(np.mean(flow_error**2))) if len(flow_error) else 0.0
+    return np.where(load > 0, np.sqrt(spread) / np.where(load > 0, load, 1.0), idle)
+
+
+def _called_variance(problem: Problem, variance: Floats, routing: Routing) -> Floats:
+    """(F,) variance that parents' served load brings to the meshes of their clusters."""
+    fleet = problem.fleet
+    if not len(fleet.calls):
+        return np.zeros(len(fleet.flows))
+    clusters = len(fleet.clusters)
+    key = fleet.flows.service[routing.row] * (clusters + 1) + routing.column
+    size = len(fleet.services) * (clusters + 1)
+    served = np.bincount(key, weights=variance[routing.row] * routing.share**2, minlength=size)
+    called = np.zeros((len(fleet.services), clusters))
+    caused = fleet.calls.per_request[:, None] ** 2 * served.reshape(-1, clusters + 1)[fleet.calls.parent, :clusters]
+    np.add.at(called, fleet.calls.child, caused)
+    home = fleet.origins.cluster[fleet.flows.origin]
+    return np.where(home >= 0, called[fleet.flows.service, np.maximum(home, 0)], 0.0)
+
+
+def _averaged(before: Floats, value: Floats) -> Floats:
+    """Moving average that starts with its first value and skips what is not known."""
+    start = np.where(np.isnan(before), value, before)
+    return np.asarray(np.where(np.isnan(value), before, start + FORGET * (value - start)), dtype=np.float64)
+
+
+def _pooled(values: Floats) -> Floats:
+    """Half each flow's own value, half the mean of all; the mean where it has none."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return values
+    mean = values[known].mean()
+    return np.asarray(np.where(known, 0.5 * (values + mean), mean), dtype=np.float64)
+
+
+def _variances(spread: Floats, echo: Floats) -> tuple[Floats, Floats]:
+    """(noise, drift) variances; without two changes all of it is drift, which means: believe what is seen."""
+    wide, back = _pooled(spread), _pooled(echo)
+    noise = np.clip(np.where(np.isnan(back), 0.0, -back), 0.0, np.where(np.isnan(wide), 0.0, wide / 2))
+    return noise, np.asarray(np.where(np.isnan(wide), 1.0, np.maximum(wide - 2 * noise, 1e-6)), dtype=np.float64)

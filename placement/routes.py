@@ -1,0 +1,88 @@
+"""The routes that a fleet offers its flows, and what sending a request along each costs whatever the load."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.fleet import Fleet
+from placement.qoe import QUALITY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """(X,) the columns of the problem, flow-major, clusters ascending. Prices in $/h per rps."""
+
+    flow: Ints
+    backend: Ints
+    cluster: Ints
+    latency_usd: Floats
+    quality_usd: Floats
+    egress_usd: Floats
+    compute_usd: Floats
+
+    @property
+    def usd(self) -> Floats:
+        """(X,) all of it."""
+        return self.latency_usd + self.quality_usd + self.egress_usd + self.compute_usd
+
+    def __len__(self) -> int:
+        return len(self.flow)
+
+
+def offered_routes(fleet: Fleet, usable: Bools, latency_ms: Floats, error_ratio: Floats) -> Routes:
+    """All offered (flow, backend) pairs with their prices."""
+    flow, backend = _pairs(fleet)
+    service, origin = fleet.flows.service[flow], fleet.flows.origin[flow]
+    cluster = fleet.backends.cluster[backend]
+    offered = (
+        usable[backend]
+        & fleet.allowed[service, cluster]
+        & (fleet.network.rtt_ms[origin, cluster] <= fleet.services.rtt_max_ms[service])
+    )
+    flow, backend, service, origin, cluster = (a[offered] for a in (flow, backend, service, origin, cluster))
+    value = 3600 * fleet.services.usd_per_request_ms[service]
+    network = fleet.network
+    transfer = (
+        fleet.services.request_bytes[service] * network.egress_out_usd_per_gb[origin, cluster]
+        + fleet.services.response_bytes[service] * network.egress_back_usd_per_gb[origin, cluster]
+    )
+    return Routes(
+        flow=ints(flow),
+        backend=ints(backend),
+        cluster=ints(cluster),
+        latency_usd=floats(value * (network.rtt_ms[origin, cluster] + latency_ms[backend])),
+        quality_usd=floats(value * QUALITY_MS * error_ratio[backend]),
+        egress_usd=floats(3600 * transfer / 1e9),
+        compute_usd=floats(compute_usd(fleet)[backend]),
+    )
+
+
+def compute_usd(fleet: Fleet) -> Floats:
+    """(B,) $/h per rps: the cheapest of the backend's sites, at the service's target utilization."""
+    sites = fleet.sites
+    useful = sites.rps_per_replica * fleet.services.utilization_target[sites.service]
+    cheapest = np.full(len(fleet.backends), np.inf)
+    np.minimum.at(cheapest, sites.backend, sites.usd_per_replica_hour / useful)
+    return cheapest
+
+
+def unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
+    """(S,) unit serving cost in $/h per rps: the dearest route a service may ever use, so that serving comes first.
+
+    Taken over all lawful routes whatever is usable now: prices must not jump when a cluster is lost.
+    """
+    everything = offered_routes(fleet, np.ones(len(fleet.backends), dtype=bool), latency_ms, error_ratio)
+    unit = np.full(len(fleet.services), 1e-6)
+    np.maximum.at(unit, fleet.flows.service[everything.flow], everything.usd)
+    return unit
+
+
+def _pairs(fleet: Fleet) -> tuple[Ints, Ints]:
+    """Every (flow, backend) of the same service, flow-major: a join of two tables sorted by service."""
+    services = np.arange(len(fleet.services) + 1)
+    first = np.searchsorted(fleet.backends.service, services)
+    count = np.diff(first)[fleet.flows.service]
+    flow = np.repeat(np.arange(len(fleet.flows)), count)
+    within = np.arange(len(flow)) - np.repeat(np.cumsum(count) - count, count)
+    return flow, first[fleet.flows.service[flow]] + within
