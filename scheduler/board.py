@@ -38,7 +38,7 @@ class Board:
                 {
                     "origin": origin,
                     "version": outcome.table.version,
-                    "at_s": turn.at_s,
+                    "at_s": outcome.sent_at_s,
                     "reason": str(turn.plan.reason),
                     "stored": outcome.landed,
                     "accepted": receipt.accepted if receipt else None,

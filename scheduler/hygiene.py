@@ -23,8 +23,6 @@ from scheduler.index import Index, index_fleet
 
 FIELDS = (Signal.DEMAND_RPS, Signal.CAPACITY_RPS, Signal.LATENCY_MS, Signal.ERROR_RATIO)
 """The signals that become Readings; each is the name of its field. SENT_RPS is for who verifies the split."""
-SILENT_AFTER_S = 3.0
-"""A mesh in a lost cluster that said nothing for this long carries nothing."""
 
 
 class Reason(StrEnum):
@@ -249,17 +247,3 @@ def within_bounds(bench: Bench, signal: Signal, row: Ints, value: Floats, limits
             return np.minimum(value, 1.0)
         case _:
             return value
-
-
-def silenced(readings: Readings, memory: Memory, fleet: Fleet, lost: Bools, at_s: float) -> Readings:
-    """The readings without the demand of meshes that went down with their cluster, (C,) `lost`.
-
-    Their clients come in elsewhere and are measured there; what such a mesh last said would count them twice. A mesh
-    that still says something keeps its demand.
-    """
-    home = fleet.origins.cluster[fleet.flows.origin]
-    said_at_s = memory.taken_at_s.get(Signal.DEMAND_RPS, floats(np.full(len(fleet.flows), -np.inf)))
-    silent = (home >= 0) & lost[np.maximum(home, 0)] & (at_s - said_at_s > SILENT_AFTER_S)
-    return (
-        replace(readings, demand_rps=floats(np.where(silent, 0.0, readings.demand_rps))) if silent.any() else readings
-    )

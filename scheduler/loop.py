@@ -19,10 +19,11 @@ from placement.problem import Problem, formulate, without
 from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
 from placement.weights import WeightTable
-from scheduler.hygiene import Memory, Rejections, clean, silenced
+from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.policy import Policy
 from scheduler.ports import LedgerDown, Ports
 from scheduler.push import read_tables, write_tables
+from scheduler.silence import faded, silenced
 from scheduler.state import Mode, State, adopt
 from scheduler.turn import Outcome, Turn, VerdictChange
 
@@ -139,7 +140,7 @@ def look(
     """Clean what was measured and state the problem; in an emergency the last problem without what is gone."""
     fleet, alive = state.fleet, usable(verdicts)
     readings, memory, rejections = clean(state.readings, state.memory, measured, fleet, at_s, policy.hygiene)
-    heard = silenced(readings, memory, fleet, lost_clusters(fleet, alive), at_s)
+    heard = silenced(faded(readings, memory, fleet, at_s), memory, fleet, lost_clusters(fleet, alive), at_s)
     routing = routing_of(fleet, tables, state.routing)
     snapshot = Snapshot(at_s, heard, routing, alive, warmth(verdicts, at_s, policy.rules))
     known = state.problem if urgent else None
@@ -215,7 +216,9 @@ async def push(
     except LedgerDown as down:
         if move.plan.reason is not Reason.FAILOVER:
             return {}, state.version, (f"ledger: {down}; only an evacuation goes on without it",)
-    return await write_tables(ports.connectors, fenced, policy.push_deadline_s, ports.watch), version, ()
+    sent_at_s = ports.clock.now_s()
+    outcomes = await write_tables(ports.connectors, fenced, policy.push_deadline_s, ports.watch, sent_at_s)
+    return outcomes, version, ()
 
 
 async def record(ports: Ports, turn: Turn) -> None:

@@ -24,15 +24,22 @@ async def read_tables(
 
 
 async def write_tables(
-    connectors: Mapping[OriginId, Connector], tables: Mapping[OriginId, WeightTable], deadline_s: float, watch: Watch
+    connectors: Mapping[OriginId, Connector],
+    tables: Mapping[OriginId, WeightTable],
+    deadline_s: float,
+    watch: Watch,
+    sent_at_s: float,
 ) -> dict[OriginId, Outcome]:
-    """Write every table and say what became of it. A mesh that does not answer is not an error of the tick."""
+    """Write every table, now being `sent_at_s`, and say what became of it.
+
+    A mesh that does not answer is not an error of the tick.
+    """
     calls = {o: within(deadline_s, connectors[o].write(table), f"{o}: write") for o, table in tables.items()}
     answers = await unless_alarmed(calls, watch)
     return {
-        origin: Outcome(tables[origin], answer)
+        origin: Outcome(tables[origin], sent_at_s, answer)
         if isinstance(answer, Receipt)
-        else Outcome(tables[origin], None, str(answer))
+        else Outcome(tables[origin], sent_at_s, None, str(answer))
         for origin, answer in answers.items()
     }
 

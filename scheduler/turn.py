@@ -20,6 +20,8 @@ class Outcome:
     """What became of one write. `receipt` is None when the mesh was unavailable or refused; `detail` has its words."""
 
     table: WeightTable
+    sent_at_s: float
+    """On the clock of the turn."""
     receipt: Receipt | None
     detail: str = ""
 

@@ -9,6 +9,8 @@ from typing import Any
 _V3 = {"resource_api_version": "V3", "ads": {}}
 CONTROLLER = "equipoise/controller"
 """The upstream that is the controller: a name that no service can have."""
+RECONNECT = {"base_interval": "0.2s", "max_interval": "2s"}
+"""Envoy's own limit is 30 s, and so long a controller that is back would be blind; it adds jitter by itself."""
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -21,7 +23,7 @@ def envoy_bootstrap(node: str, cluster: str, xds_host: str, xds_port: int, admin
     grpc_source = {
         "api_type": "GRPC",
         "transport_api_version": "V3",
-        "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROLLER}}],
+        "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROLLER, "retry_policy": {"retry_back_off": RECONNECT}}}],
     }
     return {
         "node": {"id": node, "cluster": cluster},

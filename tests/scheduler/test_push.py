@@ -34,7 +34,7 @@ def watch_of() -> ProbeWatch:
 async def test_write_when_one_mesh_never_answers_ends_at_the_deadline_and_keeps_the_others() -> None:
     meshes = {SLOW: SleepyMesh(SLOW), FAST: SimulatedMesh(FAST)}
 
-    outcomes = await write_tables(meshes, {SLOW: TABLE, FAST: TABLE}, 0.05, watch_of())
+    outcomes = await write_tables(meshes, {SLOW: TABLE, FAST: TABLE}, 0.05, watch_of(), 0.0)
 
     assert outcomes[FAST].landed
     assert not outcomes[SLOW].landed
@@ -43,7 +43,7 @@ async def test_write_when_one_mesh_never_answers_ends_at_the_deadline_and_keeps_
 
 async def test_write_when_the_alarm_goes_off_stops_waiting() -> None:
     watch = watch_of()
-    waiting = asyncio.create_task(write_tables({SLOW: SleepyMesh(SLOW)}, {SLOW: TABLE}, 60.0, watch))
+    waiting = asyncio.create_task(write_tables({SLOW: SleepyMesh(SLOW)}, {SLOW: TABLE}, 60.0, watch, 0.0))
     await asyncio.sleep(0)
 
     for at_s in (1.0, 2.0):

@@ -22,9 +22,9 @@ def test_envoy_reports_its_load_to_the_controller_and_notices_when_it_is_dead() 
     bootstrap = envoy_bootstrap("home/1", "edge", "controller.example", 9601, 9901)
 
     (controller,) = bootstrap["static_resources"]["clusters"]
-    assert bootstrap["cluster_manager"]["load_stats_config"]["grpc_services"] == [
-        {"envoy_grpc": {"cluster_name": CONTROLLER}}
-    ]
+    (loads,) = bootstrap["cluster_manager"]["load_stats_config"]["grpc_services"]
+    assert loads["envoy_grpc"]["cluster_name"] == CONTROLLER
+    assert loads["envoy_grpc"]["retry_policy"]["retry_back_off"]["max_interval"] == "2s"
     assert controller["name"] == CONTROLLER
     assert "connection_keepalive" in str(controller["typed_extension_protocol_options"])
 
