@@ -1,0 +1,177 @@
+"""Climbing the dual: the coordinator moves the prices of pools and links, every shard those that are its own.
+
+One iteration sends (P, R) and (K,) prices down and the same shapes of usage up; prices of losses, spread and starts
+never leave their shard. Both halves are plain objects, so that one process, two or a cluster run the same arithmetic.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.assignment import AssignmentProblem
+from placement.columns import Floats, floats
+from placement.solve import kernels
+from placement.solve.prices import CLOSED_USD, PriceModel, Prices, Response
+
+GRADIENT_MOST = 100.0
+"""Most relative excess that counts: one huge early excess would dull the adaptive steps for a hundred iterations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How one climb goes: step length and temperature fall geometrically over the iterations."""
+
+    iterations: int = 100
+    rate_first: float = 1.0
+    rate_last: float = 0.01
+    tau_first: float = 0.2
+    tau_last: float = 0.002
+
+    def at(self, step: int) -> tuple[float, float, bool]:
+        """(rate, temperature, whether responses count for the average) of step 1 .. iterations."""
+        part = step / self.iterations
+        rate = self.rate_first * (self.rate_last / self.rate_first) ** part
+        return rate, self.tau_first * (self.tau_last / self.tau_first) ** part, 2 * step > self.iterations
+
+
+PACE = Pace()
+
+
+class Slope:
+    """Prices in units of a typical one, and the running moments of their gradient."""
+
+    def __init__(self, theta: Floats, low: Floats, high: Floats, floor: float) -> None:
+        self.theta, self.low, self.high, self.floor = np.clip(theta, low, high), low, high, floor
+        self.mean, self.square = np.zeros(len(theta)), np.zeros(len(theta))
+
+    def step(self, number: int, rate: float, gradient: Floats) -> None:
+        """Move up the gradient, in place."""
+        kernels.adam(self.theta, self.mean, self.square, gradient, number, rate, self.floor, self.low, self.high)
+
+
+class LocalClimb:
+    """The prices that belong to some services alone, and the average of what those services did."""
+
+    def __init__(self, model: PriceModel, start: Prices | None = None) -> None:
+        self.model = model
+        begin = start or model.zero()
+        losses, sites = len(model.loss_scale), len(model.unit)
+        self.loss = Slope(begin.loss / model.loss_scale, np.zeros(losses), model.loss_most, 0.3)
+        self.spread = Slope(begin.spread / model.unit, np.zeros(sites), np.full(sites, 1e3), 0.3)
+        self.start = Slope(begin.start / model.start_scale, model.start_low, model.start_high, 0.3)
+        self.raw, self.link_use, self.averaged = np.zeros(sites), np.zeros(len(begin.link)), 0
+        self.last = begin
+
+    def prices(self, pool: Floats, link: Floats) -> Prices:
+        """The whole point at the coordinator's prices."""
+        model = self.model
+        return Prices(
+            pool, link, self.loss.theta * model.loss_scale, self.spread.theta * model.unit,
+            self.start.theta * model.start_scale,
+        )  # fmt: skip
+
+    def respond(self, pool: Floats, link: Floats, step: int, pace: Pace) -> tuple[float, Floats, Floats]:
+        """(own part of the bound, pool use, link use) at prices; then move the own prices."""
+        rate, tau, average = pace.at(step)
+        prices = self.prices(pool, link)
+        answer = self.model.respond(prices, tau)
+        self._step(answer, step, rate)
+        if average:
+            self.raw += answer.raw
+            self.link_use += answer.link_use
+            self.averaged += 1
+        self.last = prices
+        return answer.own, answer.pool_use, answer.link_use
+
+    def replicas(self) -> Floats:
+        """(H,) averaged."""
+        return self.raw / max(self.averaged, 1) / self.model.problem.sites.rps_per_replica
+
+    def _step(self, answer: Response, step: int, rate: float) -> None:
+        model, problem = self.model, self.model.problem
+        h, losses = problem.sites, problem.losses
+        total, gone = kernels.standing(answer.raw, h.service, model.lost, problem.services, len(losses))
+        missing = losses.survive_rps - (total[losses.service] - gone)
+        self.loss.step(step, 0.5 * rate, np.maximum(missing / np.maximum(losses.survive_rps, 1e-9), -GRADIENT_MOST))
+        if len(model.spreads):
+            over = answer.raw / np.maximum(total[h.service], 1e-9) - model.spread
+            self.spread.step(step, 0.5 * rate, np.where(model.spread > 0, over, 0.0))
+        some = model.limited
+        if len(some):
+            self.start.step(step, 0.5 * rate, _pull(model, self.start.theta, answer.raw / h.rps_per_replica))
+
+
+def _pull(model: PriceModel, theta: Floats, wanted: Floats) -> Floats:
+    """(H,) the gradient of m: replicas the flows want, less those the site's own cost would choose at this price."""
+    h, some = model.problem.sites, model.limited
+    least, n = h.replicas_min[some], wanted[some]
+    dear = h.migration_usd[some] / model.start_scale[some]
+    chosen = np.where(
+        (theta[some] < 0) | (n < least), least, np.where(theta[some] < dear, model.stand[some], model.most[some])
+    )
+    out = np.zeros(len(theta))
+    out[some] = (n - chosen) / np.maximum(np.maximum(n, chosen), 1.0)
+    return out
+
+
+def pool_scale(problem: AssignmentProblem) -> Floats:
+    """(P, R) $/h per unit at which a resource of a pool would double the price of what wants to stand there.
+
+    Where storage or memory is the scarce part of a GPU node, its shadow price is the GPU's; no list price says so.
+    """
+    h, shape = problem.sites, problem.capacity.shape
+    cell = (h.pool[:, None] * shape[1] + np.arange(shape[1])).ravel()
+    paid = np.bincount(cell, np.where(h.use > 0, h.usd_per_replica_hour[:, None], 0.0).ravel(), problem.capacity.size)
+    used = np.bincount(cell, h.use.ravel(), problem.capacity.size)
+    return floats(np.maximum(problem.usd_scale, (paid / np.maximum(used, 1e-12)).reshape(shape)))
+
+
+class PoolClimb:
+    """The coordinator's half: prices of pools and links, and the best point so far."""
+
+    def __init__(
+        self, capacity: Floats, usd_scale: Floats, bandwidth: Floats, start: tuple[Floats, Floats] | None = None
+    ) -> None:
+        self.capacity, self.bandwidth = capacity, bandwidth
+        self.open = capacity.ravel() > 0
+        self.pool_scale = np.where(usd_scale > 0, usd_scale, 1.0).ravel()
+        self.link_scale = usd_scale.max(initial=1e-9) / np.maximum(bandwidth, 1e-9)
+        pool, link = start if start is not None else (np.zeros_like(capacity), np.zeros(len(bandwidth)))
+        theta = np.concatenate([np.where(self.open, pool.ravel() / self.pool_scale, 0.0), link / self.link_scale])
+        self.slope = Slope(theta, np.zeros(len(theta)), np.full(len(theta), np.inf), 0.5)
+        self.limit = np.concatenate([capacity.ravel(), bandwidth])
+        self.best_bound, self.best = -np.inf, self.prices()
+
+    def prices(self) -> tuple[Floats, Floats]:
+        """(P, R) and (K,) $/h per unit."""
+        cells = self.capacity.size
+        pool = np.where(self.open, self.slope.theta[:cells] * self.pool_scale, CLOSED_USD)
+        return pool.reshape(self.capacity.shape), self.slope.theta[cells:] * self.link_scale
+
+    def observe(self, own: float, pool_use: Floats, link_use: Floats, step: int, pace: Pace) -> bool:
+        """Take the answers of all shards; true when this point is the best so far."""
+        pool, link = self.prices()
+        bound = own - float((pool * self.capacity).sum() + link @ self.bandwidth)
+        better = bound > self.best_bound
+        if better:
+            self.best_bound, self.best = bound, (pool, link)
+        use = np.concatenate([pool_use.ravel(), link_use])
+        gradient = np.where(
+            self.limit > 0, np.minimum((use - self.limit) / np.maximum(self.limit, 1e-9), GRADIENT_MOST), 0.0
+        )
+        self.slope.step(step, pace.at(step)[0], gradient)
+        return better
+
+
+def ascend(model: PriceModel, pace: Pace = PACE, start: Prices | None = None) -> tuple[float, Prices, LocalClimb]:
+    """Climb in this process: the best bound, its prices, and the climb with its averages."""
+    problem = model.problem
+    local = LocalClimb(model, start)
+    at = None if start is None else (start.pool, start.link)
+    pools = PoolClimb(problem.capacity, pool_scale(problem), problem.links.bandwidth, at)
+    best = local.prices(*pools.prices())
+    for step in range(1, pace.iterations + 1):
+        answer = local.respond(*pools.prices(), step, pace)
+        if pools.observe(*answer, step, pace):
+            best = local.last
+    return pools.best_bound, best, local

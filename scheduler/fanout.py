@@ -1,0 +1,120 @@
+"""Shards of the assignment solve on Ray actors, and the choice between them and this process.
+
+A shard's state ships once, when its actor starts. After that only prices, usage and answers travel. A lost actor
+yields None for the call it was lost in, so the round goes on without it; it is started again at once and its state
+sent again. Ray is imported when it is first used: it takes seconds to start and hundreds of megabytes.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from placement.assignment import Assignment, AssignmentProblem
+from placement.solve.sharded import BLOCK_SERVICES, Fanout, InProcess, Shard, parts_of, solve_sharded
+
+RAY_FROM_ROUTES = 60_000
+"""Below this many routes the messages of a climb cost more than a second processor saves."""
+ANSWER_MAX_S = 120.0
+"""A shard that has not answered by then is taken for lost; nodes that vanish silently are noticed no sooner."""
+
+
+class RayShards:
+    """One actor per shard. A resource: close it, or use it as a context."""
+
+    def __init__(
+        self,
+        parts: Sequence[AssignmentProblem],
+        block_services: int = BLOCK_SERVICES,
+        address: str | None = None,
+        answer_max_s: float = ANSWER_MAX_S,
+    ) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray  # noqa: PLC0415  seconds and hundreds of megabytes; only who fans out pays
+
+        self._ray, self._answer_max_s, self._block_services = ray, answer_max_s, block_services
+        self._owns = not ray.is_initialized()
+        if self._owns:
+            where: dict[str, Any] = (
+                {"address": address}
+                if address
+                else {"num_cpus": len(parts), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+            )
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+        self._states = [ray.put(part) for part in parts]
+        self._actor = ray.remote(Shard)
+        self.restarts = 0
+        self._actors = [self._start(i) for i in range(len(parts))]
+
+    @property
+    def shards(self) -> int:
+        """How many."""
+        return len(self._actors)
+
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """An answer per shard, in order; None from one that died or was too late, which is started again."""
+        asked = [getattr(actor, method).remote(*each) for actor, each in zip(self._actors, arguments, strict=True)]
+        return [self._answer(i, reference) for i, reference in enumerate(asked)]
+
+    def nodes(self) -> list[str]:
+        """The id of the node each shard lives on."""
+        ids = [actor.__ray_call__.remote(_node_of) for actor in self._actors]
+        return [str(each) for each in self._ray.get(ids)]
+
+    def close(self) -> None:
+        """Let the actors go, and the cluster if it was started here."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._actors = []
+        if self._owns:
+            self._ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, shard: int, reference: Any) -> Any:
+        """The value, or None once the actor is replaced. An error of the shard's own code is raised as it is."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(reference, timeout=self._answer_max_s)
+        except (errors.RayActorError, errors.GetTimeoutError, errors.NodeDiedError):
+            self._ray.kill(self._actors[shard])
+            self._actors[shard] = self._start(shard)
+            self.restarts += 1
+            return None
+
+    def _start(self, shard: int) -> Any:
+        options = self._actor.options(num_cpus=1, scheduling_strategy="SPREAD")
+        return options.remote(self._states[shard], self._block_services)
+
+
+def _node_of(_: Shard) -> str:
+    import ray  # noqa: PLC0415  runs inside the actor
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def fan_out(
+    problem: AssignmentProblem, shards: int, on_ray: bool | None = None, address: str | None = None
+) -> tuple[Fanout, list[Any]]:
+    """Shards for a problem and the services (S,) each holds: on Ray when it is large enough, or as told."""
+    use_ray = len(problem.routes) >= RAY_FROM_ROUTES and shards > 1 if on_ray is None else on_ray
+    masks = parts_of(problem, shards)
+    parts = [problem.only(mask) for mask in masks]
+    return (RayShards(parts, address=address) if use_ray else InProcess(parts)), masks
+
+
+def solve_assignment(problem: AssignmentProblem, shards: int = 1, on_ray: bool | None = None) -> Assignment:
+    """One solve from nothing, where it is fastest. Raises Unsolved, Lost."""
+    fanout, masks = fan_out(problem, shards, on_ray)
+    try:
+        return solve_sharded(problem, masks, fanout)
+    finally:
+        if isinstance(fanout, RayShards):
+            fanout.close()
