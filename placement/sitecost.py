@@ -124,6 +124,12 @@ class Curve:
         steady = slope + fallen - np.take_along_axis(fallen, at[:, None], axis=1)
         return Pieces(floats(np.diff(self.rps, axis=1)), floats(steady))
 
+    def load_within(self, usd_per_rps: float) -> Floats:
+        """(B,) the largest load on the grid up to which the last piece costs no more than this per rps; 0 if none."""
+        cheap = self._slopes() <= usd_per_rps
+        pieces = np.where(cheap.any(axis=1), cheap.shape[1] - cheap[:, ::-1].argmax(axis=1), 0)
+        return np.asarray(np.take_along_axis(self.rps, pieces[:, None], axis=1)[:, 0], dtype=np.float64)
+
     def _slopes(self) -> Floats:
         width = np.diff(self.rps, axis=1)
         slope = np.diff(self.usd, axis=1) / np.where(width > 0, width, 1.0)

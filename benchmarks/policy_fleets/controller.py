@@ -9,13 +9,12 @@ from benchmarks.policy_fleets.demand import Slots
 from benchmarks.policy_fleets.fleets import Model
 from placement.columns import Floats
 from placement.forecast import Forecast, first_forecast, load_error, next_forecast
-from placement.policies.spill import with_spill
+from placement.policies.spill import spill_rps, with_spill
 from placement.problem import Prices, Problem
 from placement.routing import Routing
 from placement.solve.routing import solve_routing
 
 PRICES = Prices(churn_ratio=0.0, overflow_multiple=0.3)
-SPILL_LIMIT = 0.96
 
 
 def seen(slots: Slots, sigma: float, seed: int) -> Floats:
@@ -60,8 +59,9 @@ def from_sight(
 def spilled(model: Model, slots: Slots, routings: list[Routing]) -> list[Routing]:
     """What the data plane does with weights under the true demand: see placement/policies/spill.py."""
     base = model.problem(slots.demand_rps[0], prices=PRICES)
+    limit = spill_rps(base)
     return [
-        with_spill(_with_demand(base, model, rps), routing, SPILL_LIMIT)
+        with_spill(_with_demand(base, model, rps), routing, limit)
         for rps, routing in zip(slots.demand_rps, routings, strict=True)
     ]
 
