@@ -42,3 +42,14 @@ def lookup(keys: Ints, wanted: Ints) -> Ints:
         return np.full(len(wanted), -1, dtype=np.int64)
     row = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[row] == wanted, row, -1)
+
+
+def check_numbers(name: str, column: Floats, *, infinite: bool = False) -> None:
+    """Raises ValueError that names the first entry which is NaN, negative or, unless it may be, infinite."""
+    good = column >= 0
+    if not infinite:
+        good = good & np.isfinite(column)
+    if not good.all():
+        row = tuple(int(axis[0]) for axis in np.nonzero(~good))
+        limit = "a number of 0 or more" if infinite else "a finite number of 0 or more"
+        raise ValueError(f"{name}[{', '.join(map(str, row))}] is {column[row]:g}: must be {limit}")

@@ -6,6 +6,7 @@ for shapes here and in the rest of the package:
     C clusters   P pools   R resources   S services   H sites   B backends   O origins   F flows   K calls
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import NewType
 
@@ -13,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from placement.columns import Bools, Floats, Ints, ints, lookup
+from placement.columns import Bools, Floats, Ints, check_numbers, ints, lookup
 
 ClusterId = NewType("ClusterId", str)
 ServiceId = NewType("ServiceId", str)
@@ -146,6 +147,26 @@ class Network:
     """(O, C) price of a gigabyte from the cluster back to the origin."""
 
 
+NUMBERS = {
+    "clusters": ("gateway_rps",),
+    "pools": ("capacity", "usd_per_node_hour"),
+    "services": (
+        "priority",
+        "rtt_max_ms",
+        "usd_per_request_ms",
+        "request_bytes",
+        "response_bytes",
+        "utilization_target",
+    ),
+    "sites": ("rps_per_replica", "usd_per_replica_hour"),
+    "calls": ("per_request",),
+    "network": ("rtt_ms", "egress_out_usd_per_gb", "egress_back_usd_per_gb"),
+}
+"""The columns of each table that have to be numbers of 0 or more ..."""
+UNLIMITED = {"gateway_rps", "rtt_max_ms"}
+"""... and those of them in which inf stands for no limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """All clusters we steer and all that exists in them. Big values elsewhere are rows of these tables."""
@@ -161,6 +182,21 @@ class Fleet:
     network: Network
     allowed: Bools
     """(S, C) whether the service's jurisdictions admit the cluster."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where there is no cluster, for an id that occurs twice, a cycle, and bad numbers."""
+        if not len(self.clusters):
+            raise ValueError("a fleet needs at least one cluster")
+        for table in (self.clusters, self.services, self.origins):
+            twice = [name for name, count in Counter(table.ids).items() if count > 1]
+            if twice:
+                kind = type(table).__name__.lower()
+                raise ValueError(f"{twice[0]!r} occurs more than once among the {kind}; ids are unique")
+        for part, names in NUMBERS.items():
+            for name in names:
+                column = getattr(getattr(self, part), name)
+                check_numbers(f"{part}.{name}", column, infinite=name in UNLIMITED)
+        call_depth(len(self.services), self.calls)
 
     @property
     def shed(self) -> int:

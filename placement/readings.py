@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from placement.columns import Bools, Floats
+from placement.columns import Bools, Floats, check_numbers
 from placement.routing import Routing
 
 
@@ -20,6 +20,11 @@ class Readings:
     """(B,) time in the backend itself, without the network."""
     error_ratio: Floats
     """(B,) failed over all requests."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for NaN, infinite and negative numbers: one of them makes nonsense of a whole plan."""
+        for name in ("demand_rps", "capacity_rps", "latency_ms", "error_ratio"):
+            check_numbers(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
