@@ -7,8 +7,8 @@ capacity as if refused. Means are over the hours.
 
     p95_ms        round trip and time in the backend of users' requests that are served; models apart: they take seconds
     refused       load of all hops that is shed or above capacity, as part of it, in the worst hour
-    n_minus_1     at the hour of most demand, over every single loss (cluster, provider): ours from the failover table,
-                  a policy by its own answer to the problem without the lost
+    n_minus_1     at the hour of most demand, over every single loss of a cluster or a provider: ours from the failover
+                  table, a policy by its own answer to the problem without the lost
 
     python -m benchmarks.fleet --json
 """
@@ -27,8 +27,7 @@ from benchmarks.policy_fleets.instances import DataAbsentError, data_folder
 from benchmarks.realfleet.build import HOURS, Day, real_fleet
 from placement.baseline import nearest
 from placement.columns import Floats, bools, floats
-from placement.cost import COMPONENTS, Cost, evaluate, loads
-from placement.failover import losses, summary
+from placement.cost import COMPONENTS, Cost, Loads, evaluate, loads
 from placement.plan import Plan
 from placement.policies.loaded import cost_greedy, proportional, spray_to_region, value_greedy, waterfall
 from placement.policies.proximity import latency_greedy, local
@@ -86,8 +85,7 @@ def note(record: Record, day: Day, problem: Problem, routing: Routing, seconds: 
     rtt_ms = fleet.network.rtt_ms[origin, routing.column[served]]
     record.standing = routing
     record.cost.append(evaluate(problem, routing))
-    over_rps = np.maximum(made.backend_rps - problem.pieces.served_rps, 0.0).sum()
-    record.refused.append(float((made.shed_rps.sum() + over_rps) / made.demand_rps.sum()))
+    record.refused.append(refused_rps(problem, made) / float(made.demand_rps.sum()))
     record.delay_ms.append(rtt_ms + day.readings[0].latency_ms[backend[served]])
     record.rps.append((made.demand_rps[row] * routing.share)[served])
     record.model.append(np.array([day.kind[s] == "llm" for s in service]))
@@ -114,24 +112,27 @@ def play(day: Day, policies: dict[str, Callable[[Problem], Routing]]) -> tuple[d
 
 def worst_losses(
     day: Day, plans: Sequence[Plan], policies: dict[str, Callable[[Problem], Routing]]
-) -> dict[str, dict[str, float | str]]:
-    """The worst of all single losses at the hour of most demand: utilization, where, and requests refused."""
+) -> dict[str, dict[str, dict[str, float]]]:
+    """By policy and kind of loss the worst at the hour of most demand: utilization, and requests/s refused."""
     peak = int(np.argmax([readings.demand_rps.sum() for readings in day.readings]))
     base = snapshot(day, peak, plans[peak].routing)
     table = failover_table(day.fleet, base, plans[peak].routing, Prices())
-    found = {OURS: list(zip(table.worst_utilization, table.worst_backend, table.shed_rps, strict=True))}
-    for loss in losses(day.fleet):
+    kinds = sorted({loss.kind for loss in table.losses})
+    worst = {name: {kind: {"utilization": 0.0, "refused_rps": 0.0} for kind in kinds} for name in [OURS, *policies]}
+    for loss, routing in zip(table.losses, table.routings, strict=True):
         problem = formulate(day.fleet, base, Prices(), loss.clusters)
-        for name, policy in policies.items():
-            found.setdefault(name, []).append(summary(problem, policy(problem)))
-    return {
-        name: {
-            "utilization": round(float(max(u for u, _, _ in rows)), 4),
-            "backend": max(rows, key=lambda row: row[0])[1],
-            "shed_rps": round(float(max(s for _, _, s in rows)), 3),
-        }
-        for name, rows in found.items()
-    }
+        for name, answer in [(OURS, routing), *((name, policy(problem)) for name, policy in policies.items())]:
+            made, entry = loads(problem, answer), worst[name][loss.kind]
+            utilization = float(made.utilization(problem.capacity_rps).max())
+            entry["utilization"] = max(entry["utilization"], round(utilization, 4))
+            entry["refused_rps"] = max(entry["refused_rps"], round(refused_rps(problem, made), 3))
+    return worst
+
+
+def refused_rps(problem: Problem, made: Loads) -> float:
+    """What is shed or above capacity."""
+    over_rps = np.maximum(made.backend_rps - problem.pieces.served_rps, 0.0)
+    return float(made.shed_rps.sum() + over_rps.sum())
 
 
 def money(record: Record) -> dict[str, float]:
@@ -168,7 +169,7 @@ def measure(day: Day, policies: dict[str, Callable[[Problem], Routing]]) -> dict
         "saving_vs_best_baseline": round(1 - ours / dollars[best]["objective"], 4),
         "best_baseline": best,
         "certified_gap_max": abs(round(max(plan.gap for plan in plans), 9)),
-        "n_minus_1_worst_utilization": without[OURS]["utilization"],
+        "n_minus_1_worst_utilization": max(worst["utilization"] for worst in without[OURS].values()),
         "solve_s_median": round(float(np.median(records[OURS].seconds)), 3),
         "usd_per_hour": dollars,
         "p95_ms": {name: p95_ms(record, model=False) for name, record in records.items()},
