@@ -3,8 +3,8 @@
 Seen demand is the true one times an error that is new each time; true demand drifts. In logarithms that is the local
 level model (Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, section 4.1). Its two variances
 show in the changes of what is seen: their variance is drift + 2 noise, and the covariance of a change with the one
-before is -noise. Both are averaged over time, and half-way towards the mean of all flows, for one flow alone says
-little. A change that the model holds impossible (a flash crowd) is believed at once.
+before is -noise. Both are averaged over time and drawn towards the mean of all flows, for one flow alone says little.
+A change that the model holds impossible (a flash crowd) is believed at once.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,12 @@ from placement.columns import Floats, floats
 from placement.problem import Problem, called_rps
 from placement.routing import Routing
 
-FORGET = 0.1
+FORGET = 0.05
 """Weight of the newest change in the averages."""
+OWN = 0.1
+"""What a flow's own average counts beside that of all flows."""
+DRIFT_LEAST = 0.05
+"""Of the noise: drift is the small difference of two estimates, and a filter that takes it for none stops listening."""
 SURPRISE = 4.0
 """Changes larger than this many standard deviations are not noise."""
 FIRST_ERROR = 0.05
@@ -124,16 +128,19 @@ def _averaged(before: Floats, value: Floats) -> Floats:
 
 
 def _pooled(values: Floats) -> Floats:
-    """Half each flow's own value, half the mean of all; the mean where it has none."""
+    """OWN of each flow's own value, the rest the mean of all; the mean where it has none."""
     known = ~np.isnan(values)
     if not known.any():
         return values
     mean = values[known].mean()
-    return np.asarray(np.where(known, 0.5 * (values + mean), mean), dtype=np.float64)
+    return np.asarray(np.where(known, mean + OWN * (values - mean), mean), dtype=np.float64)
 
 
 def _variances(spread: Floats, echo: Floats) -> tuple[Floats, Floats]:
     """(noise, drift) variances; without two changes all of it is drift, which means: believe what is seen."""
     wide, back = _pooled(spread), _pooled(echo)
     noise = np.clip(np.where(np.isnan(back), 0.0, -back), 0.0, np.where(np.isnan(wide), 0.0, wide / 2))
-    return noise, np.asarray(np.where(np.isnan(wide), 1.0, np.maximum(wide - 2 * noise, 1e-6)), dtype=np.float64)
+    drift = np.maximum(wide - 2 * noise, DRIFT_LEAST * noise + 1e-6)
+    return noise, np.asarray(np.where(np.isnan(wide), 1.0, drift), dtype=np.float64)
+        np.where(np.isnan(wide), 1.0, np.maximum(wide - 2 * noise, DRIFT_LEAST * noise + 1e-6)), dtype=np.float64
+    )

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from placement.cost import COMPONENTS, evaluate, loads
+from placement.cost import COMPONENTS, evaluate, loads, objective_of_sets
+from placement.fleet import coupled_services
 from placement.routing import from_dense
 from tests.oracles import demand_of
 from tests.placement.fleets import problem_of, random_routing
@@ -39,3 +40,16 @@ def test_evaluate_when_a_backend_is_overfilled_prices_the_excess_as_refused() ->
     routing = random_routing(problem, 5)
 
     assert evaluate(problem, routing).overload > 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_objective_of_sets_adds_up_to_the_objective(seed: int) -> None:
+    problem = problem_of(seed, load=1.2)
+    routing = random_routing(problem, seed + 7)
+    fleet = problem.fleet
+    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+
+    parts = objective_of_sets(problem, routing, label)
+
+    assert len(parts) > 1
+    assert parts.sum() == pytest.approx(evaluate(problem, routing).objective_usd_per_hour)

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fleets import synthetic
+from placement.columns import floats
 from placement.cost import evaluate, loads
-from placement.problem import Prices, formulate
+from placement.problem import Prices, Problem, formulate
+from placement.sitecost import Autoscaler
 from placement.solve.routing import shadow_prices, solve_routing
 from tests.oracles import optimum
 from tests.placement.fleets import problem_of, random_routing, snapshot_of
@@ -70,3 +72,49 @@ def test_high_priority_when_not_all_fits_is_served_first() -> None:
     made = loads(problem, routing)
     assert made.shed_rps.sum() > 0
     assert (problem.shed_usd > 0).all()
+
+
+def autoscaled_problem(seed: int, load: float, error: float = 0.0) -> Problem:
+    """A synthetic problem whose backends follow load up to the capacity that was measured."""
+    fleet, readings = synthetic(6, 4, seed, load)
+    count, rng = len(fleet.backends), np.random.default_rng(seed)
+    price = np.zeros(count)
+    price[fleet.sites.backend] = fleet.sites.usd_per_replica_hour
+    speed = np.ones(count)
+    speed[fleet.sites.backend] = fleet.sites.rps_per_replica
+    scaler = Autoscaler(
+        rps_per_replica=floats(speed),
+        usd_per_replica_hour=floats(price),
+        replicas_max=floats(readings.capacity_rps / speed),
+        utilization_target=fleet.services.utilization_target[fleet.backends.service],
+        service_ms=floats(4000 / speed),
+        slots=floats(np.full(count, 4.0)),
+        variability=floats(rng.choice([0.5, 1.5], count)),
+    )
+    snapshot = snapshot_of(fleet, readings)
+    return formulate(fleet, snapshot, Prices(), scaler=scaler, load_error=floats(np.full(count, error)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_solve_routing_with_autoscalers_lies_between_the_hulls_bound_and_the_hulls_routing(seed: int) -> None:
+    problem = autoscaled_problem(seed, 0.3 + 0.1 * (seed % 5), error=0.02 * (seed % 3))
+    hulls = replace(problem, curve=None)
+
+    plan = solve_routing(problem)
+
+    assert plan.lower_bound_usd_per_hour == pytest.approx(optimum(hulls), rel=1e-6)
+    assert plan.gap >= -1e-6 * abs(plan.cost.objective_usd_per_hour / plan.lower_bound_usd_per_hour)
+    cost = plan.cost.objective_usd_per_hour
+    assert cost <= evaluate(problem, solve_routing(hulls).routing).objective_usd_per_hour + 1e-9
+    assert (loads(problem, plan.routing).backend_rps <= problem.pieces.served_rps * (1 + 1e-6) + 1e-6).all()
+
+
+def test_refusing_costs_more_where_latency_is_dearer() -> None:
+    problem = problem_of(4)
+    dear = replace(problem.fleet.services, usd_per_request_ms=floats(30 * problem.fleet.services.usd_per_request_ms))
+    fleet, readings = synthetic(5, 4, 4, 0.55)
+
+    dearer = formulate(replace(fleet, services=dear), snapshot_of(fleet, readings), Prices())
+
+    assert (dearer.shed_usd >= 3600 * 2000 * dear.usd_per_request_ms[fleet.flows.service]).all()
+    assert (dearer.shed_usd > problem.shed_usd).all()

@@ -1,0 +1,78 @@
+"""The study's check values, matched before anything of ours is measured on its instances."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+
+from benchmarks.policy_fleets import baselines, controller
+from benchmarks.policy_fleets.demand import slots
+from benchmarks.policy_fleets.fleets import model
+from benchmarks.policy_fleets.instances import SITUATIONS, DataAbsentError, Instance, load
+from benchmarks.policy_fleets.physics import Outcome, play
+from placement.policies.loaded import proportional, waterfall
+from placement.policies.proximity import local
+from placement.problem import Problem
+from placement.routing import Routing
+
+CHECK = {
+    ("cpu", 0): (53476.80, 1008.8, (20333.7, 1.922), (21014.7, 6806.8, 121.46), (34242.6, 33473.3)),
+    ("cpu", 1): (52805.67, 1125.8, (25349.2, 1.205), (25967.8, 6079.6, 134.91), (40499.4, 23812.4)),
+    ("cpu", 2): (56050.18, 879.9, (18594.4, 2.091), (19410.2, 11644.4, 110.27), (31009.6, 45217.8)),
+    ("gpu", 0): (10791.15, 23417.0, (375754.0, 11.715), (425939.5, 9806.6, 300.81), (463203.2, 12694.5)),
+    ("gpu", 1): (10946.21, 17192.3, (281904.7, 8.044), (307401.7, 13253.3, 222.70), (329606.8, 19436.5)),
+    ("gpu", 2): (11308.27, 11444.1, (184361.6, 10.209), (210021.0, 5842.5, 219.47), (227475.9, 8173.7)),
+}
+
+
+def instance_of(key: tuple[str, int]) -> Instance:
+    try:
+        return load(*key)
+    except DataAbsentError as absent:
+        pytest.skip(str(absent))
+
+
+def a_day(instance: Instance, policy: Callable[[Problem], Routing]) -> Outcome:
+    made, day = model(instance), slots(instance, "normal")
+    return play(instance, day.weight, day.demand_rps, made.shares(controller.at_once(made, day, policy)))
+
+
+@pytest.mark.parametrize("key", CHECK, ids=str)
+def test_instance_and_baselines_match_the_check_values_of_the_study_to_a_thousandth(key: tuple[str, int]) -> None:
+    instance = instance_of(key)
+    demand, full, near, fall, world = CHECK[key]
+
+    assert slots(instance, "normal").demand_rps[0].sum() == pytest.approx(demand, abs=0.01)
+    assert (instance.replica_usd * instance.replicas_max).sum() == pytest.approx(full, abs=0.06)
+    out = a_day(instance, local)
+    assert (out.dollars, 100 * out.shed) == pytest.approx(near, rel=1e-3)
+    out = a_day(instance, partial(waterfall, limit=0.8))
+    assert (out.dollars, out.latency_usd, out.mean_ms) == pytest.approx(fall, rel=1e-3)
+    out = a_day(instance, proportional)
+    assert (out.dollars, out.latency_usd) == pytest.approx(world, rel=1e-3)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_ours_in_every_situation_is_above_the_bound_and_below_the_waterfall(situation: str) -> None:
+    instance = instance_of(("cpu", 1)).in_situation(situation)
+    made, time = model(instance), slots(instance, situation, steps=2)
+    if situation in ("loss", "flash"):
+        time = type(time)(np.array([0.1, 0.9]), time.demand_rps[:2], time.seen_rps[:2])
+
+    weights = controller.plan(made, time, 0.05, 0)
+    ours = play(instance, time.weight, time.demand_rps, made.shares(controller.spilled(made, time, weights)))
+
+    fall = controller.at_once(made, time, partial(waterfall, limit=0.8))
+    theirs = play(instance, time.weight, time.demand_rps, made.shares(fall))
+    assert baselines.bound(made, time) <= ours.objective < theirs.objective
+
+
+def test_lost_cluster_in_a_loss_gets_nothing() -> None:
+    instance = instance_of(("gpu", 0)).in_situation("loss")
+    made, time = model(instance), slots(instance, "loss", steps=1)
+    where = instance.cluster.index(instance.situation["lost_cluster"])
+
+    routings = controller.at_once(made, time, local)
+
+    assert all((share[:, :, where] == 0).all() for share in made.shares(routings))
