@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from placement.assignment import Assignment, AssignmentProblem
-from placement.solve.sharded import BLOCK_SERVICES, Fanout, InProcess, Shard, parts_of, solve_sharded
+from placement.columns import Ints
+from placement.solve.sharded import InProcess, Partition, Shard, partition, solve_sharded
 
 RAY_FROM_ROUTES = 60_000
 """Below this many routes the messages of a climb cost more than a second processor saves."""
@@ -25,15 +26,14 @@ class RayShards:
 
     def __init__(
         self,
-        parts: Sequence[AssignmentProblem],
-        block_services: int = BLOCK_SERVICES,
+        parts: Sequence[tuple[AssignmentProblem, Ints, int]],
         address: str | None = None,
         answer_max_s: float = ANSWER_MAX_S,
     ) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray  # noqa: PLC0415  seconds and hundreds of megabytes; only who fans out pays
 
-        self._ray, self._answer_max_s, self._block_services = ray, answer_max_s, block_services
+        self._ray, self._answer_max_s = ray, answer_max_s
         self._owns = not ray.is_initialized()
         if self._owns:
             where: dict[str, Any] = (
@@ -42,15 +42,10 @@ class RayShards:
                 else {"num_cpus": len(parts), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
             )
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
-        self._states = [ray.put(part) for part in parts]
+        self._states = [(ray.put(part), block, blocks) for part, block, blocks in parts]
         self._actor = ray.remote(Shard)
         self.restarts = 0
         self._actors = [self._start(i) for i in range(len(parts))]
-
-    @property
-    def shards(self) -> int:
-        """How many."""
-        return len(self._actors)
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """An answer per shard, in order; None from one that died or was too late, which is started again."""
@@ -91,7 +86,7 @@ class RayShards:
 
     def _start(self, shard: int) -> Any:
         options = self._actor.options(num_cpus=1, scheduling_strategy="SPREAD")
-        return options.remote(self._states[shard], self._block_services)
+        return options.remote(*self._states[shard])
 
 
 def _node_of(_: Shard) -> str:
@@ -102,19 +97,19 @@ def _node_of(_: Shard) -> str:
 
 def fan_out(
     problem: AssignmentProblem, shards: int, on_ray: bool | None = None, address: str | None = None
-) -> tuple[Fanout, list[Any]]:
-    """Shards for a problem and the services (S,) each holds: on Ray when it is large enough, or as told."""
+) -> tuple[InProcess | RayShards, Partition]:
+    """Shards for a problem and what each holds: on Ray when the problem is large enough, or as told."""
     use_ray = len(problem.routes) >= RAY_FROM_ROUTES and shards > 1 if on_ray is None else on_ray
-    masks = parts_of(problem, shards)
-    parts = [problem.only(mask) for mask in masks]
-    return (RayShards(parts, address=address) if use_ray else InProcess(parts)), masks
+    layout = partition(problem, shards)
+    parts = layout.parts(problem)
+    return (RayShards(parts, address=address) if use_ray else InProcess(parts)), layout
 
 
 def solve_assignment(problem: AssignmentProblem, shards: int = 1, on_ray: bool | None = None) -> Assignment:
     """One solve from nothing, where it is fastest. Raises Unsolved, Lost."""
-    fanout, masks = fan_out(problem, shards, on_ray)
+    fanout, layout = fan_out(problem, shards, on_ray)
     try:
-        return solve_sharded(problem, masks, fanout)
+        return solve_sharded(problem, layout, fanout)
     finally:
         if isinstance(fanout, RayShards):
             fanout.close()

@@ -21,9 +21,9 @@ GRADIENT_MOST = 100.0
 class Pace:
     """How one climb goes: step length and temperature fall geometrically over the iterations."""
 
-    iterations: int = 100
+    iterations: int = 130
     rate_first: float = 1.0
-    rate_last: float = 0.01
+    rate_last: float = 0.03
     tau_first: float = 0.2
     tau_last: float = 0.002
 

@@ -27,6 +27,8 @@ class BlockAnswer:
     """One block solved."""
 
     objective: float
+    use: Floats
+    """(P * R + K,) what it takes of pools and links."""
     replicas: Floats
     """(H of the block,)"""
     route_rps: Floats
@@ -41,15 +43,15 @@ class Block:
         self.built: AssignmentProgram = build(problem)
         self.by_column: csc_matrix = self.built.program.matrix.tocsc()
 
-    def solve(self, keep_routes: Bools, keep_sites: Bools, pool: Floats, link: Floats) -> BlockAnswer:
-        """The optimum on the columns kept within limits (P, R) and (K,). Raises Unsolved."""
+    def solve(self, keep_routes: Bools, keep_sites: Bools, room: Floats) -> BlockAnswer:
+        """The optimum on the columns kept within its room (P * R + K,). Raises Unsolved."""
         built, lp = self.built, self.built.program
         keep = np.ones(len(lp.cost), dtype=bool)
         keep[built.routes], keep[built.sites] = keep_routes, keep_sites | (self.problem.sites.replicas_min > 0)
         columns = np.flatnonzero(keep)
         part = csr_matrix(self.by_column[:, columns])
         row_upper = lp.row_upper.copy()
-        row_upper[built.pool_rows], row_upper[built.link_rows] = pool.ravel(), link
+        row_upper[built.pool_rows.start : built.link_rows.stop] = room
         rows = np.flatnonzero(np.diff(part.indptr) > 0)
         found = solve(
             LinearProgram(
@@ -63,7 +65,20 @@ class Block:
         )
         x = np.zeros(len(lp.cost))
         x[columns] = found.x
-        return BlockAnswer(found.objective, np.maximum(x[built.sites], 0.0), np.maximum(x[built.routes], 0.0))
+        replicas, route_rps = np.maximum(x[built.sites], 0.0), np.maximum(x[built.routes], 0.0)
+        return BlockAnswer(found.objective, uses(self.problem, replicas, route_rps), replicas, route_rps)
+
+
+def room_of(pool: Floats, link: Floats) -> Floats:
+    """(P * R + K,) pools and links as one vector, in the order of their rows."""
+    return np.concatenate([pool.ravel(), link])
+
+
+def uses(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
+    """(P * R + K,) what an answer takes of pools and links."""
+    links = problem.links
+    over = (route_rps * problem.routes.bytes_per_request)[links.route]
+    return room_of(problem.pool_use(replicas), floats(np.bincount(links.link, over, len(links.bandwidth))))
 
 
 def screen(model: PriceModel, prices: Prices, slack: float) -> tuple[Bools, Bools]:

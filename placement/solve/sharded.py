@@ -1,10 +1,11 @@
-"""The decomposition over shards: prices down, usage up, then every shard solves its blocks within its share.
+"""The decomposition over shards: prices down, usage up, then all shards solve their blocks, round by round.
 
-`coordinate` sees shards only through `Fanout`, so it is the same for objects of this process, actors on one machine
-and actors on many. A shard that cannot answer yields None: its last usage stays in the pool rows and its last answer
-in the sum, so the others go on; the bound then is the one of the last round in which all answered.
+`solve_sharded` sees shards only through `Fanout`, so it is the same for objects of this process, actors on one machine
+and actors on many. A shard that cannot answer yields None: its last usage stays in the pool rows and the others go on.
+Once its state is back it is asked again for what only it can give, its blocks and its part of the bound.
 """
 
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -12,14 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from placement.assignment import Assignment, AssignmentProblem
-from placement.columns import Bools, Floats, floats
+from placement.columns import Bools, Floats, Ints, floats
 from placement.solve.ascent import PACE, LocalClimb, Pace, PoolClimb, pool_scale
-from placement.solve.blocks import Block, BlockAnswer, blocks_of, screen, shares
+from placement.solve.blocks import Block, BlockAnswer, blocks_of, room_of, screen, shares
 from placement.solve.prices import PriceModel, Prices
 
-BLOCK_SERVICES = 150
+BLOCK_SERVICES = 125
 """Services per block: simplex time grows faster than size, the loss from splitting pools slower."""
-SLACK = 0.03
+SLACK = 0.05
 """Routes within this part of the cheapest are offered to the programs."""
 CATCH_UP = 30
 """Iterations a restarted shard climbs alone."""
@@ -30,41 +31,60 @@ ATTEMPTS = 3
 class Fanout(Protocol):
     """Calls a method of every shard; one argument tuple per shard, one answer per shard, None from a lost one."""
 
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]: ...
-
-    @property
-    def shards(self) -> int: ...
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Answers in the order of shards."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class ShardAnswer:
-    """What a shard decided: its own rows of the assignment."""
+class Partition:
+    """Which shard, and which block of it, holds each service: whole applications."""
 
-    objective: float
-    own: float
-    """Its part of the bound at the prices it was given."""
-    pool_use: Floats
-    link_use: Floats
-    replicas: Floats
-    route_rps: Floats
+    shard: Ints
+    """(S,)"""
+    block: Ints
+    """(S,)"""
+    shards: int
+    blocks: int
+    """Of each shard."""
+
+    def parts(self, problem: AssignmentProblem) -> list[tuple[AssignmentProblem, Ints, int]]:
+        """What each `Shard` is made from."""
+        held = [self.shard == i for i in range(self.shards)]
+        return [(problem.only(mask), self.block[mask], self.blocks) for mask in held]
+
+
+def partition(problem: AssignmentProblem, shards: int, block_services: int = BLOCK_SERVICES) -> Partition:
+    """Blocks of about `block_services`, dealt to shards by size."""
+    blocks = max(1, -(-problem.services // (block_services * shards)))
+    block = blocks_of(problem, blocks * shards)
+    return Partition(block % shards, block // shards, shards, blocks)
 
 
 class Shard:
-    """All state of some services: program, prices and averages. Runs in process or as an actor."""
+    """All state of some services: programs, prices and averages. Runs in process or as an actor."""
 
-    def __init__(self, problem: AssignmentProblem, block_services: int = BLOCK_SERVICES) -> None:
-        self.problem, self.block_services = problem, block_services
-        self.model = PriceModel(problem)
-        count = max(1, -(-problem.services // block_services))
-        block = blocks_of(problem, count)
-        self.masks = [block == b for b in range(count)]
+    def __init__(self, problem: AssignmentProblem, block: Ints, blocks: int) -> None:
+        self.problem, self.model = problem, PriceModel(problem)
+        self.masks = [block == b for b in range(blocks)]
         self.blocks = [Block(problem.only(mask)) for mask in self.masks]
         self.climb = LocalClimb(self.model)
         self.best: Prices | None = None
+        self.offered: tuple[Bools, Bools] | None = None
+
+    def warm_up(self) -> int:
+        """Load the compiled loops, so that the first round is not late for them; how many services there are."""
+        self.climb.respond(np.zeros_like(self.problem.capacity), np.zeros(len(self.problem.links.bandwidth)), 1, PACE)
+        return self.begin(False)
+
+    def peak_memory_mib(self) -> int:
+        """Of the process that holds this shard."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
     def begin(self, warm: bool) -> int:
         """Start a climb, from the best own prices of the last one if warm; how many services there are."""
         self.climb = LocalClimb(self.model, self.best if warm else None)
+        self.offered = None
         return self.problem.services
 
     def respond(self, pool: Floats, link: Floats, step: int, pace: Pace, keep: bool) -> tuple[float, Floats, Floats]:
@@ -73,125 +93,96 @@ class Shard:
             self.best = self.climb.last
         return self.climb.respond(pool, link, step, pace)
 
-    def averaged_use(self) -> tuple[Floats, Floats]:
-        """(P, R) and (K,) averaged over the second half of the climb."""
-        return self.problem.pool_use(self.climb.replicas()), self.climb.link_use / max(self.climb.averaged, 1)
+    def offer(self, pool: Floats, link: Floats, slack: float) -> tuple[float, Floats]:
+        """(part of the bound, (blocks, P * R + K) expected use) at the coordinator's prices; columns are screened.
 
-    def solve(self, price: tuple[Floats, Floats], pool: Floats, link: Floats, slack: float) -> ShardAnswer:
-        """Solve all blocks within limits (P, R) and (K,); what one leaves goes to the next.
-
-        A shard that was restarted has no own prices: it climbs alone at the coordinator's before it screens.
+        A shard that was restarted has no own prices: it climbs alone at the coordinator's first.
         """
-        best = self._at(*price)
-        routes, sites = screen(self.model, best, slack)
-        use = [self._block_use(mask) for mask in self.masks]
-        pools = shares(np.stack([u for u, _ in use]), pool)
-        links = shares(np.stack([u for _, u in use]), link)
-        left, left_link = np.zeros_like(pool), np.zeros_like(link)
-        replicas, route_rps = np.zeros(len(self.problem.sites)), np.zeros(len(self.problem.routes))
-        objective = 0.0
-        for b, (mask, block) in enumerate(zip(self.masks, self.blocks, strict=True)):
-            mine = mask[self.problem.sites.service], mask[self.problem.routes.service]
-            room, room_link = pools[b] + left, links[b] + left_link
-            answer = block.solve(routes[mine[1]], sites[mine[0]], room, room_link)
-            used, used_link = uses(block.problem, answer)
-            left, left_link = np.maximum(room - used, 0.0), np.maximum(room_link - used_link, 0.0)
-            replicas[mine[0]], route_rps[mine[1]] = answer.replicas, answer.route_rps
-            objective += answer.objective
-        whole = BlockAnswer(objective, replicas, route_rps)
-        q = self.model.raw_cost(best)
-        own = self.model.own_bound(best, q, self.model.least(best, q)[0])
-        return ShardAnswer(objective, own, *uses(self.problem, whole), replicas, route_rps)
-
-    def _at(self, pool: Floats, link: Floats) -> Prices:
         if self.climb.averaged == 0:
             pace = Pace(CATCH_UP)
             for step in range(1, pace.iterations + 1):
                 self.climb.respond(pool, link, step, pace)
             self.best = self.climb.last
         assert self.best is not None
-        return replace(self.best, pool=pool, link=link)
+        best = replace(self.best, pool=pool, link=link)
+        self.offered = screen(self.model, best, slack)
+        q = self.model.raw_cost(best)
+        own = self.model.own_bound(best, q, self.model.least(best, q)[0])
+        return own, np.stack([self._block_use(mask) for mask in self.masks])
 
-    def _block_use(self, mask: Bools) -> tuple[Floats, Floats]:
+    def solve(self, pool: Floats, link: Floats, slack: float, block: int, room: Floats) -> BlockAnswer:
+        """One block within its room (P * R + K,)."""
+        if self.offered is None:
+            self.offer(pool, link, slack)
+        assert self.offered is not None
+        mask, (routes, sites) = self.masks[block], self.offered
+        if not mask.any():
+            return BlockAnswer(0.0, np.zeros_like(room), np.zeros(0), np.zeros(0))
+        return self.blocks[block].solve(
+            routes[mask[self.problem.routes.service]], sites[mask[self.problem.sites.service]], room
+        )
+
+    def _block_use(self, mask: Bools) -> Floats:
+        """(P * R + K,) averaged over the climb; link use in proportion to services."""
         replicas = self.climb.replicas() * mask[self.problem.sites.service]
-        part = mask.sum() / max(1, len(mask))
-        return self.problem.pool_use(replicas), self.climb.link_use / max(self.climb.averaged, 1) * part
-
-
-def uses(problem: AssignmentProblem, answer: BlockAnswer) -> tuple[Floats, Floats]:
-    """(P, R) and (K,) what an answer takes of pools and links."""
-    links = problem.links
-    over = (answer.route_rps * problem.routes.bytes_per_request)[links.route]
-    return problem.pool_use(answer.replicas), floats(np.bincount(links.link, over, len(links.bandwidth)))
+        part = mask.sum() / max(1, len(mask)) / max(self.climb.averaged, 1)
+        return room_of(self.problem.pool_use(replicas), self.climb.link_use * part)
 
 
 class InProcess:
     """Shards as objects of this process."""
 
-    def __init__(self, parts: Sequence[AssignmentProblem], block_services: int = BLOCK_SERVICES) -> None:
-        self.parts = [Shard(part, block_services) for part in parts]
-
-    @property
-    def shards(self) -> int:
-        """How many."""
-        return len(self.parts)
+    def __init__(self, parts: Sequence[tuple[AssignmentProblem, Ints, int]]) -> None:
+        self.parts = [Shard(*part) for part in parts]
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Every shard in turn."""
         return [getattr(shard, method)(*each) for shard, each in zip(self.parts, arguments, strict=True)]
 
 
-def parts_of(problem: AssignmentProblem, shards: int) -> list[Bools]:
-    """(S,) per shard: its services."""
-    owner = blocks_of(problem, shards)
-    return [owner == i for i in range(shards)]
-
-
 def solve_sharded(
-    problem: AssignmentProblem,
-    masks: Sequence[Bools],
-    fanout: Fanout,
-    pace: Pace = PACE,
-    slack: float = SLACK,
+    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace = PACE, slack: float = SLACK
 ) -> Assignment:
-    """Prices, shares and blocks over shards that hold the services in `masks`. Raises Unsolved, Lost."""
-    pool, link, use = climb(problem, fanout, pace)
-    pools = shares(np.stack([u for u, _ in use]), problem.capacity)
-    links = shares(np.stack([u for _, u in use]), problem.links.bandwidth)
-    rooms = [((pool, link), pools[i], links[i], slack) for i in range(fanout.shards)]
-    answers = insist(fanout, "solve", rooms)
+    """Prices, shares and blocks over the shards of a layout. Raises Unsolved, Lost."""
+    pool, link = climb(problem, layout.shards, fanout, pace)
+    offers = insist(fanout, "offer", [(pool, link, slack)] * layout.shards)
+    limit = room_of(problem.capacity, problem.links.bandwidth)
+    share = shares(np.concatenate([use for _, use in offers]), limit)
+    share = share.reshape(layout.shards, layout.blocks, len(limit))
     replicas, route_rps = np.zeros(len(problem.sites)), np.zeros(len(problem.routes))
-    for mask, answer in zip(masks, answers, strict=True):
-        replicas[mask[problem.sites.service]] = answer.replicas
-        route_rps[mask[problem.routes.service]] = answer.route_rps
+    objective, left = 0.0, np.zeros(len(limit))
+    for block in range(layout.blocks):
+        rooms = share[:, block] + left / layout.shards
+        answers = insist(fanout, "solve", [(pool, link, slack, block, room) for room in rooms])
+        left = np.maximum(rooms - np.stack([answer.use for answer in answers]), 0.0).sum(axis=0)
+        for shard, answer in enumerate(answers):
+            mine = (layout.shard == shard) & (layout.block == block)
+            replicas[mine[problem.sites.service]] = answer.replicas
+            route_rps[mine[problem.routes.service]] = answer.route_rps
+            objective += answer.objective
     coupling = float((pool * problem.capacity).sum() + link @ problem.links.bandwidth)
     return Assignment(
         replicas=floats(replicas),
         route_rps=floats(route_rps),
-        objective_usd_per_hour=sum(answer.objective for answer in answers),
-        lower_bound_usd_per_hour=sum(answer.own for answer in answers) - coupling,
+        objective_usd_per_hour=objective,
+        lower_bound_usd_per_hour=sum(own for own, _ in offers) - coupling,
         pool_usd=floats(pool),
     )
 
 
-def climb(problem: AssignmentProblem, fanout: Fanout, pace: Pace) -> tuple[Floats, Floats, list[tuple[Floats, Floats]]]:
-    """Best prices of pools (P, R) and links (K,), and each shard's averaged use of both.
-
-    A shard that is lost on the way counts with its last answer until it is back.
-    """
+def climb(problem: AssignmentProblem, shards: int, fanout: Fanout, pace: Pace) -> tuple[Floats, Floats]:
+    """Best prices of pools (P, R) and links (K,). A shard lost on the way counts with its last answer meanwhile."""
     pools = PoolClimb(problem.capacity, pool_scale(problem), problem.links.bandwidth)
     nothing = (0.0, np.zeros_like(problem.capacity), np.zeros(len(problem.links.bandwidth)))
-    last = [nothing] * fanout.shards
-    fanout.call("begin", [(False,)] * fanout.shards)
+    last = [nothing] * shards
+    fanout.call("begin", [(False,)] * shards)
     keep = False
     for step in range(1, pace.iterations + 1):
-        prices = pools.prices()
-        answers = fanout.call("respond", [(*prices, step, pace, keep)] * fanout.shards)
+        answers = fanout.call("respond", [(*pools.prices(), step, pace, keep)] * shards)
         last = [old if new is None else new for old, new in zip(last, answers, strict=True)]
         use, link_use = sum((a[1] for a in last), nothing[1]), sum((a[2] for a in last), nothing[2])
         keep = pools.observe(sum(a[0] for a in last), use, link_use, step, pace)
-    use_now = fanout.call("averaged_use", [()] * fanout.shards)
-    return *pools.best, [(old[1], old[2]) if new is None else new for old, new in zip(last, use_now, strict=True)]
+    return pools.best
 
 
 class Lost(Exception):  # noqa: N818  an outcome, as Unsolved is
