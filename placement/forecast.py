@@ -142,5 +142,3 @@ def _variances(spread: Floats, echo: Floats) -> tuple[Floats, Floats]:
     noise = np.clip(np.where(np.isnan(back), 0.0, -back), 0.0, np.where(np.isnan(wide), 0.0, wide / 2))
     drift = np.maximum(wide - 2 * noise, DRIFT_LEAST * noise + 1e-6)
     return noise, np.asarray(np.where(np.isnan(wide), 1.0, drift), dtype=np.float64)
-        np.where(np.isnan(wide), 1.0, np.maximum(wide - 2 * noise, DRIFT_LEAST * noise + 1e-6)), dtype=np.float64
-    )
