@@ -21,9 +21,9 @@ from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Floats, Ints, floats, ints
 from placement.solve.certificate import certify
 from placement.solve.choice import choose, finish
-from placement.solve.layout import Layout, fits, lay_out
+from placement.solve.layout import Layout, fits, lay_out, moved
 from placement.solve.plans import Master, Plans, divided_usd, relax
-from placement.solve.pricing import Mapper, Priced, expenses, flows, nearest_plans, price_out
+from placement.solve.pricing import Mapper, Priced, expenses, flows, nearest_plans, polish, price_out
 from placement.solve.programs import Programs, programs
 
 LARGE = 100.0
@@ -36,8 +36,10 @@ CLOSE = 5e-4
 class Effort:
     """How hard to try; counts of work."""
 
-    gap: float = 0.004
-    """Certification ends when this part of the cost is all that its services leave open."""
+    gap: float = 0.01
+    """A warm answer that is certified to this needs no new choice by the master."""
+    open: float = 0.003
+    """Certification ends when its services leave no more of the cost open."""
     rounds: int = 20
     """of column generation"""
     mips: int = 4000
@@ -98,7 +100,38 @@ def solve_integers(
     if not fits(layout, layout.low).all():
         full = np.flatnonzero(~fits(layout, layout.low))
         raise ValueError(f"pools {full.tolist()} cannot hold the least replicas of their services: lower replicas_min")
-    return _cold(problem, layout, mapper, effort)
+    changed = None if standing is None else moved(standing.layout, layout)
+    if standing is None or changed is None:
+        return _cold(problem, layout, mapper, effort)
+    return _warm(problem, layout, standing, changed, mapper, effort)
+
+
+def _warm(
+    problem: AssignmentProblem, layout: Layout, old: Standing, changed: Ints, mapper: Mapper, effort: Effort
+) -> WholeAssignment:
+    """Price, certify and place only what moved, at the prices that stand; if that is not enough, choose anew."""
+    large, _ = _by_size(layout)
+    was_large, _ = _by_size(old.layout)
+    priced = price_out(layout, mapper, changed, old.n, old.pool_usd)
+    enough = effort.open * float(old.least.sum()) * len(changed) / layout.services
+    proof = certify(layout, mapper, changed, priced, old.pool_usd, enough, effort.mips)
+    least = old.least.copy()
+    least[changed] = proof.least[changed]
+    plans = old.plans.without(layout, np.union1d(changed, np.setxor1d(large, was_large)))
+    renewed = np.setdiff1d(np.union1d(changed, np.setxor1d(large, was_large)), large)
+    plans.add(renewed, layout.low, layout.usd, expenses(layout, layout.low))
+    for n in (old.n, priced.n, proof.priced.n):
+        price = layout.price(old.pool_usd)
+        plans.add(np.intersect1d(renewed, changed), n, price, expenses(layout, n, price))
+    n, usd = old.n, np.zeros(0)
+    rent = layout.rent(old.pool_usd)
+    if fits(layout, n).all() and (n >= layout.low).all() and (n <= layout.high).all():
+        n, usd = polish(layout, np.concatenate([changed, np.setdiff1d(large, changed)]), n)
+        usd = expenses(layout, n)
+    if not len(usd) or usd.sum() > (least.sum() - rent) * (1 + effort.gap):
+        floating = programs(layout, large, strong=False)
+        n, usd = finish(layout, choose(plans, floating, relax(plans, floating)), large)
+    return _answer(problem, Standing(layout, old.pool_usd, least, plans, n), usd, 0, proof.mips, len(changed))
 
 
 def _cold(problem: AssignmentProblem, layout: Layout, mapper: Mapper, effort: Effort) -> WholeAssignment:
@@ -107,7 +140,7 @@ def _cold(problem: AssignmentProblem, layout: Layout, mapper: Mapper, effort: Ef
     plans = Plans(layout)
     plans.add(small, layout.low, layout.usd, expenses(layout, layout.low))
     made = _generate(layout, mapper, plans, floating, small, effort.rounds)
-    enough = effort.gap * made.master.usd
+    enough = effort.open * made.master.usd
     proof = certify(layout, mapper, np.arange(layout.services), made.priced, made.centre, enough, effort.mips)
     plans.add(small, proof.priced.n, layout.price(made.centre), proof.priced.usd)
     n, usd = finish(layout, choose(plans, floating, relax(plans, floating)), large)

@@ -107,7 +107,7 @@ def lay_out(problem: AssignmentProblem) -> Layout:
         np.array(mu),
         np.array(sites.usd_per_replica_hour),
         np.array(sites.migration_usd),
-        np.array(sites.standing),
+        np.where(sites.migration_usd > 0, sites.standing, 0),
         np.array(sites.replicas_min),
         np.minimum(sites.replicas_max, UNLIMITED),
         _gone(problem, loss0),
@@ -123,6 +123,27 @@ def lay_out(problem: AssignmentProblem) -> Layout:
 def fits(layout: Layout, n: Ints) -> Bools:
     """(P,) pools that hold what is placed on them; whole numbers throughout."""
     return np.asarray((layout.used(n) <= layout.capacity).all(axis=1))
+
+
+def moved(old: Layout, new: Layout) -> Ints | None:
+    """Services whose own inputs differ; None where the two do not even have the same shape."""
+    edges = zip(
+        (old.site0, old.demand0, old.cost0, old.loss0), (new.site0, new.demand0, new.cost0, new.loss0), strict=True
+    )
+    if not all(np.array_equal(a, b) for a, b in edges) or old.capacity.shape != new.capacity.shape:
+        return None
+    out = np.zeros(new.services, bool)
+    for edge, names in (
+        (new.site0, ("lift", "raw", "usd", "migration", "standing", "low", "high", "gone", "pool", "use")),
+        (new.demand0, ("rps", "shed")),
+        (new.cost0, ("cost",)),
+        (new.loss0, ("survive", "short")),
+    ):
+        owner = np.repeat(np.arange(new.services), np.diff(edge))
+        for name in names:
+            a, b = getattr(old, name), getattr(new, name)
+            out[owner[(a != b).reshape(len(owner), -1).any(axis=1)]] = True
+    return np.flatnonzero(out)
 
 
 def _refuse(problem: AssignmentProblem) -> None:

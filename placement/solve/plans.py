@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csc_matrix, csr_matrix, hstack, vstack
 
-from placement.columns import Bools, Floats, Ints
+from placement.columns import Floats, Ints
 from placement.solve.layout import THOUSANDTHS, Layout
 from placement.solve.linear import LinearProgram, Unsolved, solve
 from placement.solve.programs import Programs
@@ -64,17 +64,14 @@ class Plans:
         self.usd = np.concatenate([self.usd, (priced - shadow)[fresh]])
         return len(fresh)
 
-    def keep(self, which: Bools) -> None:
-        """Forget the others."""
-        self._parts = [self.replicas[:, which]]
-        self.owner, self.usd = self.owner[which], self.usd[which]
-        layout, matrix = self.layout, self._parts[0]
-        self._seen = set()
-        for k, s in enumerate(self.owner.tolist()):
-            part = np.zeros(layout.site0[s + 1] - layout.site0[s], np.int64)
-            here = slice(matrix.indptr[k], matrix.indptr[k + 1])
-            part[matrix.indices[here] - layout.site0[s]] = matrix.data[here].astype(np.int64)
-            self._seen.add((s, part.tobytes()))
+    def without(self, layout: Layout, services: Ints) -> "Plans":
+        """Those of other services, for a layout in which these did not move."""
+        out, keep = Plans(layout), ~np.isin(self.owner, services)
+        gone = set(services.tolist())
+        out.owner, out.usd = self.owner[keep], self.usd[keep]
+        out._seen = {key for key in self._seen if key[0] not in gone}
+        out._parts = [self.replicas[:, keep]]
+        return out
 
 
 def usage(layout: Layout, replicas: csc_matrix) -> csr_matrix:

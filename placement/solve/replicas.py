@@ -125,10 +125,12 @@ def _potentials(v: Service, w: Work, k: int) -> None:
 @njit(cache=True, nogil=True)
 def _drain(v: Service, w: Work, j: int, k: int) -> float:
     """Push what is too much at site j along its shortest path; returns what that costs."""
-    amount, i = -w.free[j], j
+    amount, i, arriving = -w.free[j], j, -1
     while i != k and w.free[i] <= 0:
-        amount = min(amount, w.flow[w.carrier[i, w.onward[i]], i])
-        i = w.onward[i]
+        d = w.carrier[i, w.onward[i]]
+        if d != arriving:  # what arrives may go on at once
+            amount = min(amount, w.flow[d, i])
+        i, arriving = w.onward[i], d
     if i != k:
         amount = min(amount, w.free[i])
     i = j
@@ -149,6 +151,19 @@ def _drain(v: Service, w: Work, j: int, k: int) -> float:
     if w.free[j] > -1e-10 * amount:
         w.free[j] = 0.0
     return float(amount * w.beta[j])
+
+
+@njit(cache=True, nogil=True)
+def _refuse(v: Service, w: Work, j: int, k: int) -> float:
+    """Refuse what is too much at site j; returns what that costs."""
+    usd = 0.0
+    for d in range(len(v.rps)):
+        amount = min(-w.free[j], w.flow[d, j])
+        w.flow[d, j] -= amount
+        w.flow[d, k] += amount
+        w.free[j] += amount
+        usd += amount * (v.shed[d] - v.cost[d, w.site[j]])
+    return usd
 
 
 @njit(cache=True, nogil=True)
@@ -182,6 +197,9 @@ def route(v: Service, w: Work, n: Ints) -> tuple[int, float]:
         if worst < 0:
             break
         total += _drain(v, w, worst, k)
+    for j in range(k):
+        if w.free[j] < 0:  # not met so far; refusing what is left over keeps the routing sound, if not the cheapest
+            total += _refuse(v, w, j, k)
     return k, total
 
 
