@@ -81,6 +81,29 @@ def explain(
     print_as(output, body, explain_tables)
 
 
+def place(
+    file: Annotated[list[Path], typer.Option("--file", "-f", help="Documents: files or folders.")],
+    output: Format = Output.TABLE,
+) -> None:
+    """Say how many replicas of each service to run where, for declared demand, with a certified gap.
+
+    Survives the loss of any region or provider as `placing.surviveRatio` asks; nothing is applied.
+    """
+    from cli.render import place_tables, print_as
+    from config.load import load
+    from config.problem import Invalid
+    from placement.solve.linear import Unsolved
+    from scheduler.placing import placement_of, placement_summary
+
+    try:
+        body = placement_summary(placement_of(load(*file)))
+    except Invalid as invalid:
+        _fail(str(invalid))
+    except (Unsolved, ValueError) as error:
+        _fail(f"no placement: {error}")
+    print_as(output, body, place_tables)
+
+
 def freeze(
     server: Server = HERE,
     everything: Annotated[

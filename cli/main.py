@@ -3,7 +3,7 @@
 import typer
 
 from cli.documents import bootstrap, schema, validate
-from cli.loop import explain, freeze, plan, serve, unfreeze
+from cli.loop import explain, freeze, place, plan, serve, unfreeze
 
 app = typer.Typer(
     name="equipoise",
@@ -11,7 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for verb in (serve, plan, explain, freeze, unfreeze, validate, schema, bootstrap):
+for verb in (serve, plan, explain, place, freeze, unfreeze, validate, schema, bootstrap):
     app.command()(verb)
 
 

@@ -51,6 +51,26 @@ def plan_table(body: Body) -> Iterator[RenderableType]:
     yield plan_headline(body)
 
 
+def place_tables(body: Body) -> Iterator[RenderableType]:
+    """Replicas before -> after at every site, then what more capacity is worth, then the certificate."""
+    sites = Table("SERVICE", "POOL", "REPLICAS", "AFTER", "CHANGE", "$/h", box=None, header_style="bold")
+    for row in body["sites"]:
+        change = row["after"] - row["before"]
+        sites.add_row(
+            row["service"], row["pool"], str(row["before"]), str(row["after"]), f"{change:+d}" if change else "",
+            f"{row['usd_per_hour']:.4f}",
+        )  # fmt: skip
+    yield sites
+    for price in body["shadow_prices"]:
+        yield f"  one more {price['resource']} in {price['pool']} is worth {price['usd_per_unit_hour']:.4f} $/h"
+    moved = sum(row["before"] != row["after"] for row in body["sites"])
+    cost, bound = body["objective_usd_per_hour"], body["bound_usd_per_hour"]
+    yield (
+        f"Placement: {moved} of {len(body['sites'])} sites change; {cost:.4f} $/h, waiting and egress included; "
+        f"at most {body['certified_gap']:.1%} above the {body['bound_kind']} bound of {bound:.4f} $/h"
+    )
+
+
 def explain_tables(body: Body) -> Iterator[RenderableType]:
     """One table per flow: what each way would cost, then the limits that bind and the runner-up."""
     for flow in body["flows"]:

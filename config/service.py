@@ -1,12 +1,12 @@
 """The Service document: a workload, where it runs and what its users need."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from config.cluster import Resources
 from config.document import Document
-from config.fields import Address, Amount, Count, Label, Many, Name, Positive, PositiveRatio, Shape, Word
+from config.fields import Address, Amount, Count, Label, Many, Name, Positive, PositiveRatio, Ratio, Shape, Word
 
 
 class ProbeSpec(Shape):
@@ -35,6 +35,23 @@ Replicas = Annotated[
 ]
 
 
+class Placing(Shape):
+    """Where `equipoise place` may put replicas: in the clusters that `replicas` names, be it with 0."""
+
+    replicas_min: Count = 0
+    """Least replicas in each of them."""
+    replicas_max: Count | None = None
+    """Most replicas in each of them. Omitted: what the pool holds."""
+    survive_ratio: Ratio = 0.7
+    """The part of the demand to carry after the loss of any region or provider; 0 where that is not asked."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.replicas_max is not None and self.replicas_max < self.replicas_min:
+            raise ValueError(f"replicasMax {self.replicas_max} is below replicasMin {self.replicas_min}")
+        return self
+
+
 class ServiceSpec(Shape):
     """A named workload and what its users need."""
 
@@ -60,6 +77,8 @@ class ServiceSpec(Shape):
     """Requests/s that one replica serves within its objective, by node type."""
     replicas: dict[Name, Replicas]
     """Replicas by cluster (in its first pool with a node type of `throughput`), or by cluster and pool."""
+    placing: Placing = Placing()
+    """Limits for whole replicas."""
     calls: dict[Name, Positive] = Field(default_factory=dict)
     """Requests to other services that one request makes, on average."""
     probe: ProbeSpec = ProbeSpec()

@@ -119,3 +119,13 @@ def test_bootstrap_of_an_origin_without_a_mesh_names_those_that_have_one() -> No
 
 def test_version_prints_name_and_number() -> None:
     assert run("version")[1].startswith("equipoise 0.")
+
+
+def test_place_of_the_example_says_replicas_and_a_certified_gap() -> None:
+    code, out, _ = run("place", "-f", EXAMPLE)
+
+    assert code == 0
+    assert "Placement: " in out.strip().splitlines()[-1]
+    body = json.loads(run("place", "-f", EXAMPLE, "-o", "json")[1])
+    assert body["certified_gap"] >= 0
+    assert all(isinstance(row["after"], int) for row in body["sites"])

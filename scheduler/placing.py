@@ -1,0 +1,70 @@
+"""Where workloads should run, for some documents: declared demand, whole replicas, and what more capacity is worth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from config.configuration import Configuration as Documents
+from config.workloads import workloads_of
+from placement.baseline import nearest
+from placement.columns import bools, floats
+from placement.fleet import RESOURCES, Fleet
+from placement.readings import Snapshot
+from placement.solve.place import Placed, place
+from placement.workloads import PlacingPrices, Workloads, assignment_problem
+from scheduler.summary import Json, finite
+from scheduler.translate import loop_configuration
+
+WORTH_USD = 1e-6
+"""Shadow prices below this are rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """An answer and what it was asked for."""
+
+    fleet: Fleet
+    workloads: Workloads
+    pool_names: tuple[str, ...]
+    """(P,) `cluster/pool`."""
+    placed: Placed
+
+
+def placement_of(documents: Documents) -> Placement:
+    """Whole replicas for declared demand. Raises Unsolved, and ValueError where the documents ask the impossible."""
+    configuration = loop_configuration(documents)
+    fleet, policy = configuration.fleet, configuration.policy
+    whole = np.ones(len(fleet.backends))
+    snapshot = Snapshot(0.0, configuration.declared, nearest(fleet), bools(whole), floats(whole))
+    workloads = workloads_of(documents, fleet)
+    prices = PlacingPrices(shed_multiple=policy.prices.shed_multiple)
+    names = tuple(f"{cluster.name}/{pool.name}" for cluster in documents.clusters for pool in cluster.spec.pools)
+    return Placement(fleet, workloads, names, place(assignment_problem(fleet, workloads, snapshot, prices)))
+
+
+def placement_summary(found: Placement) -> Json:
+    """Replicas before and after, the certificate, and shadow prices in $/h per unit."""
+    fleet, answer = found.fleet, found.placed.assignment
+    sites = fleet.sites
+    return {
+        "format_version": 1,
+        "objective_usd_per_hour": round(answer.objective_usd_per_hour, 6),
+        "bound_usd_per_hour": round(answer.lower_bound_usd_per_hour, 6),
+        "bound_kind": found.placed.bound_kind,
+        "certified_gap": finite(answer.gap),
+        "sites": [
+            {
+                "service": fleet.services.ids[sites.service[h]],
+                "pool": found.pool_names[sites.pool[h]],
+                "before": int(found.workloads.standing[h]),
+                "after": int(answer.replicas[h]),
+                "usd_per_hour": round(float(answer.replicas[h] * sites.usd_per_replica_hour[h]), 6),
+            }
+            for h in range(len(sites.service))
+        ],
+        "shadow_prices": [
+            {"pool": found.pool_names[p], "resource": RESOURCES[r], "usd_per_unit_hour": round(float(usd), 6)}
+            for (p, r), usd in np.ndenumerate(answer.pool_usd)
+            if usd > WORTH_USD
+        ],
+    }
