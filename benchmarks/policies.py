@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def measure(
-    instance: tuple[str, int], situations: Sequence[str], steps: int, error_seed: int, references: bool
+    instance: tuple[str, int], situations: Sequence[str], first: int, steps: int, error_seed: int, references: bool
 ) -> list[Row]:
     """All rows of one fleet and seed."""
     fleet, seed = instance
@@ -44,7 +44,7 @@ def measure(
     rows = []
     for situation in situations:
         there = whole.in_situation(situation)
-        made, time = model(there), slots(whole, situation, steps)
+        made, time = model(there), slots(whole, situation, first, steps)
         least = baselines.bound(made, time)
         say = partial(_row, fleet, seed, situation, made, time, least)
         for name, policy in baselines.in_the_data_plane(there).items():
@@ -150,6 +150,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--fleets", nargs="+", default=list(FLEETS), choices=FLEETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), choices=SEEDS)
     parser.add_argument("--situations", nargs="+", default=list(SITUATIONS), choices=SITUATIONS)
+    parser.add_argument("--first", type=int, default=0, help="step of the day to begin with")
     parser.add_argument("--steps", type=int, default=STEPS, help="play only so many steps of a day, for a quick look")
     parser.add_argument("--error-seed", type=int, default=0, help="of the error of what the controller sees")
     parser.add_argument("--references", action="store_true", help="also the plain LP, with and without call graph")
@@ -159,6 +160,7 @@ def main(argv: Sequence[str]) -> int:
     work = partial(
         measure,
         situations=wanted.situations,
+        first=wanted.first,
         steps=wanted.steps,
         error_seed=wanted.error_seed,
         references=wanted.references,
@@ -170,7 +172,7 @@ def main(argv: Sequence[str]) -> int:
     except DataAbsentError as absent:
         sys.stdout.write(json.dumps({"skipped": str(absent)}) + "\n")
         return 0
-    result = summary(rows) | {"error_seed": wanted.error_seed, "steps": wanted.steps}
+    result = summary(rows) | {"error_seed": wanted.error_seed, "first": wanted.first, "steps": wanted.steps}
     if wanted.json:
         sys.stdout.write(json.dumps(result | ({"rows": rows} if wanted.rows else {})) + "\n")
         return 0

@@ -43,11 +43,11 @@ def rates(instance: Instance, step: Ints) -> Floats:
     return instance.mean_rps * shape * np.exp(0.1 * x - 0.005)
 
 
-def slots(instance: Instance, situation: str, steps: int = STEPS) -> Slots:
-    """The steps of a situation; fewer `steps` cut a day short, for a quick look."""
+def slots(instance: Instance, situation: str, first: int = 0, steps: int = STEPS) -> Slots:
+    """The steps of a situation; fewer `steps` from the `first` on cut a day short, for a quick look."""
     if situation in ("loss", "flash"):
         return _window(instance, situation)
-    step = np.arange(0, STEPS, 1 if situation == "normal" else 2)[:steps]
+    step = np.arange(first, STEPS, 1 if situation == "normal" else 2)[:steps]
     now, before = rates(instance, step), rates(instance, (step - 1) % STEPS)
     return Slots(np.full(len(step), 1 / len(step)), now, 0.9 * now + 0.1 * before)
 

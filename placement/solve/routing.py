@@ -30,8 +30,11 @@ from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.routing import Routing, blend, from_triplets
 from placement.sitecost import Curve
+from placement.solve.chunks import chunk_of, solve_chunks
 from placement.solve.linear import LinearProgram, Solution, solve, solve_with_prices
 
+CHUNK_FLOWS = 1_000
+"""A chunk of applications has about so many flows."""
 ROUNDS = 2
 """Of the convex-concave procedure; a third finds next to nothing."""
 
@@ -66,11 +69,26 @@ class ShadowPrices:
 def solve_routing(problem: Problem) -> Plan:
     """The cheapest routing of a problem, or where site costs are not convex a good one and a bound. Raises Unsolved."""
     built = build(problem)
-    solution = solve(built.program)
+    solution = optimum(problem, built)
     routing = _routing(problem, built, solution)
     if problem.curve is not None:
         routing = refined(problem, problem.curve, routing)
     return Plan(routing, evaluate(problem, routing), Reason.SOLVED, lower_bound_usd_per_hour=solution.objective)
+
+
+def optimum(problem: Problem, built: RoutingProgram) -> Solution:
+    """The optimum, found in chunks of applications where no gateway limit ties all together. Raises Unsolved."""
+    if len(built.gateways):
+        return solve(built.program)
+    fleet = problem.fleet
+    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    flows = np.bincount(fleet.flows.service, minlength=len(label))
+    service_chunk = chunk_of(label, flows, CHUNK_FLOWS)
+    flow_chunk, backend_chunk = service_chunk[fleet.flows.service], service_chunk[fleet.backends.service]
+    route_chunk = flow_chunk[problem.routes.flow]
+    piece_chunk = backend_chunk[np.nonzero(problem.pieces.rps > 0)[0]]
+    columns = np.concatenate([route_chunk[built.kept], route_chunk, piece_chunk, flow_chunk])
+    return solve_chunks(built.program, np.concatenate([flow_chunk, backend_chunk]), columns)
 
 
 def refined(problem: Problem, curve: Curve, hull: Routing) -> Routing:
@@ -86,7 +104,7 @@ def refined(problem: Problem, curve: Curve, hull: Routing) -> Routing:
         for _ in range(rounds):
             convex = replace(problem, pieces=curve.majorant(loads(problem, routing).backend_rps), curve=None)
             built = build(convex)
-            routing = _routing(convex, built, solve(built.program))
+            routing = _routing(convex, built, optimum(convex, built))
             usd = objective_of_sets(problem, routing, label)
             best = blend(best, routing, (usd < least)[label[fleet.flows.service]].astype(np.float64))
             least = np.minimum(usd, least)
