@@ -26,7 +26,7 @@ BRANCHES = 1000
 """Nodes of the choice: a work limit."""
 STOP = 3e-4
 """Relative gap at which the choice ends."""
-ROUNDS = 8
+ROUNDS = 4
 """of polishing, at most"""
 WORTH = 3e-5
 """Relative gain of a round below which polishing ends."""

@@ -167,13 +167,9 @@ def _refuse(v: Service, w: Work, j: int, k: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def route(v: Service, w: Work, n: Ints) -> tuple[int, float]:
-    """(open sites, $/h) of the cheapest routing at replicas n; leaves flow and duals in w."""
-    k, total, full = 0, 0.0, False
-    for h in range(len(n)):
-        if n[h] > 0:
-            w.site[k], w.free[k], w.beta[k] = h, v.lift[h] * n[h], 0.0
-            k += 1
+def _nearest(v: Service, w: Work, k: int) -> tuple[float, bool]:
+    """($/h, is any site full?) with every demand at its cheapest open site, however full that gets."""
+    total, full = 0.0, False
     for d in range(len(v.rps)):
         best, at = v.shed[d], k
         for j in range(k):
@@ -186,9 +182,19 @@ def route(v: Service, w: Work, n: Ints) -> tuple[int, float]:
         if at < k:
             w.free[at] -= v.rps[d]
             full |= w.free[at] <= 0
-    if not full:
-        return k, total
-    for _ in range(50 * (k + 1)):
+    return total, full
+
+
+@njit(cache=True, nogil=True)
+def route(v: Service, w: Work, n: Ints) -> tuple[int, float]:
+    """(open sites, $/h) of the cheapest routing at replicas n; leaves flow and duals in w."""
+    k = 0
+    for h in range(len(n)):
+        if n[h] > 0:
+            w.site[k], w.free[k], w.beta[k] = h, v.lift[h] * n[h], 0.0
+            k += 1
+    total, full = _nearest(v, w, k)
+    for _ in range(50 * (k + 1) if full else 0):
         _potentials(v, w, k)
         worst = -1
         for j in range(k):
