@@ -151,7 +151,7 @@ class PoolClimb:
     def observe(self, own: float, pool_use: Floats, link_use: Floats, step: int, pace: Pace) -> bool:
         """Take the answers of all shards; true when this point is the best so far."""
         pool, link = self.prices()
-        bound = own - float((pool * self.capacity).sum() + link @ self.bandwidth)
+        bound = own - float((pool * self.capacity).sum() + (link * self.bandwidth).sum())
         better = bound > self.best_bound
         if better:
             self.best_bound, self.best = bound, (pool, link)

@@ -21,6 +21,9 @@ from placement.solve.assignment import AssignmentProgram, build
 from placement.solve.linear import LinearProgram, solve
 from placement.solve.prices import PriceModel, Prices
 
+PRICED = 0.9
+"""Part of a pool's price that a block pays for what it takes of its own share."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlockAnswer:
@@ -43,8 +46,11 @@ class Block:
         self.built: AssignmentProgram = build(problem)
         self.by_column: csc_matrix = self.built.program.matrix.tocsc()
 
-    def solve(self, keep_routes: Bools, keep_sites: Bools, room: Floats) -> BlockAnswer:
-        """The optimum on the columns kept within its room (P * R + K,). Raises Unsolved."""
+    def solve(self, keep_routes: Bools, keep_sites: Bools, room: Floats, price: Floats) -> BlockAnswer:
+        """The optimum on the columns kept within its room (P * R + K,), nearly at prices (P, R). Raises Unsolved.
+
+        Pools cost almost their price here, so that a block leaves to the others what is worth more to them.
+        """
         built, lp = self.built, self.built.program
         keep = np.ones(len(lp.cost), dtype=bool)
         keep[built.routes], keep[built.sites] = keep_routes, keep_sites | (self.problem.sites.replicas_min > 0)
@@ -52,10 +58,13 @@ class Block:
         part = csr_matrix(self.by_column[:, columns])
         row_upper = lp.row_upper.copy()
         row_upper[built.pool_rows.start : built.link_rows.stop] = room
+        h = self.problem.sites
+        priced = lp.cost.copy()
+        priced[built.sites] += PRICED * (h.use * price[h.pool]).sum(axis=1)
         rows = np.flatnonzero(np.diff(part.indptr) > 0)
         found = solve(
             LinearProgram(
-                cost=lp.cost[columns],
+                cost=priced[columns],
                 matrix=part[rows],
                 row_lower=lp.row_lower[rows],
                 row_upper=row_upper[rows],
@@ -66,7 +75,7 @@ class Block:
         x = np.zeros(len(lp.cost))
         x[columns] = found.x
         replicas, route_rps = np.maximum(x[built.sites], 0.0), np.maximum(x[built.routes], 0.0)
-        return BlockAnswer(found.objective, uses(self.problem, replicas, route_rps), replicas, route_rps)
+        return BlockAnswer(float((lp.cost * x).sum()), uses(self.problem, replicas, route_rps), replicas, route_rps)
 
 
 def room_of(pool: Floats, link: Floats) -> Floats:

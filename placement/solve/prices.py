@@ -29,12 +29,13 @@ The ascent smooths the minima (softmin of relative temperature, logistic for the
 steps. Averaged over its second half, flows are not feasible, but tell where capacity will be used: see `blocks`.
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 
 from placement.assignment import AssignmentProblem
-from placement.columns import Floats, Ints, floats, ints
+from placement.columns import Floats, floats, ints
 from placement.fleet import Calls, call_depth
 from placement.solve import kernels
 
@@ -82,7 +83,9 @@ class PriceModel:
         self.first = np.searchsorted(x.demand, np.arange(len(g) + 1))
         route, self.call_demand, self.calls = problem.called()
         self.call_first = np.searchsorted(route, np.arange(len(x) + 1))
-        depth = call_depth(s, Calls(ints(problem.calls_parent), ints(problem.calls_child), problem.calls_per_request))
+        self.depth = depth = call_depth(
+            s, Calls(ints(problem.calls_parent), ints(problem.calls_child), problem.calls_per_request)
+        )
         self.order = np.argsort(-depth[g.service], kind="stable")
         self.per_raw = 1 / problem.utilization[h.service]
         self.lost = problem.site_losses()
@@ -92,7 +95,15 @@ class PriceModel:
         self.spread = np.where(problem.spread_max < 1, problem.spread_max, 0.0)[h.service]
         self.spreads = np.flatnonzero(self.spread > 0)
         self._limits()
-        self._spare(depth)
+        self._spare()
+
+    def moved(self, problem: AssignmentProblem) -> "PriceModel":
+        """The model of a problem that differs only in demands, survival, capacity and standing replicas."""
+        today = copy(self)
+        today.problem = problem
+        today._limits()  # noqa: SLF001  its own
+        today._spare()  # noqa: SLF001
+        return today
 
     def _limits(self) -> None:
         """Which sites have a price of their own, and between which values."""
@@ -108,9 +119,9 @@ class PriceModel:
         self.start_low = np.where(h.replicas_min > 0, -3.0, 0.0)
         self.start_high = h.migration_usd / usd + np.where(binding, 20.0, 0.0)
 
-    def _spare(self, depth: Ints) -> None:
+    def _spare(self) -> None:
         """(H,) the most spare capacity that can be worth having; see the docstring of this module."""
-        problem, h = self.problem, self.problem.sites
+        problem, h, depth = self.problem, self.problem.sites, self.depth
         survive = np.zeros(problem.services)
         np.maximum.at(survive, problem.losses.service, problem.losses.survive_rps)
         forced = h.rps_per_replica * h.replicas_min
@@ -176,8 +187,11 @@ class PriceModel:
     def own_bound(self, prices: Prices, q: Floats, least: Floats) -> float:
         """The services' part of the bound."""
         problem, h, some = self.problem, self.problem.sites, self.limited
+        # Sums and not @: idle threads of the linear algebra library would spin between these short products.
         own = (
-            problem.demands.rps @ least + np.minimum(q, 0) @ self.spare_most + prices.loss @ problem.losses.survive_rps
+            (problem.demands.rps * least).sum()
+            + (np.minimum(q, 0) * self.spare_most).sum()
+            + (prices.loss * problem.losses.survive_rps).sum()
         )
         if len(some):
             ends = np.stack([h.replicas_min[some].astype(np.float64), self.stand[some], self.most[some]])
@@ -187,7 +201,7 @@ class PriceModel:
 
     def coupling(self, prices: Prices) -> float:
         """Pi . capacity + lambda . bandwidth."""
-        return float((prices.pool * self.problem.capacity).sum() + prices.link @ self.problem.links.bandwidth)
+        return float((prices.pool * self.problem.capacity).sum() + (prices.link * self.problem.links.bandwidth).sum())
 
     def bound(self, prices: Prices) -> float:
         """A lower bound on any assignment, $/h; linear in the number of routes."""

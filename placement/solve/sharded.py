@@ -18,7 +18,7 @@ from placement.solve.ascent import PACE, LocalClimb, Pace, PoolClimb, pool_scale
 from placement.solve.blocks import Block, BlockAnswer, blocks_of, room_of, screen, shares
 from placement.solve.prices import PriceModel, Prices
 
-BLOCK_SERVICES = 125
+BLOCK_SERVICES = 100
 """Services per block: simplex time grows faster than size, the loss from splitting pools slower."""
 SLACK = 0.05
 """Routes within this part of the cheapest are offered to the programs."""
@@ -119,7 +119,7 @@ class Shard:
         if not mask.any():
             return BlockAnswer(0.0, np.zeros_like(room), np.zeros(0), np.zeros(0))
         return self.blocks[block].solve(
-            routes[mask[self.problem.routes.service]], sites[mask[self.problem.sites.service]], room
+            routes[mask[self.problem.routes.service]], sites[mask[self.problem.sites.service]], room, pool
         )
 
     def _block_use(self, mask: Bools) -> Floats:
@@ -141,10 +141,18 @@ class InProcess:
 
 
 def solve_sharded(
-    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace = PACE, slack: float = SLACK
+    problem: AssignmentProblem,
+    layout: Partition,
+    fanout: Fanout,
+    pace: Pace = PACE,
+    slack: float = SLACK,
+    ready: tuple[Floats, Floats] | None = None,
 ) -> Assignment:
-    """Prices, shares and blocks over the shards of a layout. Raises Unsolved, Lost."""
-    pool, link = climb(problem, layout.shards, fanout, pace)
+    """Prices, shares and blocks over the shards of a layout. Raises Unsolved, Lost.
+
+    `ready`: prices of pools and links that these shards have climbed to before, as for a loss that was foreseen.
+    """
+    pool, link = ready if ready is not None else climb(problem, layout.shards, fanout, pace)
     offers = insist(fanout, "offer", [(pool, link, slack)] * layout.shards)
     limit = room_of(problem.capacity, problem.links.bandwidth)
     share = shares(np.concatenate([use for _, use in offers]), limit)
@@ -160,7 +168,7 @@ def solve_sharded(
             replicas[mine[problem.sites.service]] = answer.replicas
             route_rps[mine[problem.routes.service]] = answer.route_rps
             objective += answer.objective
-    coupling = float((pool * problem.capacity).sum() + link @ problem.links.bandwidth)
+    coupling = float((pool * problem.capacity).sum() + (link * problem.links.bandwidth).sum())
     return Assignment(
         replicas=floats(replicas),
         route_rps=floats(route_rps),

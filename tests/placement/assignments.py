@@ -10,19 +10,19 @@ from placement.columns import Floats, floats, ints
 from placement.solve.prices import PriceModel, Prices
 
 
-def crowded(seed: int, services: int = 9, clusters: int = 5, scarcity: float = 1.0) -> AssignmentProblem:
-    """A synthetic problem, made harder at random."""
+def crowded(seed: int, services: int = 9, clusters: int = 5, forced: float = 0.1) -> AssignmentProblem:
+    """A synthetic problem, made harder at random; `forced` of the sites have a least number of replicas."""
     rng = np.random.default_rng(seed)
     problem = synthetic(services, clusters, seed, migration=0.3)
     sites = problem.sites
     natural = np.bincount(problem.demands.service, problem.demands.rps, services)[sites.service]
     wanted = natural / sites.rps_per_replica
     spread = np.where(rng.random(services) < 0.3, 0.6, 1.0)
-    least = np.where((rng.random(len(sites)) < 0.1) & (spread[sites.service] == 1), 1, 0)  # else no answer may exist
+    least = np.where((rng.random(len(sites)) < forced) & (spread[sites.service] == 1), 1, 0)  # else no answer may exist
     used = problem.pool_use(least)
     problem = replace(
         problem,
-        capacity=floats(np.maximum(problem.capacity * rng.uniform(0.4, 1.2) * scarcity, used * 1.01)),
+        capacity=floats(np.maximum(problem.capacity * rng.uniform(0.4, 1.2), used * 1.01)),
         spread_max=floats(spread),
         sites=replace(
             sites,
