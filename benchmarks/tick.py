@@ -50,7 +50,7 @@ def measure(services: int, clusters: int, seed: int) -> Found:
     certify_s, bound = timed(lambda: model.moved(today).bound(prices))
     move(model.moved(today), standing, moved)  # loads what is compiled
     tick_s, after = timed(lambda: move(model.moved(today), standing, moved))
-    return {
+    found: Found = {
         "size": f"{services}x{clusters}",
         "seed": seed,
         "moved_services": int(moved.sum()),
@@ -62,7 +62,8 @@ def measure(services: int, clusters: int, seed: int) -> Found:
         "tick_certified_gap": round(after.assignment.gap, 6),
         "tick_true_gap": round(after.assignment.objective_usd_per_hour / whole.objective - 1, 6),
         "full_solve_over_tick": round(full_s / tick_s, 1),
-    } | region_loss(problem, model, prices)
+    }
+    return found | region_loss(problem, model, prices)
 
 
 def region_loss(problem: AssignmentProblem, model: PriceModel, prices: Prices) -> Found:

@@ -39,7 +39,12 @@ class RayShards:
             where: dict[str, Any] = (
                 {"address": address}
                 if address
-                else {"num_cpus": len(parts), "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+                else {
+                    "address": "local",
+                    "num_cpus": len(parts),
+                    "include_dashboard": False,
+                    "_node_ip_address": "127.0.0.1",
+                }
             )
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
         self._states = [(ray.put(part), block, blocks) for part, block, blocks in parts]

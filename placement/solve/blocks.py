@@ -17,6 +17,7 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from placement.assignment import AssignmentProblem
 from placement.columns import Bools, Floats, Ints, floats
+from placement.solve.accounts import uses
 from placement.solve.assignment import AssignmentProgram, build
 from placement.solve.linear import LinearProgram, solve
 from placement.solve.prices import PriceModel, Prices
@@ -76,18 +77,6 @@ class Block:
         x[columns] = found.x
         replicas, route_rps = np.maximum(x[built.sites], 0.0), np.maximum(x[built.routes], 0.0)
         return BlockAnswer(float((lp.cost * x).sum()), uses(self.problem, replicas, route_rps), replicas, route_rps)
-
-
-def room_of(pool: Floats, link: Floats) -> Floats:
-    """(P * R + K,) pools and links as one vector, in the order of their rows."""
-    return np.concatenate([pool.ravel(), link])
-
-
-def uses(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
-    """(P * R + K,) what an answer takes of pools and links."""
-    links = problem.links
-    over = (route_rps * problem.routes.bytes_per_request)[links.route]
-    return room_of(problem.pool_use(replicas), floats(np.bincount(links.link, over, len(links.bandwidth))))
 
 
 def screen(model: PriceModel, prices: Prices, slack: float) -> tuple[Bools, Bools]:

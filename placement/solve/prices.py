@@ -186,18 +186,27 @@ class PriceModel:
 
     def own_bound(self, prices: Prices, q: Floats, least: Floats) -> float:
         """The services' part of the bound."""
-        problem, h, some = self.problem, self.problem.sites, self.limited
+        losses, g = self.problem.losses, self.problem.demands
         # Sums and not @: idle threads of the linear algebra library would spin between these short products.
-        own = (
-            (problem.demands.rps * least).sum()
-            + (np.minimum(q, 0) * self.spare_most).sum()
-            + (prices.loss * problem.losses.survive_rps).sum()
-        )
-        if len(some):
-            ends = np.stack([h.replicas_min[some].astype(np.float64), self.stand[some], self.most[some]])
-            dear = h.migration_usd[some] * np.maximum(ends - h.standing[some], 0) - prices.start[some] * ends
-            own += dear.min(axis=0).sum()
-        return float(own)
+        own = (g.rps * least).sum() + (np.minimum(q, 0) * self.spare_most).sum()
+        return float(own + (prices.loss * losses.survive_rps).sum() + self._limits_usd(prices).sum())
+
+    def own_by_service(self, prices: Prices) -> Floats:
+        """(S,) the same, service by service: callers' demand counts at callers, whose calls include it."""
+        q = self.raw_cost(prices)
+        least, _ = self.least(prices, q)
+        g, h, losses, count = self.problem.demands, self.problem.sites, self.problem.losses, self.problem.services
+        own = np.bincount(g.service, g.rps * least, count)
+        own += np.bincount(h.service, np.minimum(q, 0) * self.spare_most, count)
+        own += np.bincount(losses.service, prices.loss * losses.survive_rps, count)
+        return floats(own + np.bincount(h.service[self.limited], self._limits_usd(prices), count))
+
+    def _limits_usd(self, prices: Prices) -> Floats:
+        """(limited,) the least of what each site's own limits and starts cost at its own price."""
+        h, some = self.problem.sites, self.limited
+        ends = np.stack([h.replicas_min[some].astype(np.float64), self.stand[some], self.most[some]])
+        dear = h.migration_usd[some] * np.maximum(ends - h.standing[some], 0) - prices.start[some] * ends
+        return floats(dear.min(axis=0))
 
     def coupling(self, prices: Prices) -> float:
         """Pi . capacity + lambda . bandwidth."""

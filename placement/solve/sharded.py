@@ -14,14 +14,17 @@ import numpy as np
 
 from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Bools, Floats, Ints, floats
+from placement.solve.accounts import excess_usd, room_of, service_usd, uses
 from placement.solve.ascent import PACE, LocalClimb, Pace, PoolClimb, pool_scale
-from placement.solve.blocks import Block, BlockAnswer, blocks_of, room_of, screen, shares
+from placement.solve.blocks import Block, BlockAnswer, blocks_of, screen, shares
 from placement.solve.prices import PriceModel, Prices
 
 BLOCK_SERVICES = 100
 """Services per block: simplex time grows faster than size, the loss from splitting pools slower."""
 SLACK = 0.05
 """Routes within this part of the cheapest are offered to the programs."""
+REPAIRED = 120
+"""Services that the last program takes together, without screening."""
 CATCH_UP = 30
 """Iterations a restarted shard climbs alone."""
 ATTEMPTS = 3
@@ -93,8 +96,8 @@ class Shard:
             self.best = self.climb.last
         return self.climb.respond(pool, link, step, pace)
 
-    def offer(self, pool: Floats, link: Floats, slack: float) -> tuple[float, Floats]:
-        """(part of the bound, (blocks, P * R + K) expected use) at the coordinator's prices; columns are screened.
+    def offer(self, pool: Floats, link: Floats, slack: float) -> tuple[Floats, Floats]:
+        """((S,) parts of the bound, (blocks, P * R + K) expected use) at the coordinator's prices; screens columns.
 
         A shard that was restarted has no own prices: it climbs alone at the coordinator's first.
         """
@@ -106,8 +109,7 @@ class Shard:
         assert self.best is not None
         best = replace(self.best, pool=pool, link=link)
         self.offered = screen(self.model, best, slack)
-        q = self.model.raw_cost(best)
-        own = self.model.own_bound(best, q, self.model.least(best, q)[0])
+        own = self.model.own_by_service(best)
         return own, np.stack([self._block_use(mask) for mask in self.masks])
 
     def solve(self, pool: Floats, link: Floats, slack: float, block: int, room: Floats) -> BlockAnswer:
@@ -168,14 +170,35 @@ def solve_sharded(
             replicas[mine[problem.sites.service]] = answer.replicas
             route_rps[mine[problem.routes.service]] = answer.route_rps
             objective += answer.objective
+    own = np.zeros(problem.services)
+    for shard, (parts, _) in enumerate(offers):
+        own[layout.shard == shard] = parts
+    repair(problem, (pool, link), own, replicas, route_rps)
+    objective = float(service_usd(problem, replicas, route_rps).sum())
     coupling = float((pool * problem.capacity).sum() + (link * problem.links.bandwidth).sum())
     return Assignment(
         replicas=floats(replicas),
         route_rps=floats(route_rps),
         objective_usd_per_hour=objective,
-        lower_bound_usd_per_hour=sum(own for own, _ in offers) - coupling,
+        lower_bound_usd_per_hour=float(own.sum()) - coupling,
         pool_usd=floats(pool),
     )
+
+
+def repair(
+    problem: AssignmentProblem, price: tuple[Floats, Floats], own: Floats, replicas: Floats, route_rps: Floats
+) -> None:
+    """Solve the services that lost most by the shares again, together, with all that is left; in place."""
+    excess = excess_usd(problem, *price, own, replicas, route_rps)
+    worst = np.argsort(-excess, kind="stable")[:REPAIRED]
+    again = np.isin(problem.block, problem.block[worst])
+    site, route = again[problem.sites.service], again[problem.routes.service]
+    rest = uses(problem, floats(np.where(site, 0.0, replicas)), floats(np.where(route, 0.0, route_rps)))
+    room = np.maximum(room_of(problem.capacity, problem.links.bandwidth) - rest, 0.0)
+    part = problem.only(again)
+    everything = np.ones(len(part.routes), dtype=bool), np.ones(len(part.sites), dtype=bool)
+    answer = Block(part).solve(*everything, room, np.zeros_like(problem.capacity))
+    replicas[site], route_rps[route] = answer.replicas, answer.route_rps
 
 
 def climb(problem: AssignmentProblem, shards: int, fanout: Fanout, pace: Pace) -> tuple[Floats, Floats]:

@@ -12,11 +12,12 @@ import numpy as np
 
 from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Bools, Floats, floats
-from placement.solve.blocks import Block, room_of, screen, uses
+from placement.solve.accounts import room_of, service_usd, uses
+from placement.solve.blocks import Block, screen
 from placement.solve.prices import PriceModel, Prices
 
-SLACK = 0.05
-"""As for blocks."""
+SLACK = 1.0
+"""Wider than for blocks: the room is what others leave, which is seldom where prices would want it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +28,6 @@ class Standing:
     service_usd: Floats
     """(S,) $/h"""
     prices: Prices
-
-
-def service_usd(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
-    """(S,) $/h of each service under an assignment: replicas, starts, routes, what is refused and what losses lack."""
-    h, g, x, losses, count = problem.sites, problem.demands, problem.routes, problem.losses, problem.services
-    route, child, calls = problem.called()
-    wanted = g.rps + np.bincount(child, calls * route_rps[route], len(g))
-    refused = np.maximum(wanted - np.bincount(x.demand, route_rps, len(g)), 0.0)
-    raw = replicas * h.rps_per_replica
-    total = np.bincount(h.service, raw, count)
-    lost = problem.site_losses()
-    site, which = np.nonzero(lost >= 0)
-    gone = np.bincount(lost[site, which], raw[site], len(losses))
-    missing = np.maximum(losses.survive_rps - total[losses.service] + gone, 0.0)
-    site_usd = h.usd_per_replica_hour * replicas + h.migration_usd * np.maximum(replicas - h.standing, 0.0)
-    return floats(
-        np.bincount(h.service, site_usd, count)
-        + np.bincount(x.service, x.usd * route_rps, count)
-        + np.bincount(g.service, g.shed_usd * refused, count)
-        + np.bincount(losses.service, losses.short_usd * missing, count)
-    )
 
 
 def stand(problem: AssignmentProblem, assignment: Assignment, prices: Prices) -> Standing:
@@ -74,7 +54,8 @@ def move(model: PriceModel, standing: Standing, moved: Bools, slack: float = SLA
         spread=standing.prices.spread[site],
         start=standing.prices.start[site],
     )
-    offered = screen(PriceModel(part), prices, slack)
+    routes, sites = screen(PriceModel(part), prices, slack)
+    offered = routes | (old.route_rps[route] > 0), sites | (np.asarray(old.replicas)[site] > 0)
     answer = Block(part).solve(*offered, room, np.zeros_like(problem.capacity))
     replicas, route_rps = np.array(old.replicas, dtype=np.float64), old.route_rps.copy()
     replicas[site], route_rps[route] = answer.replicas, answer.route_rps

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from benchmarks.instances import synthetic
+from placement.solve.accounts import service_usd
 from placement.solve.ascent import Pace
 from placement.solve.assignment import solve_relaxation
 from placement.solve.blocks import blocks_of, shares
 from placement.solve.prices import PriceModel
 from placement.solve.sharded import InProcess, partition, solve_sharded
-from placement.solve.ticks import move, service_usd, stand
+from placement.solve.ticks import move, stand
 from tests.placement.assignments import crowded
 
 
