@@ -8,9 +8,11 @@ breakers or load reports do; like the waterfall's, its knowledge of load is take
 import numpy as np
 
 from placement.columns import Floats
+from placement.cost import loads
+from placement.fleet import coupled_services
 from placement.policies.hops import Hop, descend, fill
 from placement.problem import Problem
-from placement.routing import Routing
+from placement.routing import Routing, blend
 
 LEAST = 0.8
 """Nothing spills below this part of what a backend serves."""
@@ -31,27 +33,35 @@ def with_spill(problem: Problem, planned: Routing, limit_rps: Floats) -> Routing
 
     Over-full backends keep the same part of everybody's load; the rest walks the other routes, cheapest first by
     compute + egress + value of latency, first to their limits and then to all that they serve. What finds no room
-    anywhere is sent as planned, to be refused there.
+    anywhere is sent as planned, to be refused there. What the plan refuses is let in while no backend of the
+    application is over-full for it: a plan that refuses at the door protects those further down.
     """
-    routes = problem.routes
-    columns, most = problem.fleet.shed + 1, problem.pieces.served_rps
-    matrix = planned.matrix()
-    share = np.asarray(matrix[routes.flow, routes.cluster]).ravel()
-    assert matrix.shape[1] == columns, "the routing is of another fleet"
+    closed = _placed(problem, planned, limit_rps, let_in=False)
+    if not (planned.column == problem.fleet.shed).any():
+        return closed
+    opened = _placed(problem, planned, limit_rps, let_in=True)
+    fleet = problem.fleet
+    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    over = loads(problem, opened).backend_rps > problem.pieces.served_rps * (1 + 1e-9)
+    full = np.bincount(label[fleet.backends.service], weights=over, minlength=int(label.max()) + 1) > 0
+    return blend(closed, opened, (~full[label[fleet.flows.service]]).astype(np.float64))
+
+
+def _placed(problem: Problem, planned: Routing, limit_rps: Floats, let_in: bool) -> Routing:
+    """The spill, with or without the load that the plan refuses."""
+    routes, most = problem.routes, problem.pieces.served_rps
+    share = np.asarray(planned.matrix()[routes.flow, routes.cluster]).ravel()
 
     def rule(hop: Hop) -> Floats:
         rps = hop.demand_rps[hop.flow] * share[hop.route]
+        meant = hop.demand_rps if let_in else hop.by_flow(rps)
         load = hop.by_backend(rps)
         stays = rps * np.minimum(1.0, limit_rps / np.where(load > 0, load, 1.0))[hop.backend]
-        homeless = hop.by_flow(rps - stays)
-        if not homeless.any():
-            return np.asarray(rps, dtype=np.float64)
-        free = np.maximum(limit_rps - hop.by_backend(stays), 0.0)
-        taken, _ = fill(hop, homeless, free, routes.usd[hop.route])
-        stays = stays + taken
-        left = np.maximum(hop.by_flow(rps) - hop.by_flow(stays), 0.0)
-        waiting, _ = fill(hop, left, np.maximum(most - hop.by_backend(stays), 0.0), routes.usd[hop.route])
-        nowhere = np.maximum(left - hop.by_flow(waiting), 0.0)
-        return np.asarray(stays + waiting + hop.in_proportion(rps, nowhere), dtype=np.float64)
+        for room in (limit_rps, most):
+            left = np.maximum(meant - hop.by_flow(stays), 0.0)
+            taken, _ = fill(hop, left, np.maximum(room - hop.by_backend(stays), 0.0), routes.usd[hop.route])
+            stays = stays + taken
+        nowhere = np.maximum(meant - hop.by_flow(stays), 0.0)
+        return np.asarray(stays + hop.in_proportion(rps, nowhere), dtype=np.float64)
 
     return descend(problem, rule)
