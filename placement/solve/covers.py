@@ -18,6 +18,7 @@ COVERED = 60.0
 
 
 def links(layout: Layout, c: Columns, rows: Rows) -> None:
+    """A route needs a replica: where one replica carries the whole demand."""
     y0, n0 = c.starts()[:2]
     rps = layout.rps[c.demand][c.route_demand]
     x = np.flatnonzero(rps < layout.lift[c.site[c.route_site]])

@@ -65,6 +65,8 @@ class Columns(NamedTuple):
 
 
 def columns_of(layout: Layout, services: Ints) -> Columns:
+    """What the columns of `services` stand for."""
+
     def members(edge: Ints) -> tuple[Ints, Ints, Ints]:
         counts = edge[services + 1] - edge[services]
         owner, within = spread(counts)
