@@ -15,7 +15,7 @@ from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Ints
 from placement.solve.sharded import InProcess, Partition, Shard, partition, solve_sharded
 
-RAY_FROM_ROUTES = 60_000
+RAY_FROM_ROUTES = 200_000
 """Below this many routes the messages of a climb cost more than a second processor saves."""
 ANSWER_MAX_S = 120.0
 """A shard that has not answered by then is taken for lost; nodes that vanish silently are noticed no sooner."""
