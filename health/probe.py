@@ -19,6 +19,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 STATUS_LINE_MAX_BYTES = 4_096
 DETAIL_MAX = 200
+# Every gRPC probe opens and closes a channel: without this each would start and join the poller of grpc.aio anew, and
+# a join that waits for a call not quite done would stop the event loop.
+grpc.aio.init_grpc_aio()
 GRPC_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 
 

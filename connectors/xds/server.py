@@ -20,6 +20,9 @@ STREAMS_MAX = 4_096
 """Most discovery streams, and most load-report streams, at one time; more are turned away."""
 KEEPALIVE_S = 5
 """A proxy that does not answer a ping within this time is gone, so that no write waits for it."""
+# grpc.aio stops its poller when its last channel or server is collected, and joins its thread right there, in the
+# middle of whatever was running; with a call not quite done that join never ends. This keeps the poller for good.
+grpc.aio.init_grpc_aio()
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_time_ms", KEEPALIVE_S * 1_000),
