@@ -259,9 +259,20 @@ async def test_write_overtaken_by_another_says_so(plane: Plane) -> None:
         last.cancel()
 
 
+async def turned_away(port: int, node: str) -> tuple[grpc.StatusCode, str]:
+    """How a proxy is refused; it is given nothing. A server that hangs up while the client still writes may be heard
+    as INTERNAL, for the reset can overtake the words: proxies try again, and so does this."""
+    for _ in range(20):
+        async with Proxy(port, node).connected() as proxy:
+            code, words = await proxy.fate()
+            assert not any(proxy.held.values())
+        if code is not grpc.StatusCode.INTERNAL:
+            break
+    return code, words
+
+
 async def test_node_of_no_origin_is_denied(plane: Plane) -> None:
-    async with Proxy(plane.port, "homestead").connected() as stranger:
-        code, words = await stranger.fate()
+    code, words = await turned_away(plane.port, "homestead")
 
     assert code is grpc.StatusCode.PERMISSION_DENIED
     assert "'homestead' belongs to no origin" in words
@@ -285,15 +296,14 @@ async def test_node_gets_the_resources_of_its_own_origin_only(plane: Plane) -> N
 async def test_new_node_name_holds_for_proxies_that_connect_from_now_on(plane: Plane) -> None:
     await plane.connector.replace_spec(spec(node="house"))
 
-    async with plane.proxy(Proxy(plane.port, "house")), Proxy(plane.port, "home").connected() as former:
-        assert (await former.fate())[0] is grpc.StatusCode.PERMISSION_DENIED
+    async with plane.proxy(Proxy(plane.port, "house")):
+        assert (await turned_away(plane.port, "home"))[0] is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_dismissed_origin_is_turned_away(plane: Plane) -> None:
     plane.server.dismiss("home")
 
-    async with Proxy(plane.port, "home").connected() as proxy:
-        assert (await proxy.fate())[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert (await turned_away(plane.port, "home"))[0] is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_streams_beyond_the_limit_are_turned_away() -> None:
@@ -302,10 +312,9 @@ async def test_streams_beyond_the_limit_are_turned_away() -> None:
     port = await server.start("127.0.0.1", 0)
     async with Proxy(port, "home/1").connected():
         await until(lambda: bool(connector.proxies), "the first is connected")
-        async with Proxy(port, "home/2").connected() as second:
-            code, words = await second.fate()
-            assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "1 is the limit" in words
+        code, words = await turned_away(port, "home/2")
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "1 is the limit" in words
     await server.stop()
 
 
