@@ -261,7 +261,8 @@ async def test_write_overtaken_by_another_says_so(plane: Plane) -> None:
 
 async def turned_away(port: int, node: str) -> tuple[grpc.StatusCode, str]:
     """How a proxy is refused; it is given nothing. A server that hangs up while the client still writes may be heard
-    as INTERNAL, for the reset can overtake the words: proxies try again, and so does this."""
+    as INTERNAL, for the reset can overtake the words: proxies try again, and so does this.
+    """
     for _ in range(20):
         async with Proxy(port, node).connected() as proxy:
             code, words = await proxy.fate()
