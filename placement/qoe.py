@@ -16,12 +16,3 @@ def waiting_factor(fraction: Floats) -> Floats:
     the price of a full backend stays below that of refusing.
     """
     return 1 + 4 * np.asarray(fraction, dtype=np.float64) ** 2
-
-
-def qoe(latency_ms: Floats, error_ratio: Floats, tolerable_ms: float = 1_000.0) -> Floats:
-    """Score in [0, 1] of what users get: 1 at no latency and no errors, halved at `tolerable_ms`.
-
-    (1 - errors) / (1 + latency / tolerable): a smooth form of Apdex's satisfied / tolerating / frustrated classes
-    (Apdex technical specification 1.1, section 3), so that it can be averaged over flows.
-    """
-    return (1 - error_ratio) / (1 + latency_ms / tolerable_ms)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from placement.columns import Floats, Ints, index_of, lookup
+from placement.columns import Ints, index_of, lookup
 from placement.fleet import Fleet, OriginId
 from placement.problem import Problem
 from placement.routing import Routing, from_triplets
@@ -165,9 +165,3 @@ def _standbys(problem: Problem, row: Ints, column: Ints) -> tuple[Ints, Ints, In
     near = rank < BACKUPS_MAX
     weightless = np.bincount(row, minlength=len(problem.fleet.flows))[flow] == 0
     return flow[near & ~weightless], routes.cluster[spare][near & ~weightless], rank[near & ~weightless] + 1
-
-
-def total_error(routing: Routing, weights: Ints, unit: int) -> Floats:
-    """(F,) half the L1 distance between shares and weights / unit, for tests and metrics."""
-    off = np.abs(weights / unit - routing.share)
-    return np.asarray(np.bincount(routing.row, weights=off, minlength=len(routing)) / 2, dtype=np.float64)

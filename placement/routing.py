@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.columns import Floats, Ints, floats, ints
 from placement.fleet import Fleet
 
 SUM_TOLERANCE = 1e-6
@@ -90,12 +90,6 @@ def moved_share(old: Routing, new: Routing) -> Floats:
     change = csr_array(new.matrix() - old.matrix())
     change.data = np.maximum(change.data, 0.0)
     return np.asarray(change.sum(axis=1), dtype=np.float64).ravel()
-
-
-def on_columns(routing: Routing, columns: Bools) -> Floats:
-    """(F,) share of each flow on the marked (C + 1,) columns."""
-    hit = np.where(columns[routing.column], routing.share, 0.0)
-    return np.asarray(np.bincount(routing.row, weights=hit, minlength=len(routing)), dtype=np.float64)
 
 
 class RoutingView(Mapping[str, dict[str, float]]):

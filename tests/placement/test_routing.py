@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from placement.routing import RoutingView, blend, from_dense, moved_share, on_columns
+from placement.routing import RoutingView, blend, from_dense, moved_share
 from simulator.trio import trio
 
 
@@ -35,12 +35,6 @@ def test_moved_share_of_a_swap_is_one() -> None:
     old, new = from_dense(np.array([[1.0, 0.0], [0.5, 0.5]])), from_dense(np.array([[0.0, 1.0], [0.5, 0.5]]))
 
     assert moved_share(old, new).tolist() == [1.0, 0.0]
-
-
-def test_on_columns_counts_only_marked_ones() -> None:
-    routing = from_dense(np.array([[0.2, 0.3, 0.5]]))
-
-    assert on_columns(routing, np.array([True, False, True])).tolist() == [0.7]
 
 
 def test_view_when_asked_for_a_flow_names_clusters_and_shed() -> None:
