@@ -1,6 +1,7 @@
 """A controller as a service: documents, proxies, probers, sources, ledger and API put together around the loop."""
 
 import asyncio
+import ipaddress
 import random
 import signal
 import time
@@ -116,6 +117,12 @@ def _prime(
 
 
 async def _listen(stack: AsyncExitStack, application: web.Application, address: str) -> None:
+    """Serve the API. ValueError for an address beyond this machine: it has no access control yet."""
+    host = host_port(address)[0]
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise ValueError(
+            f"the API on {address} would be open to the network without access control; use a loopback address"
+        )
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -145,3 +145,20 @@ async def test_plan_before_the_first_tick_is_a_problem_document() -> None:
             answer = await client.get(path)
             assert answer.status == 503
     solver.close()
+
+
+async def test_serve_with_an_api_beyond_this_machine_is_refused_in_one_line(tmp_path: Path) -> None:
+    documents = write_documents(tmp_path)
+    policy = documents / "policy.yaml"
+    text = policy.read_text(encoding="utf-8")
+    policy.write_text(text.replace('api: "127.0.0.1:', 'api: "0.0.0.0:'), encoding="utf-8")
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", "serve", "-f", str(documents),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, words = await asyncio.wait_for(process.communicate(), 20.0)
+
+    assert process.returncode == 1
+    assert b"loopback" in words
+    assert b"Traceback" not in words
