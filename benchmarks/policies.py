@@ -10,9 +10,10 @@ see the truth at once. The best baseline of a fleet is the configuration with th
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,55 +26,45 @@ from benchmarks.policy_fleets.physics import Outcome, play
 from placement.routing import Routing
 
 ERROR = 0.05
-ERRORS_REPEATED = (0.15,)
+ERRORS_REPEATED = (0.15, 0.30)
 OURS = "ours"
 REFERENCES = (OURS, "ours without spill", "lp", "lp without call graph")
 """Not baselines: ours, and ours with lessons left out."""
 
 Row = dict[str, Any]
+Case = tuple[str, int, str]
+"""Fleet, seed, situation."""
 
 
-def measure(
-    instance: tuple[str, int], situations: Sequence[str], first: int, steps: int, error_seed: int, references: bool
-) -> list[Row]:
-    """All rows of one fleet and seed."""
-    fleet, seed = instance
+def measure(case: Case, first: int, steps: int, error_seed: int, references: bool) -> list[Row]:
+    """All rows of one situation of one fleet and seed."""
+    fleet, seed, situation = case
     whole = load(fleet, seed)
+    there = whole.in_situation(situation)
+    made, time = model(there), slots(whole, situation, first, steps)
+    say = partial(_row, case, made, time, baselines.bound(made, time))
+    rows = [
+        say(name, 0.0, controller.at_once(made, time, policy))
+        for name, policy in baselines.in_the_data_plane(there).items()
+    ]
     day = rates(whole, np.arange(0, STEPS, 6))
-    standard = {q: baselines.static(model(whole), day, q) for q in (None, baselines.STATIC_QUANTILE)}
-    rows = []
-    for situation in situations:
-        there = whole.in_situation(situation)
-        made, time = model(there), slots(whole, situation, first, steps)
-        least = baselines.bound(made, time)
-        say = partial(_row, fleet, seed, situation, made, time, least)
-        for name, policy in baselines.in_the_data_plane(there).items():
-            rows.append(say(name, 0.0, controller.at_once(made, time, policy)))
-        for quantile, routing in standard.items():
-            name = "static(mean)" if quantile is None else f"static({quantile})"
-            rows.append(say(name, 0.0, [baselines.surviving(routing, made)] * len(time.weight)))
-        errors = (ERROR, *ERRORS_REPEATED) if situation == "normal" else (ERROR,)
-        for error in errors:
-            weights = controller.plan(made, time, error, error_seed)
-            rows.append(say(OURS, error, controller.spilled(made, time, weights)))
-            rows.append(say("ours without spill", error, weights))
-        if situation == "normal" and references:
-            for name, lp in (("lp", baselines.hull_optimum), ("lp without call graph", baselines.blind_optimum)):
-                rows.append(say(name, ERROR, controller.from_sight(made, time, ERROR, error_seed, lp)))
+    for quantile in (None, baselines.STATIC_QUANTILE):
+        routing = baselines.surviving(baselines.static(model(whole), day, quantile), made)
+        rows.append(
+            say("static(mean)" if quantile is None else f"static({quantile})", 0.0, [routing] * len(time.weight))
+        )
+    for error in (ERROR, *ERRORS_REPEATED) if situation == "normal" else (ERROR,):
+        weights = controller.plan(made, time, error, error_seed)
+        rows.append(say(OURS, error, controller.spilled(made, time, weights)))
+        rows.append(say("ours without spill", error, weights))
+    if situation == "normal" and references:
+        for name, lp in (("lp", baselines.hull_optimum), ("lp without call graph", baselines.blind_optimum)):
+            rows.append(say(name, ERROR, controller.from_sight(made, time, ERROR, error_seed, lp)))
     return rows
 
 
-def _row(
-    fleet: str,
-    seed: int,
-    situation: str,
-    made: Model,
-    time: Slots,
-    least: float,
-    policy: str,
-    error: float,
-    routings: list[Routing],
-) -> Row:
+def _row(case: Case, made: Model, time: Slots, least: float, policy: str, error: float, routings: list[Routing]) -> Row:
+    fleet, seed, situation = case
     out = play(made.instance, time.weight, time.demand_rps, made.shares(routings))
     identity: Row = {"fleet": fleet, "seed": seed, "situation": situation, "policy": policy, "error": error}
     return identity | _figures(out) | {"bound": round(least, 1), "gap": round(out.objective / least - 1, 5)}
@@ -143,6 +134,17 @@ def summary(rows: list[Row]) -> Row:
     return out
 
 
+def played(work: Callable[[Case], list[Row]], cases: list[Case], processes: int) -> list[Row]:
+    """The rows of all cases, in order; tells standard error of every case that is done."""
+    rows: list[Row] = []
+    with ProcessPoolExecutor(processes) as pool:
+        for done, (case, part) in enumerate(zip(cases, pool.map(work, cases), strict=True), start=1):
+            rows += part
+            ours = next(row for row in part if row["policy"] == OURS)
+            sys.stderr.write(f"{done}/{len(cases)} {' '.join(map(str, case))}: gap {ours['gap']:.4f}\n")
+    return rows
+
+
 def main(argv: Sequence[str]) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.policies", description=__doc__)
@@ -158,17 +160,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rows", action="store_true", help="with --json: every policy in every situation too")
     wanted = parser.parse_args(argv)
     work = partial(
-        measure,
-        situations=wanted.situations,
-        first=wanted.first,
-        steps=wanted.steps,
-        error_seed=wanted.error_seed,
-        references=wanted.references,
+        measure, first=wanted.first, steps=wanted.steps, error_seed=wanted.error_seed, references=wanted.references
     )
-    instances = [(fleet, seed) for fleet in wanted.fleets for seed in wanted.seeds]
+    cases = list(product(wanted.fleets, wanted.seeds, wanted.situations))
     try:
-        with ProcessPoolExecutor(wanted.processes) as pool:
-            rows = [row for part in pool.map(work, instances) for row in part]
+        rows = played(work, cases, wanted.processes)
     except DataAbsentError as absent:
         sys.stdout.write(json.dumps({"skipped": str(absent)}) + "\n")
         return 0

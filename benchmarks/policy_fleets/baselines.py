@@ -15,8 +15,7 @@ from placement.policies.loaded import cost_greedy, proportional, value_greedy, w
 from placement.policies.proximity import latency_greedy, local
 from placement.problem import DEMAND_FLOOR_RPS, Prices, Problem, total_demand
 from placement.routing import Routing, from_dense
-from placement.solve.linear import solve
-from placement.solve.routing import build, solve_routing
+from placement.solve.routing import build, optimum, solve_routing
 
 LIMITS = (0.7, 0.8, 0.9)
 RTT_LIMIT_MS = {"web": 150.0, "api": 100.0, "llm": np.inf}
@@ -83,8 +82,8 @@ def bound(model: Model, slots: Slots) -> float:
     base = model.problem(slots.demand_rps[0], prices=Prices(churn_ratio=0.0))
     instance = model.instance
     idle = float((instance.replica_usd * np.minimum(1.0, instance.replicas_max)).sum())
-    least = [
-        solve(build(replace(base, external_rps=model.external_rps(rps), curve=None)).program).objective
-        for rps in slots.demand_rps
-    ]
+    least = []
+    for rps in slots.demand_rps:
+        convex = replace(base, external_rps=model.external_rps(rps), curve=None)
+        least.append(optimum(convex, build(convex)).objective)
     return 24 * (float(slots.weight @ np.array(least)) + idle)

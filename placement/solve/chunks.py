@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from placement.columns import Ints
-from placement.solve.linear import LinearProgram, Solution, solve
+from placement.solve.linear import LinearProgram, Solution, Unsolved, solve, solve_with_prices
 
 
 def chunk_of(label: Ints, size: Ints, chunk: int) -> Ints:
@@ -16,15 +16,29 @@ def chunk_of(label: Ints, size: Ints, chunk: int) -> Ints:
 
 
 def solve_chunks(program: LinearProgram, row_chunk: Ints, column_chunk: Ints) -> Solution:
-    """The optimum of a program none of whose columns reaches a row of another chunk. Raises Unsolved."""
-    x = np.zeros(len(program.cost))
-    objective = 0.0
+    """The optimum of a program none of whose columns reaches a row of another chunk. Raises Unsolved.
+
+    With the price of every row, unless GLOP gave up on a chunk and HiGHS had to find its optimum.
+    """
+    x, price = np.zeros(len(program.cost)), np.zeros(len(program.row_lower))
+    objective, priced = 0.0, True
     for rows, columns, part in _parts(program, row_chunk, column_chunk):
         assert part.matrix.shape == (len(rows), len(columns)), "rows and columns of a chunk"
-        found = solve(part)
+        found = _solve(part)
         x[columns] = found.x
         objective += found.objective
-    return Solution(x, objective)
+        if found.row_price is None:
+            priced = False
+        else:
+            price[rows] = found.row_price
+    return Solution(x, objective, price if priced else None)
+
+
+def _solve(part: LinearProgram) -> Solution:
+    try:
+        return solve_with_prices(part)
+    except Unsolved:
+        return solve(part)
 
 
 def _parts(program: LinearProgram, row_chunk: Ints, column_chunk: Ints) -> Iterator[tuple[Ints, Ints, LinearProgram]]:
