@@ -6,11 +6,15 @@ GRPC_XDS_BOOTSTRAP_CONFIG of a gRPC client, or into a file that GRPC_XDS_BOOTSTR
 
 from typing import Any
 
+from connectors.xds.overlay import LAYER
+
 _V3 = {"resource_api_version": "V3", "ads": {}}
 CONTROLLER = "equipoise/controller"
 """The upstream that is the controller: a name that no service can have."""
 RECONNECT = {"base_interval": "0.2s", "max_interval": "2s"}
 """Envoy's own limit is 30 s, and so long a controller that is back would be blind; it adds jitter by itself."""
+_REHEARSALS = {"name": "rehearsals", "rtds_layer": {"name": LAYER, "rtds_config": _V3}}
+"""Where a failover that is rehearsed has its ratio, under a lease. Without it the proxy takes part in no drill."""
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -28,6 +32,7 @@ def envoy_bootstrap(node: str, cluster: str, xds_host: str, xds_port: int, admin
     return {
         "node": {"id": node, "cluster": cluster},
         "admin": {"address": _at("127.0.0.1", admin_port)},
+        "layered_runtime": {"layers": [_REHEARSALS]},
         "dynamic_resources": {"ads_config": grpc_source, "lds_config": _V3, "cds_config": _V3},
         "cluster_manager": {"load_stats_config": grpc_source},
         "static_resources": {"clusters": [_controller(xds_host, xds_port)]},

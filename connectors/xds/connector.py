@@ -1,7 +1,11 @@
 """The connector: one origin's weights, published to its Envoys and gRPC clients, with their consent or their words."""
 
+from dataclasses import replace
+
 from connectors.connector import MeshLimits, Receipt, Refused
+from connectors.rehearsal import Tally
 from connectors.xds.load import LoadReports
+from connectors.xds.overlay import Overlay
 from connectors.xds.publication import Answer, Edition, Publication
 from connectors.xds.server import Tenant, XdsServer
 from connectors.xds.spec import MeshSpec
@@ -14,7 +18,7 @@ LIMITS = MeshLimits(unit=10_000, zero_allowed=True, standby=True, shed=True, tar
 
 
 class XdsConnector:
-    """A connectors.connector.Connector for the proxies of one origin.
+    """A connectors.connector.Connector, and connectors.rehearsal.Rehearsing, for the proxies of one origin.
 
     A cancelled write leaves its table published: proxies that answer later make it the good one, or bring the last
     good one back.
@@ -25,6 +29,7 @@ class XdsConnector:
         self._reports = reports
         self._publication = Publication()
         self._fence = (0, 0)
+        self._overlay: Overlay | None = None
         server.admit(spec.origin, Tenant(self._owns, self._publication, reports))
 
     @property
@@ -72,9 +77,50 @@ class XdsConnector:
             self._publication.refence(table)
             answer = self._publication.answer_now(current.resources)
             return _receipt(table, answer or Answer(None, f"waiting for {', '.join(self._publication.waiting_for())}"))
-        edition = Edition(table, translate(table, self._spec))
+        edition = Edition(table, translate(table, self._spec, self._overlay))
         self._fence = table.fence
         return await self._put(edition)
+
+    async def arm(self, table: WeightTable) -> Receipt:
+        """Let the proxies take failover weights beside the regular ones, for no request yet. Refused as by `write`."""
+        before = self._overlay
+        try:
+            return await self._rehearse(Overlay(table))
+        except Refused:
+            self._overlay = before
+            raise
+
+    async def drain(self, ratio: float, lease_s: float) -> Receipt:
+        """Route a part of the requests by them, until the lease runs out in each proxy by itself."""
+        if self._overlay is None:
+            raise Refused(f"{self.origin}: no failover is armed")
+        if ratio and not self.proxies:
+            raise Refused(f"{self.origin}: no proxy connected")
+        if ratio and (unleased := self._publication.unleased()):
+            who = ", ".join(unleased)
+            raise Refused(f"{self.origin}: {who} take no runtime layer and could not let go by themselves")
+        beat = self._overlay.beat + 1
+        return await self._rehearse(replace(self._overlay, ratio=ratio, lease_s=lease_s, beat=beat))
+
+    async def disarm(self) -> Receipt:
+        """Take the routes back, and then the upstreams that nobody refers to any more."""
+        if self._overlay is not None:
+            await self._rehearse(replace(self._overlay, ratio=0.0, routed=False))
+        return await self._rehearse(None)
+
+    def tally(self) -> Tally:
+        """Requests of the armed services so far; nothing where load reports are not wanted."""
+        if self._reports is None or self._overlay is None:
+            return Tally()
+        return self._reports.tally(self._overlay.table.services)
+
+    async def _rehearse(self, overlay: Overlay | None) -> Receipt:
+        current = self._publication.current
+        if current is None:
+            raise Refused(f"{self.origin}: there are no weights yet to rehearse a failover from")
+        resources = translate(current.table, self._spec, overlay)
+        self._overlay = overlay
+        return await self._put(Edition(current.table, resources))
 
     async def replace_spec(self, spec: MeshSpec) -> Receipt | None:
         """Take another address book, and publish the current table with it; None where there is no table yet.
@@ -84,7 +130,7 @@ class XdsConnector:
         """
         assert spec.origin == self.origin, f"an address book of {spec.origin} is given to {self.origin}"
         current = self._publication.current
-        resources = translate(current.table, spec) if current else None
+        resources = translate(current.table, spec, self._overlay) if current else None
         before, self._spec = self._spec, spec
         if self._reports:
             self._reports.replace_spec(spec)

@@ -39,6 +39,13 @@ def assignments(
         yield _assignment(spec, names.upstream(service, cluster), ladder, shed_ratio, known)
 
 
+def rehearsal(
+    spec: MeshSpec, service: ServiceId, targets: Sequence[Target], shed_ratio: float, known: Addresses
+) -> Resource:
+    """The failover weights of a service, as localities."""
+    return _assignment(spec, names.rehearsal(service), levels(targets), shed_ratio, known)
+
+
 def _assignment(
     spec: MeshSpec, name: str, by_priority: Sequence[Level], shed_ratio: float, known: Addresses
 ) -> Resource:

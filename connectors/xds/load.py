@@ -1,11 +1,12 @@
 """Load reports as telemetry: what an origin's proxies sent where, with no metrics system in between."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from connectors.rehearsal import Tally
 from connectors.telemetry import Batch, Signal
-from connectors.xds.names import service_of
+from connectors.xds.names import is_rehearsal, service_of
 from connectors.xds.spec import MeshSpec
 from placement.columns import floats
 from placement.fleet import ClusterId, ServiceId
@@ -52,6 +53,7 @@ class LoadReports:
         self.interval_s = interval_s
         """How often a proxy is asked to report."""
         self._now_s = now_s
+        self._ended: dict[tuple[ServiceId, bool], tuple[int, int]] = {}
         self.replace_spec(spec)
         self._start_window()
 
@@ -96,6 +98,11 @@ class LoadReports:
             if values
         )
 
+    def tally(self, services: Iterable[ServiceId]) -> Tally:
+        """Requests of some services that ended so far, by rehearsed and by regular weights."""
+        found = [(self._ended.get((s, True), (0, 0)), self._ended.get((s, False), (0, 0))) for s in services]
+        return sum((Tally(*rehearsed, *regular) for rehearsed, regular in found), Tally())
+
     def _add(self, stream: Hashable, load: Load) -> None:
         service = service_of(load.upstream)
         self._seconds[stream, load.upstream] += load.seconds
@@ -105,6 +112,9 @@ class LoadReports:
                 self._issued[stream, load.upstream, cluster] += issued
                 self._finished[service, cluster] += succeeded + failed
                 self._failed[service, cluster] += failed
+                key = service, is_rehearsal(load.upstream)
+                ended, bad = self._ended.get(key, (0, 0))
+                self._ended[key] = ended + succeeded + failed, bad + failed
 
     def _start_window(self) -> None:
         self._at_s = self._now_s()

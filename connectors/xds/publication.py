@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from connectors.xds import stream as streams
-from connectors.xds.resources import NOTHING, Resources
+from connectors.xds.overlay import QUIET
+from connectors.xds.resources import RTDS, Resources
 from connectors.xds.stream import Request, Response, Standing, Stream
 from placement.weights import WeightTable
 
@@ -54,7 +55,7 @@ class Publication:
     @property
     def resources(self) -> Resources:
         """What proxies may have now."""
-        return self.current.resources if self.current else NOTHING
+        return self.current.resources if self.current else QUIET
 
     def publish(self, edition: Edition) -> None:
         """Serve this from now on. It stands until another one follows or a proxy refuses it."""
@@ -118,6 +119,10 @@ class Publication:
         if Standing.ACCEPTED in standings:
             return Answer(accepted=True)
         return Answer(accepted=None, detail="no proxy connected")
+
+    def unleased(self) -> tuple[str, ...]:
+        """Node ids of the proxies that take no runtime layer, and so could not let go of one by themselves."""
+        return tuple(sorted(s.node_id for s in self.sessions if RTDS not in s.stream.subscriptions))
 
     def waiting_for(self) -> tuple[str, ...]:
         """Node ids of the proxies that are still to answer."""

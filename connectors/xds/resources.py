@@ -1,4 +1,4 @@
-"""The four kinds of xDS resources as deterministic bytes, and the versions that follow from the bytes alone."""
+"""The kinds of xDS resources as deterministic bytes, and the versions that follow from the bytes alone."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,14 @@ LDS = _PREFIX + "listener.v3.Listener"
 RDS = _PREFIX + "route.v3.RouteConfiguration"
 CDS = _PREFIX + "cluster.v3.Cluster"
 EDS = _PREFIX + "endpoint.v3.ClusterLoadAssignment"
+RTDS = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 
-PUSH_ORDER = (CDS, EDS, LDS, RDS)
+PUSH_ORDER = (CDS, EDS, LDS, RDS, RTDS)
 """Make before break: what is referred to goes out before what refers to it."""
 REFERS_TO = MappingProxyType({LDS: RDS, RDS: CDS, CDS: EDS})
 WHOLE_STATE = frozenset({LDS, CDS})
 """Types whose every answer lists all resources: one that is missing is deleted. Of the others only changes are sent."""
-SHORT = MappingProxyType({LDS: "LDS", RDS: "RDS", CDS: "CDS", EDS: "EDS"})
+SHORT = MappingProxyType({LDS: "LDS", RDS: "RDS", CDS: "CDS", EDS: "EDS", RTDS: "RTDS"})
 
 
 @dataclass(frozen=True, slots=True)

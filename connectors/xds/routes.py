@@ -8,6 +8,7 @@ from envoy.extensions.retry.priority.previous_priorities.v3 import previous_prio
 
 from connectors.xds import names
 from connectors.xds.endpoints import weighted
+from connectors.xds.overlay import RATIO_KEY
 from connectors.xds.resources import Resource, resource
 from connectors.xds.spec import Addresses, MeshSpec
 from placement.fleet import ServiceId
@@ -25,9 +26,12 @@ RESELECTIONS_MAX = 200
 
 
 def host(
-    spec: MeshSpec, service: ServiceId, targets: Sequence[Target], known: Addresses
+    spec: MeshSpec, service: ServiceId, targets: Sequence[Target], known: Addresses, rehearsed: bool = False
 ) -> route_components_pb2.VirtualHost:
-    """The requests whose Host (or :authority, or xds:/// target) is the service, with or without a port."""
+    """The requests whose Host (or :authority, or xds:/// target) is the service, with or without a port.
+
+    `rehearsed`: for as many of them as the runtime layer says there is a twin of each route before it.
+    """
     found = route_components_pb2.VirtualHost(name=service, domains=[service, f"{service}:*"])
     http2 = spec.protocol.get(service, "http1") == "http2"
     if not http2:
@@ -39,7 +43,27 @@ def host(
     _route(rest, spec, service, targets, known, GRPC_NOT_SENT if http2 else NOT_SENT)
     if http2:
         rest.route.timeout.seconds = 0  # a stream may stay open; a call has the deadline of its caller
+    if rehearsed:
+        _rehearse(found, service)
     return found
+
+
+def _rehearse(found: route_components_pb2.VirtualHost, service: ServiceId) -> None:
+    """All twins come before all regular routes: a request draws once, and the draw counts for every match."""
+    twins = [_twin(route, names.rehearsal(service)) for route in found.routes]
+    regular = list(found.routes)
+    del found.routes[:]
+    found.routes.extend([*twins, *regular])
+
+
+def _twin(route: route_components_pb2.Route, upstream: str) -> route_components_pb2.Route:
+    """The same route to another upstream, taken by no request unless the runtime layer says so."""
+    twin = route_components_pb2.Route()
+    twin.CopyFrom(route)
+    twin.match.runtime_fraction.runtime_key = RATIO_KEY
+    twin.match.runtime_fraction.default_value.SetInParent()
+    twin.route.cluster = upstream
+    return twin
 
 
 def configuration(

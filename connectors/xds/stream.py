@@ -11,7 +11,18 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from connectors.xds.resources import CDS, EDS, PUSH_ORDER, REFERS_TO, SHORT, WHOLE_STATE, Named, Resources, version_of
+from connectors.xds.resources import (
+    CDS,
+    EDS,
+    PUSH_ORDER,
+    REFERS_TO,
+    RTDS,
+    SHORT,
+    WHOLE_STATE,
+    Named,
+    Resources,
+    version_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ def standing(stream: Stream, resources: Resources) -> Standing:
         return Standing.PENDING
     if any(_changed(stream.subscriptions[kind], found[kind]) for kind in found):
         return Standing.PENDING
-    if not any(found.values()):
+    if not any(some for kind, some in found.items() if kind != RTDS):  # an Envoy asks for that one before all others
         return Standing.IDLE
     return Standing.ACCEPTED if _asked_for_all(found, resources) else Standing.PENDING
 

@@ -27,6 +27,11 @@ def upstreams(spec: MeshSpec, service: ServiceId, known: Addresses) -> Iterable[
         yield _upstream(spec, name, spec.protocol.get(service, "http1"))
 
 
+def rehearsal(spec: MeshSpec, service: ServiceId) -> Resource:
+    """One whose localities carry the failover weights, whatever carries the regular ones."""
+    return _upstream(spec, names.rehearsal(service), spec.protocol.get(service, "http1"))
+
+
 def _upstream(spec: MeshSpec, name: str, protocol: HttpVersion) -> Resource:
     message = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.EDS)
     message.eds_cluster_config.eds_config.CopyFrom(ADS)

@@ -1,5 +1,6 @@
 """The simulated mesh under the contract suite: what the simulator says of a mesh holds for real ones too."""
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ class SimulatedHarness:
     """Requests are counted without a network."""
 
     def __init__(self) -> None:
-        self.connector = SimulatedMesh(OriginId(ORIGIN), clusters=frozenset(CLUSTERS))
+        self.connector = SimulatedMesh(OriginId(ORIGIN), clusters=frozenset(CLUSTERS), now_s=time.monotonic)
 
     async def send(self, service: str, requests: int) -> Counter[str]:
         """Where they go."""
