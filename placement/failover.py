@@ -1,151 +1,175 @@
-"""Routings for losses, computed ahead, and the spill that covers what no table foresaw.
+"""Routings for losses, computed ahead, and the decision that takes one of them.
 
 Nothing here solves: a decision from a table is a lookup plus array arithmetic, so it fits on the failover path.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, bools, floats
+from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
-from placement.fleet import Fleet
+from placement.evacuation import spare_rps, spill
+from placement.losses import DOMAINS, Loss, lost_clusters, reduced
+from placement.patch import Patch, applied
 from placement.problem import Problem
-from placement.routing import Routing, from_triplets
+from placement.routing import Routing
+
+__all__ = ["FailoverTable", "Row", "failover_routing", "lost_clusters", "table_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """One thing that may fail: a cluster, or all clusters of a region or provider."""
+class Row:
+    """What to do after one loss, and what that would be like: checked by arithmetic, whoever found it."""
 
-    kind: str
-    name: str
-    clusters: Bools
-    """(C,) what is gone."""
+    loss: Loss
+    change: Patch
+    """Of the standing routing."""
+    solved: bool
+    """By the optimizer; otherwise it is what the spill makes of it at the moment."""
+    worst_utilization: float
+    """Of the fullest backend that takes over, or where nobody does, of the fullest that is left."""
+    worst_backend: str
+    shed_by_priority: tuple[float, ...]
+    """Requests/s that nobody can take, highest priority first, as in `FailoverTable.priorities`."""
+    p95_ms: float
+    """Of the requests that come in from outside and are served, in what the loss concerns; NaN where none is."""
+    usd_per_hour: float
+    """Billed, of the whole fleet."""
+    objective_usd_per_hour: float
+    """Of the whole fleet."""
+    made_at_s: float
+    """When it was last proved on what was measured."""
+    solved_at_s: float
+    """When the optimizer last looked at it; -inf where it never did."""
+    digest: int
+    """Of what it was proved on: with equal input there is nothing to do again."""
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+    @property
+    def shed_rps(self) -> float:
+        """Of all priorities."""
+        return float(sum(self.shed_by_priority))
 
 
 @dataclass(frozen=True, slots=True)
 class FailoverTable:
-    """For every single loss the routing to use and what it would do to those who take over."""
+    """For every single loss, and for the worst pairs, the routing to use."""
 
-    losses: tuple[Loss, ...]
-    routings: tuple[Routing, ...]
-    worst_utilization: Floats
-    """(L,) of the fullest surviving backend."""
-    worst_backend: tuple[str, ...]
-    shed_rps: Floats
-    """(L,) requests/s that nobody can take."""
-    objective_usd_per_hour: Floats
-    """(L,)"""
+    rows: tuple[Row, ...]
+    standing: Routing
+    """What the rows change."""
+    usable: Bools
+    """(B,) when it was made: a loss counts from there."""
+    priorities: tuple[float, ...]
+    """Descending."""
+    by_backends: Mapping[bytes, int]
+    """The row for exactly these lost backends, see `_key`."""
     made_at_s: float
+    """When it was last refreshed; its rows have times of their own."""
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """(L,)"""
+        return tuple(row.loss for row in self.rows)
+
+    @property
+    def routings(self) -> tuple[Routing, ...]:
+        """(L,) whole routings; built on every look."""
+        return tuple(applied(self.standing, row.change) for row in self.rows)
+
+    @property
+    def worst_utilization(self) -> Floats:
+        """(L,)"""
+        return floats([row.worst_utilization for row in self.rows])
+
+    @property
+    def shed_rps(self) -> Floats:
+        """(L,)"""
+        return floats([row.shed_rps for row in self.rows])
+
+    def row_for(self, usable: Bools) -> Row | None:
+        """The row for what went out since the table was made: exactly that, or the largest domain within it."""
+        gone = self.usable & ~usable
+        exact = self.by_backends.get(_key(np.flatnonzero(gone)))
+        if exact is not None:
+            return self.rows[exact]
+        best, most = None, 0
+        for row in self.rows:
+            lost = row.loss.backends
+            if row.loss.kind in (*DOMAINS, "pair") and len(lost) > most and gone[lost[self.usable[lost]]].all():
+                best, most = row, len(lost)
+        return best if best is not None and gone[best.loss.backends].any() else None
 
 
-def losses(fleet: Fleet) -> tuple[Loss, ...]:
-    """Every cluster, and every region and provider that is more than one cluster and not the whole fleet."""
-    found = [Loss("cluster", c, bools(np.arange(len(fleet.clusters)) == i)) for i, c in enumerate(fleet.clusters.ids)]
-    for kind, names in (("region", fleet.clusters.region), ("provider", fleet.clusters.provider)):
-        for name in sorted(set(names)):
-            members = np.array([n == name for n in names])
-            if 1 < members.sum() < len(members) and not any(np.array_equal(members, x.clusters) for x in found):
-                found.append(Loss(kind, name, bools(members)))
-    return tuple(found)
-
-
-def lost_clusters(fleet: Fleet, usable: Bools) -> Bools:
-    """(C,) clusters that host something and of which nothing is usable."""
-    hosted = np.bincount(fleet.backends.cluster, minlength=len(fleet.clusters))
-    good = np.bincount(fleet.backends.cluster[usable], minlength=len(fleet.clusters))
-    return np.asarray((hosted > 0) & (good == 0), dtype=np.bool_)
+def table_of(rows: Iterable[Row], standing: Routing, usable: Bools, priorities: Floats, at_s: float) -> FailoverTable:
+    """A table. Of rows that lose the same backends the first is found: the kinds come in order of size."""
+    kept = tuple(rows)
+    index: dict[bytes, int] = {}
+    for i, row in enumerate(kept):
+        lost = row.loss.backends
+        if len(lost) and not len(row.loss.gateways):
+            index.setdefault(_key(lost[usable[lost]]), i)
+    descending = tuple(sorted(set(priorities.tolist()), reverse=True))
+    return FailoverTable(kept, standing, usable, descending, index, at_s)
 
 
 def failover_routing(
-    problem: Problem, table: FailoverTable | None, standing: Routing, usable: Bools
+    problem: Problem,
+    table: FailoverTable | None,
+    standing: Routing,
+    usable: Bools,
+    limit_rps: Floats | None = None,
 ) -> tuple[Routing, str]:
     """The routing to use at once when only `usable` (B,) is left, and which row of the table it came from.
 
-    The table's row for exactly the lost clusters where there is one, else the standing routing; then whatever share
-    is left on an unusable backend is spilled. Lawful and within capacity at every point, or shed.
+    The flows that the row speaks of take its shares, all others stay; then whatever is left on an unusable backend, or
+    exceeds what its receiver was measured to have spare (`limit_rps`, else by capacity), is spilled or refused at the
+    door. Lawful and within capacity at every point.
     """
-    lost = lost_clusters(problem.fleet, usable)
-    base, source = standing, "spill"
-    for loss, routing in zip(table.losses, table.routings, strict=True) if table and lost.any() else ():
-        if np.array_equal(loss.clusters, lost):
-            base, source = routing, str(loss)
-            break
-    return spill(problem, base, usable), source
+    row = table.row_for(usable) if table is not None and len(table.standing) == len(standing) else None
+    base = standing if row is None else applied(standing, row.change)
+    limit = spare_rps(problem, np.ones(len(usable), dtype=bool), 1.0) if limit_rps is None else limit_rps
+    left = reduced(problem, usable, standing)
+    return spill(left, base, usable, limit), "spill" if row is None else str(row.loss)
 
 
-def spill(problem: Problem, routing: Routing, usable: Bools) -> Routing:
-    """Take every share off unusable or unlawful routes and fill it into the cheapest room that is left.
-
-    Value-greedy ($ + value of latency) in rounds: in round k every flow offers what it still has to place to its k-th
-    cheapest usable route, and a backend takes the same fraction of all offers. What fits nowhere is shed.
-    """
-    fleet, routes = problem.fleet, problem.routes
-    demand = loads(problem, routing).demand_rps
-    route = problem.route_of(routing.row, routing.column)
-    stays = (route >= 0) & usable[routes.backend[np.maximum(route, 0)]] if len(routes) else route >= 0
-    refused = routing.column == fleet.shed
-    homeless = np.where(stays | refused, 0.0, routing.share)
-    to_place = np.bincount(routing.row, weights=homeless, minlength=len(routing)).astype(np.float64)
-    if not to_place.any():
-        return routing
-    rps = demand[routing.row] * routing.share
-    taken = np.bincount(routes.backend[route[stays]], weights=rps[stays], minlength=len(fleet.backends))
-    room = np.maximum(np.where(usable, problem.capacity_rps, 0.0) - taken, 0.0)
-    flow, column, share, left = _fill(problem, usable, demand, to_place, room)
-    keep = stays | refused
-    rows = np.arange(len(routing))
-    return from_triplets(
-        np.concatenate([routing.row[keep], flow, rows]),
-        np.concatenate([routing.column[keep], column, np.full(len(rows), fleet.shed)]),
-        np.concatenate([routing.share[keep], share, left]),
-        (len(routing), routing.columns),
-    )
-
-
-def _fill(
-    problem: Problem, usable: Bools, demand: Floats, to_place: Floats, room: Floats
-) -> tuple[Ints, Ints, Floats, Floats]:
-    """Rounds of offers; returns (flow, column, share) triplets and the (F,) share that found no room."""
-    routes = problem.routes
-    good = np.flatnonzero(usable[routes.backend])
-    good = good[np.lexsort((routes.usd[good], routes.flow[good]))]
-    flow = routes.flow[good]
-    rank = np.arange(len(good)) - np.searchsorted(flow, flow)
-    placed, left, room = np.zeros(len(good)), to_place.copy(), room.copy()
-    for k in range(int(rank.max(initial=-1)) + 1):
-        entry = np.flatnonzero((rank == k) & (left[flow] > 0))
-        backend, offer = routes.backend[good[entry]], left[flow[entry]] * demand[flow[entry]]
-        offered = np.bincount(backend, weights=offer, minlength=len(room))
-        fits = np.minimum(1.0, room / np.where(offered > 0, offered, 1.0))
-        placed[entry] = left[flow[entry]] * fits[backend]
-        left[flow[entry]] -= placed[entry]
-        room -= offered * np.minimum(fits, 1.0)
-    return flow, routes.cluster[good], placed, np.maximum(left, 0.0)
-
-
-def summary(problem: Problem, routing: Routing) -> tuple[float, str, float]:
-    """(worst utilization, the backend that has it, requests/s shed) of a routing."""
+def summary(problem: Problem, routing: Routing, before_rps: Floats) -> tuple[float, str]:
+    """(utilization, name) of the fullest backend that takes more than (B,) `before_rps`, else of the fullest."""
     made = loads(problem, routing)
     utilization = made.utilization(problem.capacity_rps)
-    worst = int(utilization.argmax()) if len(utilization) else -1
-    name = problem.fleet.backend_name(worst) if worst >= 0 else ""
-    return float(utilization.max(initial=0.0)), name, float(made.shed_rps.sum())
+    takes = made.backend_rps > before_rps * (1 + 1e-6) + 1e-3
+    shown = np.where(takes, utilization, -1.0) if takes.any() else utilization
+    worst = int(shown.argmax()) if len(shown) else -1
+    return (float(shown[worst]), problem.fleet.backend_name(worst)) if worst >= 0 else (0.0, "")
 
 
-def tabulate(made_at_s: float, entries: list[tuple[Loss, Routing, float, str, float, float]]) -> FailoverTable:
-    """A table from (loss, routing, worst utilization, its backend, shed rps, objective $/h) rows."""
-    columns = list(zip(*entries, strict=True)) if entries else [()] * 6
-    return FailoverTable(
-        losses=columns[0],
-        routings=columns[1],
-        worst_utilization=floats(columns[2]),
-        worst_backend=columns[3],
-        shed_rps=floats(columns[4]),
-        objective_usd_per_hour=floats(columns[5]),
-        made_at_s=made_at_s,
-    )
+def shed_by_priority(problem: Problem, routing: Routing, priorities: Iterable[float]) -> tuple[float, ...]:
+    """Requests/s refused, by priority."""
+    refused = loads(problem, routing).shed_rps
+    of_flow = problem.fleet.services.priority[problem.fleet.flows.service]
+    return tuple(float(refused[of_flow == p].sum()) for p in priorities)
+
+
+def shed_words(problem: Problem, before: Routing, after: Routing, most: int = 5) -> tuple[str, ...]:
+    """What one routing refuses that another did not, for people: one line per service, the largest first."""
+    fleet = problem.fleet
+    now, was = loads(problem, after), loads(problem, before)
+    by_service = np.bincount(fleet.flows.service, now.shed_rps - was.shed_rps, len(fleet.services))
+    utilization = now.utilization(problem.capacity_rps)
+    lines = []
+    for s in np.argsort(-by_service, kind="stable")[:most].tolist():
+        if by_service[s] >= SHOWN_RPS:
+            mine = np.flatnonzero((fleet.backends.service == s) & (problem.capacity_rps > 0))
+            full = [fleet.backend_name(b) for b in mine[utilization[mine] > FULL].tolist()]
+            why = f"{', '.join(full)} full" if full else "what it calls is full" if len(mine) else "it runs nowhere else"
+            lines.append(f"shed {by_service[s]:.1f} rps of {fleet.services.ids[s]} because {why}")
+    return tuple(lines)
+
+
+SHOWN_RPS = 0.05
+FULL = 0.999
+
+
+def _key(backends: Ints) -> bytes:
+    return np.asarray(backends, dtype=np.int64).tobytes()

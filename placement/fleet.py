@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from placement.columns import Bools, Floats, Ints, check_numbers, ints, lookup
+from placement.sitecost import Autoscaler
 
 ClusterId = NewType("ClusterId", str)
 ServiceId = NewType("ServiceId", str)
@@ -182,6 +183,8 @@ class Fleet:
     network: Network
     allowed: Bools
     """(S, C) whether the service's jurisdictions admit the cluster."""
+    scaler: Autoscaler | None = None
+    """(B,) how the replicas of backends follow their load; None: they stay as they are everywhere."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where there is no cluster, for an id that occurs twice, a cycle, and bad numbers."""
@@ -202,6 +205,12 @@ class Fleet:
     def shed(self) -> int:
         """The routing column that stands for refused load: one past the last cluster."""
         return len(self.clusters)
+
+    def backend_of(self, flow: Ints, column: Ints) -> Ints:
+        """The backend of each (flow, column), lawful or not; -1 for SHED and where the service does not run."""
+        cluster = np.minimum(column, self.shed - 1)
+        row = self.backends.row(self.flows.service[flow], cluster, len(self.clusters))
+        return np.where(column == self.shed, -1, row)
 
     def flow_name(self, flow: int) -> str:
         """`service@origin`, as people write it."""

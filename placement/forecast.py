@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Floats, floats
-from placement.problem import Problem, called_rps
+from placement.fleet import Fleet
+from placement.problem import called_rps
 from placement.routing import Routing
 
 FORGET = 0.05
@@ -81,22 +82,21 @@ def next_forecast(before: Forecast, seen_rps: Floats) -> Forecast:
     )
 
 
-def load_error(problem: Problem, routing: Routing, flow_error: Floats) -> Floats:
+def load_error(fleet: Fleet, external_rps: Floats, routing: Routing, flow_error: Floats) -> Floats:
     """(B,) relative error of each backend's load under a routing, from the (F,) relative errors of outside demand.
 
     Errors of different flows are independent, so they average out where flows meet, and follow the call graph down.
     """
-    fleet = problem.fleet
-    outside = (flow_error * problem.external_rps) ** 2
-    mean, variance = problem.external_rps, outside
+    outside = (flow_error * external_rps) ** 2
+    mean, variance = external_rps, outside
     for _ in range(len(fleet.services)):
-        deeper = problem.external_rps + called_rps(fleet, mean, routing)
-        wider = outside + _called_variance(problem, variance, routing)
+        deeper = external_rps + called_rps(fleet, mean, routing)
+        wider = outside + _called_variance(fleet, variance, routing)
         if np.array_equal(deeper, mean):
             break
         mean, variance = deeper, wider
-    backend = problem.backend_of(routing.row, routing.column)
-    there = (backend >= 0) & (routing.column != fleet.shed)
+    backend = fleet.backend_of(routing.row, routing.column)
+    there = backend >= 0
     row, share = routing.row[there], routing.share[there]
     count = len(fleet.backends)
     load = np.bincount(backend[there], weights=mean[row] * share, minlength=count)
@@ -105,9 +105,8 @@ def load_error(problem: Problem, routing: Routing, flow_error: Floats) -> Floats
     return np.where(load > 0, np.sqrt(spread) / np.where(load > 0, load, 1.0), idle)
 
 
-def _called_variance(problem: Problem, variance: Floats, routing: Routing) -> Floats:
+def _called_variance(fleet: Fleet, variance: Floats, routing: Routing) -> Floats:
     """(F,) variance that parents' served load brings to the meshes of their clusters."""
-    fleet = problem.fleet
     if not len(fleet.calls):
         return np.zeros(len(fleet.flows))
     clusters = len(fleet.clusters)

@@ -30,7 +30,7 @@ from placement.qoe import waiting_factor
 from placement.readings import Snapshot
 from placement.routes import Routes, compute_usd, offered_routes, unit_usd
 from placement.routing import Routing
-from placement.sitecost import Autoscaler, Curve, Pieces, autoscaled, headroom
+from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, headroom
 
 SEGMENTS = 3
 """Convex pieces of the headroom between utilization_target and 1."""
@@ -90,10 +90,7 @@ class Problem:
 
     def backend_of(self, flow: Ints, column: Ints) -> Ints:
         """The backend of each (flow, column), offered or not; -1 for SHED and where the service does not run."""
-        clusters = len(self.fleet.clusters)
-        cluster = np.minimum(column, clusters - 1)
-        row = self.fleet.backends.row(self.fleet.flows.service[flow], cluster, clusters)
-        return np.where(column == self.fleet.shed, -1, row)
+        return self.fleet.backend_of(flow, column)
 
 
 def formulate(
@@ -101,13 +98,12 @@ def formulate(
     snapshot: Snapshot,
     prices: Prices,
     lost: Bools | None = None,
-    scaler: Autoscaler | None = None,
     load_error: Floats | None = None,
 ) -> Problem:
     """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables.
 
-    With a `scaler` replicas follow load within its bounds, and `load_error` (B,), the relative error to expect of
-    each backend's load, is priced; without one replicas are as they are.
+    Where the fleet has autoscalers replicas follow load within their bounds, and `load_error` (B,), the relative error
+    to expect of each backend's load, is priced; elsewhere replicas are as they are.
     """
     gone = np.zeros(len(fleet.clusters), dtype=bool) if lost is None else lost
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
@@ -121,13 +117,13 @@ def formulate(
     flow_unit = unit[fleet.flows.service]
     shed = flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]
     shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms[fleet.flows.service]
-    curve = None
-    if scaler is None:
-        target = fleet.services.utilization_target[fleet.backends.service]
-        slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
-        pieces = headroom(capacity, target, slopes)
-    else:
-        curve = _autoscaled(fleet, scaler, np.where(usable, snapshot.warmth, 0.0), unit, prices, load_error)
+    target = fleet.services.utilization_target[fleet.backends.service]
+    slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
+    pieces, curve = headroom(capacity, target, slopes), None
+    if fleet.scaler is not None:
+        error = np.zeros(len(capacity)) if load_error is None else load_error
+        outlook = Outlook(floats(np.where(usable, snapshot.warmth, 0.0)), floats(capacity), floats(error))
+        curve = either(fleet.scaler.follows, _autoscaled(fleet, fleet.scaler, outlook, unit, prices), pieces)
         pieces = curve.hull()
     return Problem(
         fleet=fleet,
@@ -153,18 +149,14 @@ def without(problem: Problem, snapshot: Snapshot) -> Problem:
     return replace(problem, routes=routes, capacity_rps=floats(capacity), pieces=pieces, standing=snapshot.routing)
 
 
-def _autoscaled(
-    fleet: Fleet, scaler: Autoscaler, warm: Floats, unit: Floats, prices: Prices, load_error: Floats | None
-) -> Curve:
+def _autoscaled(fleet: Fleet, scaler: Autoscaler, outlook: Outlook, unit: Floats, prices: Prices) -> Curve:
     service = fleet.backends.service
-    return autoscaled(
-        scaler,
-        warm,
-        usd_per_request_ms=fleet.services.usd_per_request_ms[service],
+    priced = SitePrices(
+        usd_per_request_ms=floats(fleet.services.usd_per_request_ms[service]),
         linear_usd=compute_usd(fleet),
-        error=np.zeros(len(service)) if load_error is None else load_error,
-        overflow_usd=unit[service] * prices.overflow_multiple,
+        overflow_usd=floats(unit[service] * prices.overflow_multiple),
     )
+    return autoscaled(scaler, outlook, priced)
 
 
 def headroom_slopes(multiple: float) -> Floats:

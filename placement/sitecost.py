@@ -3,7 +3,7 @@
 Two kinds of backend. One with the replicas it has (`headroom`): free up to the target utilization, then at rising
 prices. One whose autoscaler follows load up to a bound (`autoscaled`), with, for y rps,
 
-    n(y) = clip(y / (target mu), min(1, N), N)   replicas          mu rps of one replica, N the most replicas
+    n(y) = clip(y / (target mu), m, N)           replicas          mu rps of one, m the least and N the most of them
     r(y) = y / (mu n(y))                         utilization
     W(r) = service_ms (1 + scv) / 2  r^(sqrt(2 (k + 1)) - 1) / (k (1 - r))     mean wait, k parallel slots per replica
     cost(y) = usd_per_replica n(y) + 3600 V y W(r(y))                          $/h
@@ -11,14 +11,16 @@ prices. One whose autoscaler follows load up to a bound (`autoscaled`), with, fo
 Once N replicas run more load is free in dollars and paid in waiting, so the cost is not convex: the pieces are its
 lower convex hull, a bound that a linear program may use. Load that is uncertain costs its expectation: the hull is of
 E cost(y exp(e x - e^2 / 2)), x standard normal, e the relative error of the load, where what does not fit is paid at
-`overflow_usd`. The wait is Sakasegawa's approximation of M/M/k (1977) with the usual variability factor.
+`overflow_usd`. An autoscaler that takes time does not follow errors: it runs n(y) replicas whatever comes, and until
+it has started more, its backend is given no more than its ready replicas serve. The wait is Sakasegawa's approximation
+of M/M/k (1977) with the usual variability factor.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placement.columns import Floats, floats
+from placement.columns import Bools, Floats, floats
 
 FULL = 0.98
 """Utilization at which an autoscaled backend starts to refuse."""
@@ -55,9 +57,12 @@ class Pieces:
 class Autoscaler:
     """(B,) each: how the replicas of a backend follow its load, and what waiting there is like."""
 
+    follows: Bools
+    """False: replicas stay as they are, and the other columns mean nothing."""
     rps_per_replica: Floats
     """At full use."""
     usd_per_replica_hour: Floats
+    replicas_min: Floats
     replicas_max: Floats
     """0 where nothing may run."""
     utilization_target: Floats
@@ -66,6 +71,14 @@ class Autoscaler:
     """Requests a replica works on at once."""
     variability: Floats
     """Squared coefficient of variation of the service time."""
+    lead_s: Floats
+    """From a load that asks for a replica to the replica; 0 where replicas follow at once."""
+
+    def running(self, load_rps: Floats) -> Floats:
+        """(B, N) replicas that (B, N) loads bring about in the end."""
+        wanted = load_rps / np.maximum(self.utilization_target * self.rps_per_replica, 1e-12)[:, None]
+        most = self.replicas_max[:, None]
+        return np.asarray(np.clip(wanted, np.minimum(self.replicas_min[:, None], most), most), dtype=np.float64)
 
     def wait_ms(self, utilization: Floats) -> Floats:
         """(B, N) mean wait at (B, N) utilizations below 1."""
@@ -74,12 +87,9 @@ class Autoscaler:
         scale = (self.service_ms * (1 + self.variability) / 2)[:, None]
         return np.asarray(scale * utilization**power / (k * (1 - utilization)), dtype=np.float64)
 
-    def cost(self, load_rps: Floats, usd_per_request_ms: Floats) -> Floats:
-        """(B, N) $/h of compute and waiting at (B, N) loads within FULL."""
-        mu, most = self.rps_per_replica[:, None], self.replicas_max[:, None]
-        wanted = load_rps / (self.utilization_target[:, None] * mu)
-        running = np.clip(wanted, np.minimum(1.0, most), most)
-        used = np.minimum(load_rps / np.maximum(mu * running, 1e-12), FULL)
+    def cost(self, running: Floats, load_rps: Floats, usd_per_request_ms: Floats) -> Floats:
+        """(B, N) $/h of (B, N) replicas and of waiting, at loads that use them to FULL at most."""
+        used = np.minimum(load_rps / np.maximum(self.rps_per_replica[:, None] * running, 1e-12), FULL)
         waiting = 3600 * usd_per_request_ms[:, None] * load_rps * self.wait_ms(used)
         return np.asarray(self.usd_per_replica_hour[:, None] * running + waiting, dtype=np.float64)
 
@@ -139,29 +149,57 @@ class Curve:
         return np.asarray(slope, dtype=np.float64)
 
 
-def autoscaled(
-    scaler: Autoscaler,
-    warm: Floats,
-    usd_per_request_ms: Floats,
-    linear_usd: Floats,
-    error: Floats,
-    overflow_usd: Floats,
-) -> Curve:
-    """Curves of autoscaled backends. All arguments (B,): `warm` the part of its replicas a backend may be given (0:
-    none), `linear_usd` what its routes charge for compute already, `error` the relative error of its load.
-    """
-    bound = replace(scaler, replicas_max=floats(scaler.replicas_max * warm))
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """(B,) each: what a backend has to reckon with."""
+
+    warm: Floats
+    """Part of its replicas that it may be given; 0: none."""
+    ready_rps: Floats
+    """What its replicas of now serve at full use."""
+    error: Floats
+    """Relative error of its load."""
+
+
+@dataclass(frozen=True, slots=True)
+class SitePrices:
+    """(B,) each."""
+
+    usd_per_request_ms: Floats
+    linear_usd: Floats
+    """$/h per rps of compute that the routes charge already."""
+    overflow_usd: Floats
+    """$/h per rps of load that comes and does not fit."""
+
+
+def autoscaled(scaler: Autoscaler, outlook: Outlook, prices: SitePrices) -> Curve:
+    """Curves of autoscaled backends; of the others they mean nothing."""
+    bound = replace(scaler, replicas_max=floats(scaler.replicas_max * outlook.warm))
     mu, most = bound.rps_per_replica, bound.replicas_max
-    first = (scaler.utilization_target * mu * np.minimum(1.0, most))[:, None]
+    slow = (scaler.lead_s > 0)[:, None]
+    first = (scaler.utilization_target * mu * np.minimum(bound.replicas_min, most))[:, None]
     last, full = (scaler.utilization_target * mu * most)[:, None], (FULL * mu * most)[:, None]
     load = np.hstack([first * LOW, last + (full - last) * HIGH])
+    load = np.where(slow, np.minimum(load, FULL * outlook.ready_rps[:, None]), load)
+    settled = bound.running(load)
     expected = np.zeros_like(load)
     for node, weight in zip(NODES, WEIGHTS, strict=True):
-        come = load * np.exp(error * node - error**2 / 2)[:, None]
-        served = np.minimum(come, full)
-        expected += weight * (bound.cost(served, usd_per_request_ms) + (come - served) * overflow_usd[:, None])
-    beyond = expected - expected[:, :1] - load * linear_usd[:, None]
+        come = load * np.exp(outlook.error * node - outlook.error**2 / 2)[:, None]
+        running = np.where(slow, settled, bound.running(come))
+        served = np.minimum(come, FULL * mu[:, None] * running)
+        over = (come - served) * prices.overflow_usd[:, None]
+        expected += weight * (bound.cost(running, served, prices.usd_per_request_ms) + over)
+    beyond = expected - expected[:, :1] - load * prices.linear_usd[:, None]
     return Curve(floats(load), floats(beyond))
+
+
+def either(follows: Bools, curve: Curve, pieces: Pieces) -> Curve:
+    """The curve where replicas follow load, and elsewhere the pieces, padded to as many points."""
+    pad = ((0, 0), (1, curve.rps.shape[1] - pieces.rps.shape[1] - 1))
+    rps = np.cumsum(np.pad(pieces.rps, pad), axis=1)
+    usd = np.cumsum(np.pad(pieces.rps * pieces.usd, pad), axis=1)
+    here = follows[:, None]
+    return Curve(floats(np.where(here, curve.rps, rps)), floats(np.where(here, curve.usd, usd)))
 
 
 def lower_hull(x: Floats, y: Floats) -> tuple[Floats, Floats]:

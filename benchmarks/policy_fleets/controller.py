@@ -14,7 +14,8 @@ from placement.problem import Prices, Problem
 from placement.routing import Routing
 from placement.solve.routing import solve_routing
 
-PRICES = Prices(churn_ratio=0.0, overflow_multiple=0.3)
+PRICES = Prices(churn_ratio=0.0)
+"""The defaults, except that the study does not charge for moving."""
 
 
 def seen(slots: Slots, sigma: float, seed: int) -> Floats:
@@ -29,8 +30,7 @@ def decide(model: Model, seen_rps: Floats, standing: Routing, forecast: Forecast
     believed = next_forecast(forecast, rps) if forecast else first_forecast(rps)
     users = model.fleet.origins.cluster[model.fleet.flows.origin] < 0
     demand = np.where(users, believed.rps, rps)
-    at_hand = replace(model.problem(seen_rps, prices=PRICES), external_rps=demand, standing=standing)
-    error = load_error(at_hand, standing, np.where(users, believed.error, 0.0))
+    error = load_error(model.fleet, demand, standing, np.where(users, believed.error, 0.0))
     priced = replace(model.problem(seen_rps, error, PRICES), external_rps=demand, standing=standing)
     return solve_routing(priced).routing, believed
 

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.policy_fleets.instances import Instance
 from benchmarks.policy_fleets.physics import UTILIZATION_TARGET
 from placement.baseline import nearest
-from placement.columns import Floats, bools, floats, ints
+from placement.columns import Floats, Ints, bools, floats, ints
 from placement.fleet import (
     Calls,
     ClusterId,
@@ -38,7 +38,6 @@ class Model:
 
     instance: Instance
     fleet: Fleet
-    scaler: Autoscaler
     snapshot: Snapshot
     shed_usd: Floats
     """(F,) $/h per rps."""
@@ -46,7 +45,7 @@ class Model:
     def problem(self, demand_rps: Floats, load_error: Floats | None = None, prices: Prices | None = None) -> Problem:
         """The problem of (A, O) user demand; nothing is charged for moving, as the study does not."""
         wanted = prices or Prices(churn_ratio=0.0)
-        made = formulate(self.fleet, self.snapshot, wanted, scaler=self.scaler, load_error=load_error)
+        made = formulate(self.fleet, self.snapshot, wanted, load_error=load_error)
         return replace(made, shed_usd=self.shed_usd, external_rps=self.external_rps(demand_rps))
 
     def external_rps(self, demand_rps: Floats) -> Floats:
@@ -101,15 +100,7 @@ def model(instance: Instance) -> Model:
             floats(np.vstack([instance.origin_egress_usd_per_gb[0], instance.cluster_egress_usd_per_gb[0]])),
         ),
         allowed=bools(np.ones((len(instance.app), clusters), dtype=bool)),
-    )
-    scaler = Autoscaler(
-        rps_per_replica=floats(instance.replica_rps[at]),
-        usd_per_replica_hour=floats(instance.replica_usd[at]),
-        replicas_max=floats(instance.replicas_max[at]),
-        utilization_target=floats(np.full(len(service), UTILIZATION_TARGET)),
-        service_ms=floats(instance.service_ms[at]),
-        slots=floats(instance.servers[service]),
-        variability=floats(instance.scv[service]),
+        scaler=_scaler(instance, service, cluster),
     )
     whole = np.ones(len(backends))
     readings = Readings(
@@ -120,7 +111,24 @@ def model(instance: Instance) -> Model:
         error_ratio=floats(np.zeros(len(backends))),
     )
     snapshot = Snapshot(0.0, readings, nearest(fleet), bools(whole), floats(whole))
-    return Model(instance, fleet, scaler, snapshot, floats(3600 * instance.shed_usd[fleet.flows.service]))
+    return Model(instance, fleet, snapshot, floats(3600 * instance.shed_usd[fleet.flows.service]))
+
+
+def _scaler(instance: Instance, service: Ints, cluster: Ints) -> Autoscaler:
+    """Replicas follow load at once, fractions of one included; a site keeps one, or all it may have if that is less."""
+    at = (service, cluster)
+    return Autoscaler(
+        follows=bools(np.ones(len(service), dtype=bool)),
+        rps_per_replica=floats(instance.replica_rps[at]),
+        usd_per_replica_hour=floats(instance.replica_usd[at]),
+        replicas_min=floats(np.minimum(1.0, instance.replicas_max[at])),
+        replicas_max=floats(instance.replicas_max[at]),
+        utilization_target=floats(np.full(len(service), UTILIZATION_TARGET)),
+        service_ms=floats(instance.service_ms[at]),
+        slots=floats(instance.servers[service]),
+        variability=floats(instance.scv[service]),
+        lead_s=floats(np.zeros(len(service))),
+    )
 
 
 def _services(instance: Instance) -> Services:

@@ -22,10 +22,11 @@ def spill_rps(problem: Problem) -> Floats:
     """(B,) load above which a backend should spill: where one more request costs more there, in waiting, than its
     compute would elsewhere. All that it serves where site costs are exact pieces: those price their headroom already.
     """
-    most = problem.pieces.served_rps
-    if problem.curve is None:
+    most, scaler = problem.pieces.served_rps, problem.fleet.scaler
+    if problem.curve is None or scaler is None:
         return most
-    return np.asarray(np.clip(problem.curve.load_within(0.0), LEAST * most, most), dtype=np.float64)
+    cheap = np.clip(problem.curve.load_within(0.0), LEAST * most, most)
+    return np.where(scaler.follows, cheap, most)
 
 
 def with_spill(problem: Problem, planned: Routing, limit_rps: Floats) -> Routing:

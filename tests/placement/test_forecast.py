@@ -1,14 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from placement.columns import floats
 from placement.forecast import FIRST_ERROR, Forecast, first_forecast, load_error, next_forecast
-from placement.problem import Prices, formulate
 from placement.routing import from_dense
-from simulator.trio import declared, trio
-from tests.placement.fleets import snapshot_of
+from simulator.trio import trio
 
 
 def watched(seen: np.ndarray) -> list[Forecast]:
@@ -65,11 +61,9 @@ def test_load_error_averages_out_where_flows_meet_and_follows_the_call_graph() -
     """Three equal flows meet in iad, so their error falls by the root of three, and the child there has the same."""
     fleet = trio()
     everything_in_iad = from_dense(np.tile([0.0, 0.0, 1.0, 0.0], (6, 1)))
-    problem = formulate(fleet, snapshot_of(fleet, declared(fleet), everything_in_iad), Prices())
     rps = np.array([50.0, 50.0, 50.0, 1e-9, 1e-9, 1e-9])
-    problem = replace(problem, external_rps=floats(rps))
 
-    error = load_error(problem, everything_in_iad, floats(np.full(6, 0.3)))
+    error = load_error(fleet, floats(rps), everything_in_iad, floats(np.full(6, 0.3)))
 
     expected = 0.3 / np.sqrt(3)
     assert error[2] == pytest.approx(expected)

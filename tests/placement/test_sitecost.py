@@ -5,31 +5,49 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placement.columns import Floats, floats
-from placement.sitecost import FULL, Autoscaler, Curve, autoscaled, headroom, lower_hull
+from placement.columns import Floats, bools, floats
+from placement.sitecost import (
+    FULL,
+    Autoscaler,
+    Curve,
+    Outlook,
+    SitePrices,
+    autoscaled,
+    either,
+    headroom,
+    lower_hull,
+)
 
 
 def scalers(count: int, seed: int) -> Autoscaler:
     """Random backends, large and small, fast and slow."""
     rng = np.random.default_rng(seed)
     slots, service_ms = rng.choice([4.0, 16.0], count), 10 ** rng.uniform(1, 3.5, count)
+    usd, most = 10 ** rng.uniform(-1, 1, count), rng.uniform(0.3, 30, count)
     return Autoscaler(
+        follows=bools(np.ones(count, dtype=bool)),
         rps_per_replica=floats(slots * 1000 / service_ms),
-        usd_per_replica_hour=floats(10 ** rng.uniform(-1, 1, count)),
-        replicas_max=floats(rng.uniform(0.3, 30, count)),
+        usd_per_replica_hour=floats(usd),
+        replicas_min=floats(np.minimum(1.0, most)),
+        replicas_max=floats(most),
         utilization_target=floats(np.full(count, 0.65)),
         service_ms=floats(service_ms),
         slots=floats(slots),
         variability=floats(rng.choice([0.5, 1.5, 2.0], count)),
+        lead_s=floats(np.zeros(count)),
     )
 
 
-def curve_of(scaler: Autoscaler, error: float = 0.0, seed: int = 0, overflow: float = 10.0) -> Curve:
+def curve_of(
+    scaler: Autoscaler, error: float = 0.0, seed: int = 0, overflow: float = 10.0, ready_rps: Floats | None = None
+) -> Curve:
     count = len(scaler.slots)
     value = 10 ** np.random.default_rng(seed).uniform(-9, -6.5, count)
     every = np.ones(count)
+    most = scaler.rps_per_replica * scaler.replicas_max
+    outlook = Outlook(floats(every), floats(most if ready_rps is None else ready_rps), floats(every * error))
     linear = scaler.usd_per_replica_hour / (0.65 * scaler.rps_per_replica)
-    return autoscaled(scaler, every, floats(value), linear, every * error, overflow * linear)
+    return autoscaled(scaler, outlook, SitePrices(floats(value), floats(linear), floats(overflow * linear)))
 
 
 def naive_hull(x: Floats, y: Floats, at: float) -> float:
@@ -133,3 +151,37 @@ def test_backend_that_may_run_nothing_serves_nothing() -> None:
 
     assert served[0] == 0
     assert served[1] == pytest.approx(FULL * 3 * scaler.rps_per_replica[1])
+
+
+def test_slow_autoscaler_is_given_no_more_than_its_ready_replicas_serve() -> None:
+    scaler = replace(scalers(3, 2), replicas_max=floats([10.0, 10.0, 10.0]), lead_s=floats([60.0, 60.0, 0.0]))
+    ready = floats(scaler.rps_per_replica * [2.0, 0.0, 2.0])
+
+    served = curve_of(scaler, ready_rps=ready).hull().served_rps
+
+    assert served == pytest.approx(FULL * scaler.rps_per_replica * [2.0, 0.0, 10.0])
+
+
+def test_slow_autoscaler_pays_more_for_errors_than_one_that_follows_them() -> None:
+    fast = replace(scalers(4, 3), replicas_max=floats(np.full(4, 20.0)))
+    slow = replace(fast, lead_s=floats(np.full(4, 60.0)))
+
+    gap = curve_of(slow, error=0.3, overflow=1e3).usd - curve_of(fast, error=0.3, overflow=1e3).usd
+
+    busy = slice(len(gap[0]) // 3, -3)
+    assert (gap[:, busy] > 0).all()
+    np.testing.assert_allclose(curve_of(slow).usd, curve_of(fast).usd)
+
+
+def test_either_keeps_the_pieces_of_backends_whose_replicas_stay() -> None:
+    curve = curve_of(scalers(2, 0))
+    pieces = headroom(floats([100.0, 50.0]), floats([0.7, 0.6]), floats([[1.0, 2.0, 4.0], [2.0, 3.0, 5.0]]))
+    rng = np.random.default_rng(0)
+
+    mixed = either(bools([True, False]), curve, pieces)
+
+    assert mixed.hull().served_rps == pytest.approx([curve.rps[0, -1], 50.0])
+    for part in rng.random((20, 1)):
+        load = part * np.array([curve.rps[0, -1], 50.0])
+        assert mixed.cost(load) == pytest.approx([curve.cost(load)[0], pieces.cost(load)[1]])
+        assert mixed.majorant(load).cost(load)[1] == pytest.approx(pieces.cost(load)[1])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fleets import synthetic
-from placement.columns import floats
+from placement.columns import bools, floats
 from placement.cost import evaluate, loads
 from placement.problem import Prices, Problem, formulate
 from placement.sitecost import Autoscaler
@@ -75,7 +75,7 @@ def test_high_priority_when_not_all_fits_is_served_first() -> None:
 
 
 def autoscaled_problem(seed: int, load: float, error: float = 0.0) -> Problem:
-    """A synthetic problem whose backends follow load up to the capacity that was measured."""
+    """A synthetic problem most of whose backends follow load up to the capacity that was measured."""
     fleet, readings = synthetic(6, 4, seed, load)
     count, rng = len(fleet.backends), np.random.default_rng(seed)
     price = np.zeros(count)
@@ -83,16 +83,19 @@ def autoscaled_problem(seed: int, load: float, error: float = 0.0) -> Problem:
     speed = np.ones(count)
     speed[fleet.sites.backend] = fleet.sites.rps_per_replica
     scaler = Autoscaler(
+        follows=bools(rng.random(count) < 0.8),
         rps_per_replica=floats(speed),
         usd_per_replica_hour=floats(price),
+        replicas_min=floats(np.minimum(1.0, readings.capacity_rps / speed)),
         replicas_max=floats(readings.capacity_rps / speed),
         utilization_target=fleet.services.utilization_target[fleet.backends.service],
         service_ms=floats(4000 / speed),
         slots=floats(np.full(count, 4.0)),
         variability=floats(rng.choice([0.5, 1.5], count)),
+        lead_s=floats(np.zeros(count)),
     )
-    snapshot = snapshot_of(fleet, readings)
-    return formulate(fleet, snapshot, Prices(), scaler=scaler, load_error=floats(np.full(count, error)))
+    fleet, snapshot = replace(fleet, scaler=scaler), snapshot_of(fleet, readings)
+    return formulate(fleet, snapshot, Prices(), load_error=floats(np.full(count, error)))
 
 
 @pytest.mark.parametrize("seed", range(8))
