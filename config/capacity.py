@@ -22,6 +22,7 @@ def check_capacity(declared: Declarations) -> Iterator[Problem]:
             yield service.problem("runs in no cluster; name one in spec.replicas, if with 0", "spec", "replicas")
         yield from _homeless(service, clusters)
         yield from _forbidden(service, clusters)
+        yield from _beyond_autoscaler(service)
     if declared.whole(Service):
         yield from _crowded(declared, clusters)
 
@@ -58,6 +59,19 @@ def _forbidden(service: Declared[Service], clusters: Mapping[str, Cluster]) -> I
         where = ", ".join(f"{cluster.name} in {cluster.spec.jurisdiction}" for cluster in runs)
         reason = f"jurisdictions {', '.join(allowed)} leave none of its clusters ({where})"
         yield service.problem(reason, "spec", "jurisdictions", on_key=True)
+
+
+def _beyond_autoscaler(service: Declared[Service]) -> Iterator[Problem]:
+    """Declared replicas that an autoscaler would not have left as they are."""
+    scaler = service.model.spec.autoscaler
+    for name, replicas in service.model.spec.replicas.items() if scaler else ():
+        assert scaler is not None
+        count = replicas if isinstance(replicas, int) else sum(replicas.values())
+        most = scaler.replicas_max
+        if count and (count < scaler.replicas_min or (most is not None and count > most)):
+            limit = f"{scaler.replicas_min} or more" if most is None else f"{scaler.replicas_min} to {most}"
+            reason = f"{count} replicas, but the autoscaler keeps {limit}"
+            yield service.problem(reason, "spec", "replicas", name, on_key=True)
 
 
 def _crowded(declared: Declarations, clusters: Mapping[str, Cluster]) -> Iterator[Problem]:

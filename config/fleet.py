@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 
+from config.autoscaler import scaler_of
 from config.configuration import Configuration
 from config.distances import region_of, round_trips, rtt_ms
 from config.prices import dominant_share, egress_prices, egress_usd_per_gb, node_prices
@@ -40,6 +41,7 @@ def fleet_of(configuration: Configuration) -> Fleet:
     clusters, services = _clusters(configuration), _services(configuration)
     pools = _pools(configuration)
     sites, backends = _sites(configuration, pools)
+    standing = ints([found.count for found in _standings(configuration)])
     row = index_of(clusters.ids)
     homes = [row[ClusterId(o.spec.cluster)] if o.spec.cluster else -1 for o in configuration.origins]
     origins = Origins(ids=tuple(OriginId(o.name) for o in configuration.origins), cluster=ints(homes))
@@ -60,6 +62,7 @@ def fleet_of(configuration: Configuration) -> Fleet:
                 for s in configuration.services
             ]
         ),
+        scaler=scaler_of(configuration.services, pools, sites, backends, standing),
     )
 
 
@@ -71,12 +74,18 @@ def declared_replicas(configuration: Configuration, fleet: Fleet) -> Ints:
 
 
 def declared_readings(configuration: Configuration, fleet: Fleet) -> Readings:
-    """Expected demand, the capacity of the declared replicas, no latency and no errors, at time 0."""
+    """Expected demand, the capacity of the declared replicas, no latency and no errors, at time 0.
+
+    Where replicas follow load, the capacity is that of the most there may be: until `capacity_rps` is measured nobody
+    knows how many there are.
+    """
     expected = {(s, o.name): rps for o in configuration.origins for s, rps in o.spec.expected_rps.items()}
     names = zip(fleet.flows.service.tolist(), fleet.flows.origin.tolist(), strict=True)
     demand = [expected.get((fleet.services.ids[s], fleet.origins.ids[o]), 0.0) for s, o in names]
     served = declared_replicas(configuration, fleet) * fleet.sites.rps_per_replica
     capacity = np.bincount(fleet.sites.backend, weights=served, minlength=len(fleet.backends))
+    if fleet.scaler is not None:
+        capacity = np.where(fleet.scaler.follows, fleet.scaler.replicas_max * fleet.scaler.rps_per_replica, capacity)
     nothing = np.zeros(len(fleet.backends))
     return Readings(DECLARED_AT_S, floats(demand), floats(capacity), floats(nothing), floats(nothing))
 

@@ -6,7 +6,22 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from config.cluster import Resources
 from config.document import Document
-from config.fields import Address, Amount, Count, Label, Many, Name, Positive, PositiveRatio, Ratio, Shape, Word
+from config.fields import (
+    Address,
+    Amount,
+    Count,
+    Label,
+    Many,
+    Milliseconds,
+    Name,
+    Pause,
+    Positive,
+    PositiveCount,
+    PositiveRatio,
+    Ratio,
+    Shape,
+    Word,
+)
 
 
 class ProbeSpec(Shape):
@@ -52,6 +67,29 @@ class Placing(Shape):
         return self
 
 
+class Autoscaling(Shape):
+    """How replicas follow load in every cluster of `replicas` that has some; what a horizontal pod autoscaler is told."""
+
+    replicas_min: Count = 1
+    """Least replicas in each of them. 0: clusters that have none now may get some."""
+    replicas_max: PositiveCount | None = None
+    """Most replicas in each of them. Omitted: what the pools hold."""
+    slots: PositiveCount = 1
+    """Requests that a replica works on at once."""
+    service_ms: Milliseconds | None = None
+    """How long it works on one, on average. Omitted: slots / throughput."""
+    variability: Amount = 1.0
+    """Squared coefficient of variation of that time: 0 when always the same, 1 when exponential."""
+    lead_seconds: Pause = 60.0
+    """From a load that asks for one more replica to its being ready; 0 when at once."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.replicas_max is not None and self.replicas_max < self.replicas_min:
+            raise ValueError(f"replicasMax {self.replicas_max} is below replicasMin {self.replicas_min}")
+        return self
+
+
 class ServiceSpec(Shape):
     """A named workload and what its users need."""
 
@@ -77,6 +115,8 @@ class ServiceSpec(Shape):
     """Requests/s that one replica serves within its objective, by node type."""
     replicas: dict[Name, Replicas]
     """Replicas by cluster (in its first pool with a node type of `throughput`), or by cluster and pool."""
+    autoscaler: Autoscaling | None = None
+    """How replicas follow load. Omitted: they stay as they are."""
     placing: Placing = Placing()
     """Limits for whole replicas."""
     calls: dict[Name, Positive] = Field(default_factory=dict)

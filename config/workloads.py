@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from config.autoscaler import site_room
 from config.configuration import Configuration
 from config.fleet import declared_replicas
 from placement.columns import floats, ints
@@ -13,10 +14,8 @@ def workloads_of(configuration: Configuration, fleet: Fleet) -> Workloads:
     """The slow inputs for a fleet that was made from the same configuration."""
     specs = [service.spec for service in configuration.services]
     resources = floats([spec.resources.row() for spec in specs])
-    service, pool = fleet.sites.service, fleet.sites.pool
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_node = np.floor(fleet.pools.capacity[pool] / resources[service])
-    room = np.where(resources[service] > 0, per_node, np.inf).min(axis=1) * fleet.pools.nodes[pool]
+    service = fleet.sites.service
+    room = site_room(fleet.pools, fleet.sites, resources)
     most = np.array([np.inf if s.placing.replicas_max is None else s.placing.replicas_max for s in specs])
     least = np.array([spec.placing.replicas_min for spec in specs])
     return Workloads(
