@@ -20,7 +20,12 @@ def prometheus_path() -> str | None:
     return shutil.which(os.environ.get("EQUIPOISE_PROMETHEUS") or "prometheus")
 
 
-PROGRAMS = {"envoy": envoy_path, "prometheus": prometheus_path}
+def haproxy_path() -> str | None:
+    """EQUIPOISE_HAPROXY, or the one on PATH, or where Debian puts it for root alone."""
+    return shutil.which(os.environ.get("EQUIPOISE_HAPROXY") or "haproxy") or shutil.which("/usr/sbin/haproxy")
+
+
+PROGRAMS = {"haproxy": haproxy_path, "envoy": envoy_path, "prometheus": prometheus_path}
 
 
 def require(name: str) -> str:

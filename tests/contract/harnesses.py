@@ -1,10 +1,12 @@
 """Every mesh that passes the contract suite, by name."""
 
 from tests.contract.harness import OpenHarness
+from tests.contract.harness_haproxy import haproxy
 from tests.contract.harness_simulated import simulated
 from tests.contract.harness_xds import xds_envoy, xds_grpc
 
 HARNESSES: dict[str, OpenHarness] = {
+    "haproxy": haproxy,
     "simulated": simulated,
     "xds-envoy": xds_envoy,
     "xds-grpc": xds_grpc,

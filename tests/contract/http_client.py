@@ -7,8 +7,8 @@ from collections import Counter
 from tests.contract.backends import CLUSTER_HEADER
 from tests.contract.harness import SHED
 
-DROP_HEADERS = {"x-envoy-drop-overload", "x-envoy-unconditional-drop-overload"}
-"""On the 503 of a drop that the assignment asks for; the second where it asks for all."""
+DROP_HEADERS = {"x-envoy-drop-overload", "x-envoy-unconditional-drop-overload", "x-equipoise-shed"}
+"""On the 503 of a drop that an Envoy's assignment asks for, the second where it asks for all; the third HAProxy's."""
 
 
 async def send(port: int, service: str, requests: int, connections: int = 8) -> Counter[str]:

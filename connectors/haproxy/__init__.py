@@ -1,0 +1,1 @@
+"""HAProxy over its runtime socket: weights, standbys and refused shares change without a reload."""

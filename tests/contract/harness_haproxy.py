@@ -1,0 +1,99 @@
+"""A real HAProxy, steered over its runtime socket, under the contract suite."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from connectors.haproxy.configuration import configuration
+from connectors.haproxy.connector import HaproxyConnector
+from connectors.haproxy.spec import Address, HaproxySpec
+from placement.fleet import ClusterId, OriginId, ServiceId
+from placement.weights import WeightTable
+from tests import real
+from tests.contract import http_client
+from tests.contract.backends import HttpBackend, free_port
+from tests.contract.children import child
+from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, eventually, table
+
+BROKEN = "broken"
+"""A cluster in the address book that HAProxy has no server of."""
+FAST_CHECKS = "inter 100ms fall 2 rise 1"
+"""Instead of HAProxy's own pace, so that a test does not wait 6 s for it."""
+
+
+class HaproxyHarness:
+    """One HAProxy between its backends and the connector."""
+
+    def __init__(self, folder: Path) -> None:
+        self.backends = {cluster: HttpBackend(cluster) for cluster in CLUSTERS}
+        self.ingress_port = free_port()
+        self.socket = folder / "haproxy.sock"
+        book = {cluster: (("127.0.0.1", backend.port),) for cluster, backend in self.backends.items()}
+        self.rendered = spec_of(book, self.socket, ("127.0.0.1", self.ingress_port))
+        self.connector = HaproxyConnector(spec_of(book | {BROKEN: (("127.0.0.1", 1),)}, self.socket))
+
+    async def send(self, service: str, requests: int) -> Counter[str]:
+        """HTTP/1.1 requests whose Host is the service."""
+        return await http_client.send(self.ingress_port, service, requests)
+
+    async def until(self, service: str, cluster: str) -> float:
+        """The monotonic time of the first answer from a cluster, one request after another."""
+        return await http_client.until(self.ingress_port, service, cluster)
+
+    async def kill(self, cluster: str) -> None:
+        """Close its port and connections."""
+        await self.backends[cluster].stop()
+
+    async def revive(self, cluster: str) -> None:
+        """Open its port again."""
+        await self.backends[cluster].start()
+
+    def refusable(self, given: WeightTable) -> WeightTable:
+        """All to the cluster that HAProxy does not know."""
+        return table({BROKEN: given.unit}, fence=given.fence)
+
+    async def cut(self) -> None:
+        """Take the socket away."""
+        self.socket.rename(self.socket.with_suffix(".cut"))
+
+    async def mend(self) -> None:
+        """Put it back."""
+        self.socket.with_suffix(".cut").rename(self.socket)
+
+
+def spec_of(book: dict[str, tuple[Address, ...]], socket: Path, listener: Address | None = None) -> HaproxySpec:
+    """SERVICE at these addresses."""
+    endpoints = {(ServiceId(SERVICE), ClusterId(cluster)): addresses for cluster, addresses in book.items()}
+    return HaproxySpec(OriginId(ORIGIN), str(socket), str(socket.with_suffix(".map")), endpoints, listener)
+
+
+@contextlib.asynccontextmanager
+async def haproxy(folder: Path) -> AsyncIterator[HaproxyHarness]:
+    """A real HAProxy with the configuration that we print; skips the test where there is none."""
+    path = real.require("haproxy")
+    harness = HaproxyHarness(folder)
+    for backend in harness.backends.values():
+        await backend.start()
+    try:
+        async with running(path, harness.rendered, folder):
+            yield harness
+    finally:
+        for backend in harness.backends.values():
+            await backend.stop()
+
+
+@contextlib.asynccontextmanager
+async def running(path: str, spec: HaproxySpec, folder: Path) -> AsyncIterator[None]:
+    """An HAProxy with the configuration that we print for a spec, its checks made faster."""
+    text = configuration(spec)
+    (folder / "haproxy.cfg").write_text(text.replace("inter 2s fall 3 rise 2", FAST_CHECKS))
+    (folder / "haproxy.map").touch()
+    async with child([path, "-db", "-f", "haproxy.cfg"], folder) as process:
+
+        async def listening() -> bool:
+            assert process.returncode is None, (folder / "output").read_text()
+            return (folder / "haproxy.sock").exists()
+
+        await eventually(listening, "HAProxy opens its socket")
+        yield
