@@ -60,7 +60,7 @@ def site_room(pools: Pools, sites: Sites, resources: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         per_node = np.floor(pools.capacity[sites.pool] / resources[sites.service])
     room = np.where(resources[sites.service] > 0, per_node, np.inf).min(axis=1) * pools.nodes[sites.pool]
-    return np.minimum(room, COUNT_MAX)
+    return floats(np.minimum(room, COUNT_MAX))
 
 
 def _by_backend(sites: Sites, backends: Backends, values: Floats) -> Floats:

@@ -68,7 +68,7 @@ class Placing(Shape):
 
 
 class Autoscaling(Shape):
-    """How replicas follow load in every cluster of `replicas` that has some; what a horizontal pod autoscaler is told."""
+    """How replicas follow load in every cluster of `replicas` that has some: what a pod autoscaler is told."""
 
     replicas_min: Count = 1
     """Least replicas in each of them. 0: clusters that have none now may get some."""
