@@ -63,26 +63,33 @@ def bootstrap(
     proxy: Annotated[Proxy, typer.Option(help="An Envoy, or gRPC clients without a proxy.")] = Proxy.ENVOY,
     admin_port: Annotated[int, typer.Option(help="Where the Envoy's own admin page listens, on loopback.")] = 9901,
 ) -> None:
-    """Print the bootstrap configuration that connects an origin's proxies to this controller, as JSON.
+    """Print the configuration that connects an origin's proxies to this controller.
 
-    Envoy: `envoy -c FILE`. gRPC: the file that GRPC_XDS_BOOTSTRAP names.
+    Envoy: `envoy -c FILE`. gRPC: the file that GRPC_XDS_BOOTSTRAP names. HAProxy, where the Origin has one: `haproxy
+    -f FILE`.
     """
     from config.load import load
     from config.problem import Invalid
+    from connectors.haproxy.configuration import configuration
     from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
+    from scheduler.translate import haproxy_specs
 
     try:
         documents = load(*files)
     except Invalid as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(1) from None
-    found = [o for o in documents.origins if o.name == origin and o.spec.mesh]
-    if not found or not found[0].spec.mesh:
+    steered = {str(name): spec for name, spec in haproxy_specs(documents).items()}
+    if origin in steered:
+        typer.echo(configuration(steered[origin]), nl=False)
+        return
+    found = [(o, o.spec.mesh.xds) for o in documents.origins if o.name == origin and o.spec.mesh and o.spec.mesh.xds]
+    if not found:
         meshes = ", ".join(o.name for o in documents.origins if o.spec.mesh)
-        typer.echo(f"no Origin {origin!r} with a mesh.xds; there are {meshes or 'none'}", err=True)
+        typer.echo(f"no Origin {origin!r} with a mesh; there are {meshes or 'none'}", err=True)
         raise typer.Exit(1)
     host, _, port = documents.policy.server.xds.rpartition(":")
-    node, home = found[0].spec.mesh.xds.node, found[0].spec.cluster or origin
+    node, home = found[0][1].node, found[0][0].spec.cluster or origin
     if proxy is Proxy.ENVOY:
         body = envoy_bootstrap(node, home, host.strip("[]"), int(port), admin_port)
     else:

@@ -23,11 +23,34 @@ class XdsMesh(Shape):
     """A file, on the proxy's machine, to which it adds a line for every attempt to reach a backend. Omitted: none."""
 
 
-class Mesh(Shape):
-    """How the weights of an origin are applied."""
+class HaproxyMesh(Shape):
+    """An HAProxy that is steered over its runtime socket. `equipoise bootstrap` prints its configuration."""
 
-    xds: XdsMesh
+    socket: Word
+    """The socket, at level admin: a path on this machine, or host:port in a network that is trusted."""
+    map: Word
+    """The map that keeps what was written, a path on the HAProxy's machine as its configuration has it."""
+    listener: Address
+    """Where it takes the requests of this origin."""
+    standbys: Annotated[int, Field(ge=0, le=16)] = 4
+    """Servers of each backend that stand ready to be given the address of a standby."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    """How often it tries again, elsewhere if it can."""
+
+
+class Mesh(Shape):
+    """How the weights of an origin are applied: by one of these."""
+
+    xds: XdsMesh | None = None
     """By proxies that speak xDS: Envoy, or gRPC clients without a proxy."""
+    haproxy: HaproxyMesh | None = None
+    """By an HAProxy."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.xds is None) == (self.haproxy is None):
+            raise ValueError("needs either xds or haproxy")
+        return self
 
 
 class Queries(Shape):
@@ -67,17 +90,17 @@ class Prometheus(Shape):
 
 
 class LoadReports(Shape):
-    """Load reports of the proxies themselves (xDS LRS)."""
+    """Load reports of the proxies themselves (xDS LRS), or the counters of an HAProxy."""
 
     interval_seconds: Seconds = 1.0
-    """How often a proxy reports."""
+    """How often a proxy reports, or is asked."""
 
 
 class OriginTelemetry(Shape):
     """Where the measurements of an origin come from. Both may be given."""
 
     load_reports: LoadReports | None = None
-    """From the proxies of `mesh.xds`."""
+    """From the proxies of `mesh`."""
     prometheus: Prometheus | None = None
     """From a Prometheus server."""
 
@@ -115,7 +138,7 @@ class OriginSpec(Shape):
         if (self.cluster is None) == (self.region is None):
             raise ValueError("needs either cluster (whose mesh it is) or region (outside of every cluster)")
         if self.telemetry.load_reports and not self.mesh:
-            raise ValueError("telemetry.loadReports come from the proxies of mesh.xds, which is missing")
+            raise ValueError("telemetry.loadReports come from the proxies of mesh, which is missing")
         return self
 
 

@@ -115,12 +115,17 @@ def _unknown(
 
 
 def _shared_by_origins(declared: Declarations) -> Iterator[Problem]:
-    """A mesh and a proxy's identity belong to one origin each."""
+    """A mesh, a proxy's identity and a runtime socket belong to one origin each."""
     origins = declared.of(Origin)
     meshes = ((o.model.spec.cluster, o) for o in origins if o.model.spec.cluster)
     yield from repeated((f"the mesh of cluster {quoted(name)}", o, ("spec", "cluster")) for name, o in meshes)
-    nodes = ((o.model.spec.mesh.xds.node, o) for o in origins if o.model.spec.mesh)
+    meshed = ((o.model.spec.mesh, o) for o in origins if o.model.spec.mesh)
+    nodes = ((mesh.xds.node, o) for mesh, o in meshed if mesh.xds)
     yield from repeated((f"xDS node {quoted(node)}", o, ("spec", "mesh", "xds", "node")) for node, o in nodes)
+    steered = ((o.model.spec.mesh.haproxy, o) for o in origins if o.model.spec.mesh)
+    sockets = ((haproxy.socket, o) for haproxy, o in steered if haproxy)
+    where = ("spec", "mesh", "haproxy", "socket")
+    yield from repeated((f"the HAProxy at {quoted(socket)}", o, where) for socket, o in sockets)
 
 
 def _repeated_pools(cluster: Declared[Cluster]) -> Iterator[Problem]:

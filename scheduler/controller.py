@@ -10,6 +10,9 @@ import structlog
 from config.configuration import Configuration as Documents
 from config.origin import Prometheus
 from connectors.connector import Connector, Refused
+from connectors.haproxy.connector import HaproxyConnector
+from connectors.haproxy.spec import HaproxySpec
+from connectors.haproxy.statistics import HaproxyStatistics
 from connectors.prometheus import PrometheusSource
 from connectors.telemetry import Signal, TelemetrySource
 from connectors.xds.connector import XdsConnector
@@ -22,7 +25,7 @@ from placement.fleet import OriginId
 from scheduler.intake import Collector
 from scheduler.ports import Configuration
 from scheduler.state import backend_rows
-from scheduler.translate import loop_configuration, mesh_specs, pace_of, probe_targets
+from scheduler.translate import haproxy_specs, loop_configuration, mesh_specs, pace_of, probe_targets
 from scheduler.watch import ProbeWatch
 
 LOAD_REPORT_LOOKS = 2
@@ -40,7 +43,7 @@ class Controller:
     collector: Collector
     prober: Prober
     connectors: dict[OriginId, Connector] = field(default_factory=dict)
-    reports: dict[OriginId, LoadReports] = field(default_factory=dict)
+    reports: dict[OriginId, LoadReports | HaproxyStatistics] = field(default_factory=dict)
     endpoint_row: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Backend row of every probed endpoint."""
     endpoint_ok: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
@@ -58,7 +61,10 @@ class Controller:
         self._probe(documents, configuration)
         for origin, spec in mesh_specs(documents).items():
             self._connect(origin, spec, documents)
-        for gone in set(self.connectors) - set(mesh_specs(documents)):
+        steered = haproxy_specs(documents)
+        for origin, haproxy in steered.items():
+            self._steer(origin, haproxy, documents)
+        for gone in set(self.connectors) - set(mesh_specs(documents)) - set(steered):
             self.xds.dismiss(gone)
             del self.connectors[gone], self.reports[gone]
         self.close()
@@ -88,12 +94,18 @@ class Controller:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
             return
-        interval_s = next(
-            (o.spec.telemetry.load_reports.interval_seconds for o in documents.origins
-             if o.name == origin and o.spec.telemetry.load_reports), 1.0,
-        )  # fmt: skip
-        self.reports[origin] = LoadReports(spec, time.monotonic, interval_s)
-        self.connectors[origin] = XdsConnector(spec, self.xds, self.reports[origin])
+        reports = LoadReports(spec, time.monotonic, _interval_s(documents, origin))
+        self.reports[origin] = reports
+        self.connectors[origin] = XdsConnector(spec, self.xds, reports)
+
+    def _steer(self, origin: OriginId, spec: HaproxySpec, documents: Documents) -> None:
+        known, counted = self.connectors.get(origin), self.reports.get(origin)
+        if isinstance(known, HaproxyConnector) and isinstance(counted, HaproxyStatistics):
+            known.spec = counted.spec = spec
+            return
+        self.xds.dismiss(origin)
+        self.connectors[origin] = HaproxyConnector(spec)
+        self.reports[origin] = HaproxyStatistics(spec, time.monotonic, _interval_s(documents, origin))
 
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""
@@ -125,6 +137,11 @@ def _prometheus(name: str, spec: Prometheus, defaults: dict[str, str]) -> Promet
         wall_s=time.time,
         defaults=defaults,
     )
+
+
+def _interval_s(documents: Documents, origin: OriginId) -> float:
+    asked = (o.spec.telemetry.load_reports for o in documents.origins if o.name == origin)
+    return next((reports.interval_seconds for reports in asked if reports), 1.0)
 
 
 async def _follow(connector: XdsConnector, spec: MeshSpec) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from config.addresses import Addresses, addresses_of
 from config.configuration import Configuration as Documents
+from config.distances import round_trips, rtt_ms
 from config.fleet import declared_readings, fleet_of
-from config.origin import Origin
+from config.origin import HaproxyMesh, Origin, XdsMesh
 from config.policy import PolicySpec
+from connectors.haproxy.spec import HaproxySpec
 from connectors.xds.spec import Address, MeshSpec
 from health.probe import ProbeTarget
 from health.prober import Pace
@@ -61,18 +63,52 @@ def pace_of(spec: PolicySpec) -> Pace:
 def mesh_specs(documents: Documents) -> dict[OriginId, MeshSpec]:
     """The data plane of every origin that takes its weights over xDS."""
     book = addresses_of(documents)
-    return {OriginId(o.name): _mesh_spec(documents, book, o) for o in documents.origins if o.spec.mesh}
+    return {
+        OriginId(o.name): _mesh_spec(documents, book, o, o.spec.mesh.xds)
+        for o in documents.origins
+        if o.spec.mesh and o.spec.mesh.xds
+    }
 
 
-def _mesh_spec(documents: Documents, book: Addresses, origin: Origin) -> MeshSpec:
-    assert origin.spec.mesh is not None
-    xds, name = origin.spec.mesh.xds, OriginId(origin.name)
+def haproxy_specs(documents: Documents) -> dict[OriginId, HaproxySpec]:
+    """The HAProxy of every origin that has one."""
+    book = addresses_of(documents)
+    return {
+        OriginId(o.name): _haproxy_spec(documents, book, o, o.spec.mesh.haproxy)
+        for o in documents.origins
+        if o.spec.mesh and o.spec.mesh.haproxy
+    }
+
+
+def _endpoints(
+    documents: Documents, book: Addresses, origin: OriginId
+) -> dict[tuple[ServiceId, ClusterId], tuple[Address, ...]]:
     pairs = [(ServiceId(s.name), ClusterId(c)) for s in documents.services for c in s.spec.replicas if s.spec.endpoints]
-    seen = {pair: tuple(host_port(a) for a in book.seen_from(name, *pair)) for pair in pairs}
+    seen = {pair: tuple(host_port(a) for a in book.seen_from(origin, *pair)) for pair in pairs}
+    return {pair: addresses for pair, addresses in seen.items() if addresses}
+
+
+def _haproxy_spec(documents: Documents, book: Addresses, origin: Origin, haproxy: HaproxyMesh) -> HaproxySpec:
+    name, trips, clusters = OriginId(origin.name), round_trips(documents.latency_matrices), documents.cluster_by_name()
+    known = {ClusterId(c.name): rtt_ms(trips, origin, c, clusters) for c in documents.clusters}
+    return HaproxySpec(
+        origin=name,
+        socket=haproxy.socket,
+        map_path=haproxy.map,
+        endpoints=_endpoints(documents, book, name),
+        listener=host_port(haproxy.listener),
+        standbys=haproxy.standbys,
+        retries=haproxy.retries,
+        rtt_ms={cluster: rtt for cluster, rtt in known.items() if rtt is not None},
+    )
+
+
+def _mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMesh) -> MeshSpec:
+    name = OriginId(origin.name)
     return MeshSpec(
         origin=name,
         node=xds.node,
-        endpoints={pair: addresses for pair, addresses in seen.items() if addresses},
+        endpoints=_endpoints(documents, book, name),
         listener=host_port(xds.listener),
         localities={ClusterId(c.name): (c.spec.region, c.name) for c in documents.clusters},
         protocol={ServiceId(s.name): s.spec.protocol for s in documents.services},

@@ -16,7 +16,7 @@ HEAD = """\
 #   echo "show servers state" | socat {socket} - > {state}
 #   echo "show map {map}" | socat {socket} - | cut -d' ' -f2- | sed '/^$/d' > {map}
 # Without that the weights below hold until the controller's next tick, which finds no fence and writes all of them.
-# The map must be there before HAProxy starts; it may be empty:  touch {map}
+# Both files must be there before HAProxy starts; they may be empty:  touch {map} {state}
 global
     stats socket {bind} level admin
     server-state-file {state}

@@ -110,6 +110,14 @@ def test_bootstrap_of_an_origin_connects_its_envoy_to_the_controller() -> None:
     assert "9601" in out
 
 
+def test_bootstrap_of_an_origin_with_an_haproxy_is_its_configuration() -> None:
+    code, out, _ = run("bootstrap", "nordics", "-f", EXAMPLE)
+
+    assert code == 0
+    assert "stats socket /run/haproxy/equipoise.sock mode 660 level admin" in out
+    assert "server eu-central.1 192.0.2.10:8080 weight 1" in out
+
+
 def test_bootstrap_of_an_origin_without_a_mesh_names_those_that_have_one() -> None:
     code, _, err = run("bootstrap", "nowhere", "-f", EXAMPLE)
 

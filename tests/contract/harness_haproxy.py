@@ -88,7 +88,8 @@ async def running(path: str, spec: HaproxySpec, folder: Path) -> AsyncIterator[N
     """An HAProxy with the configuration that we print for a spec, its checks made faster."""
     text = configuration(spec)
     (folder / "haproxy.cfg").write_text(text.replace("inter 2s fall 3 rise 2", FAST_CHECKS))
-    (folder / "haproxy.map").touch()
+    for kept in ("haproxy.map", "haproxy.state"):
+        (folder / kept).touch()
     async with child([path, "-db", "-f", "haproxy.cfg"], folder) as process:
 
         async def listening() -> bool:

@@ -3,7 +3,7 @@ from pathlib import Path
 from config.load import load
 from config.policy import PolicySpec
 from scheduler.policy import Policy
-from scheduler.translate import host_port, loop_configuration, mesh_specs, policy_of, probe_targets
+from scheduler.translate import haproxy_specs, host_port, loop_configuration, mesh_specs, policy_of, probe_targets
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "example"
 
@@ -20,6 +20,15 @@ def test_mesh_specs_of_the_example_know_every_endpoint_and_what_it_speaks() -> N
     assert spec.protocol["assistant"] == "http2"
     assert spec.split["assistant"] == "weighted-clusters"
     assert spec.endpoints["storefront", "eu-central"] == (("192.0.2.10", 8080),)
+
+
+def test_haproxy_specs_of_the_example_know_endpoints_and_round_trips() -> None:
+    specs = haproxy_specs(load(EXAMPLE))
+
+    assert specs.keys() == {"nordics"}
+    spec = specs["nordics"]
+    assert spec.endpoints["storefront", "eu-central"] == (("192.0.2.10", 8080),)
+    assert 0 < spec.rtt_ms["eu-central"] < spec.rtt_ms["us-east"]
 
 
 def test_probe_targets_of_the_example_cover_every_backend_with_an_endpoint() -> None:

@@ -13,9 +13,10 @@ from connectors.haproxy.runtime import LINE_MAX_BYTES, ask, lines_of
 from connectors.haproxy.statistics import HaproxyStatistics
 from connectors.telemetry import Signal
 from placement.weights import table_of
+from tests import real
 from tests.connectors.haproxy.answers import MAP, STATE, Imposter, listening, spec
 from tests.contract.harness import SERVICE, UNIT, table
-from tests.contract.harness_haproxy import HaproxyHarness, haproxy
+from tests.contract.harness_haproxy import HaproxyHarness, haproxy, running
 
 TABLE = table_of("home", 10_000, {"shop": {"east": (5_000, 0), "west": (5_000, 0)}}, (1, 8))
 
@@ -49,6 +50,22 @@ async def test_server_in_maintenance_stays_there_and_the_receipt_says_that_it_is
         assert (receipt.stored, receipt.accepted, receipt.programmed) == (True, True, False)
         assert f"{SERVICE}/east.1" in receipt.detail
         assert set(await mesh.send(SERVICE, 20)) == {"north"}
+
+
+async def test_table_written_down_as_the_configuration_says_survives_a_restart(tmp_path: Path) -> None:
+    written = table({"east": 7_000, "north": 1_000}, ["west"], fence=(2, 5))
+    async with haproxy(tmp_path) as mesh:
+        await mesh.connector.write(written)
+        dumped = await say(mesh, f"show map {mesh.rendered.map_path}")
+        (tmp_path / "haproxy.map").write_text("".join(f"{e.partition(' ')[2]}\n" for e in dumped.split("\n") if e))
+        (tmp_path / "haproxy.state").write_text(await say(mesh, "show servers state"))
+    mesh.socket.unlink(missing_ok=True)
+
+    async with running(real.require("haproxy"), mesh.rendered, tmp_path):
+        read = await mesh.connector.read()
+
+    assert read is not None
+    assert (read.content(), read.fence) == (written.content(), (2, 5))
 
 
 async def test_weights_finer_than_haproxy_takes_are_rounded_and_the_receipt_says_by_how_much(tmp_path: Path) -> None:
@@ -138,7 +155,7 @@ async def test_write_that_another_controller_overtakes_is_refused_and_undoes_not
         with pytest.raises(Refused, match=r"overtaken by .*2, 1.*1, 8"):
             await HaproxyConnector(spec(socket)).write(TABLE)
 
-    assert len(imposter.asked) == 5
+    assert len(imposter.asked) == 5, "it asks for state and map, writes, and asks again"
 
 
 async def test_map_that_haproxy_does_not_have_is_refused_with_what_to_do(tmp_path: Path) -> None:
