@@ -3,9 +3,9 @@
 Rules of this file:
 1. TRANSITIONS is the only place that says where a state may lead, and `judge` makes at most one step of it per call.
 2. Conditions are computed for all backends at once and know nothing of states; `diagram` draws the same table.
-3. The way out is never damped: what a quorum condemns is out at once. The way back is: enough successes, a hold-down
-   that doubles with every fall (RFC 2439 damps withdrawals of routes in the same spirit), then a ramp.
-4. When too many would be out, it is the probes that are doubted: nobody new goes out.
+3. The way out is never damped: what is charged is out at once. The way back is: enough successes, a hold-down that
+   doubles with every fall, more for who falls again and again (RFC 2439 damps routes in the same spirit), then a ramp.
+4. quorum.py says what the vantages say, doubt.py whether that is believed, gray.py what is done about half-failures.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from health.doubt import charges, doubtful
 from health.evidence import Evidence
+from health.gray import Steps, carried_steps, no_steps, stepped
+from health.quorum import Votes, votes
+from health.rules import Rules
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.fleet import Backends
 
-WARMTH_FIRST = 0.1
-"""The part of its capacity with which a returned backend begins."""
+RAMP = np.array([0.01, 0.05, 0.1, 0.25, 0.5, 1.0])
+"""Part of its capacity that a returned backend is given, step by step; all but the last take the same time. Caches
+fill and pools grow with use, so the first steps are small (Envoy and Linkerd call it slow start)."""
 
 
 class State(IntEnum):
@@ -69,46 +74,18 @@ TRANSITIONS = (
 """Of the arrows that leave one state, the first whose condition holds is taken. None leaves FROZEN."""
 
 CONDITIONS = {
-    "condemned": "a quorum of vantages saw `fall` failures in a row, and it is not a panic",
+    "condemned": "probes or clients charge it, and nothing speaks for a doubt",
     "missed": "some vantage missed the last answer",
     "clear": "no vantage missed the last answer",
-    "answering": "a quorum of vantages got the last answer, and none condemns it",
-    "silent": "fewer than a quorum of vantages got the last answer",
-    "restored": "a quorum of vantages saw `rise` successes in a row, and the hold-down is over",
+    "answering": "a quorum of vantages got the last answer, and nobody charges it",
+    "silent": "fewer than a quorum of vantages got the last answer, or it is charged",
+    "restored": "a quorum of vantages saw `rise` successes in a row, the hold-down is over, and it is not suppressed",
     "drained": "restored, and an operator wants it empty",
-    "warm": "`ramp_s` have passed",
+    "warm": "the ramp is over",
 }
 """What the names in TRANSITIONS mean."""
 
 OUT = (State.DOWN, State.PROBATION)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The numbers of the state machine."""
-
-    fall: int = 3
-    """Failures in a row, at one vantage, to condemn."""
-    rise: int = 20
-    """Successes in a row, at one vantage, to come back."""
-    quorum: int = 1
-    """Vantages that must agree."""
-    hold_down_s: float = 5.0
-    """Least time out after a first fall; doubles with every further one."""
-    hold_down_max_s: float = 300.0
-    forget_s: float = 600.0
-    """A fall after this long in service counts as a first one."""
-    ramp_s: float = 60.0
-    """Time from the return to full capacity."""
-    panic_ratio: float = 0.5
-    """More of the clusters, or of the backends of one service, are never taken out by probes alone."""
-
-    def __post_init__(self) -> None:
-        assert min(self.fall, self.rise, self.quorum) >= 1, "fall, rise and quorum count from 1"
-        assert 0 <= self.hold_down_s <= self.hold_down_max_s, "the first hold-down is longer than the longest"
-        assert self.forget_s >= 0, "forget_s is below 0"
-        assert self.ramp_s >= 0, "ramp_s is below 0"
-        assert 0 < self.panic_ratio <= 1, "panic_ratio is a part of all, above 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +103,17 @@ class Verdicts:
     draining: Bools
     """An operator wants it empty, also while it is out."""
     doubted: Bools
-    """Condemned by the probes and kept, because too many would be out."""
+    """Charged and kept, because too many would be out."""
+    contradicted: Bools
+    """Dead to the probes and fine to the clients: somebody has to look at the probes."""
+    penalty: Floats
+    """Falls, decayed to `turned_at_s` or the last fall before it; see Rules."""
+    fell_at_s: Floats
+    """When it last fell; -inf where it never did."""
+    suppressed: Bools
+    """Fell too often lately to come back yet."""
+    steps: Steps
+    """What is kept away from it because a part of its requests fails."""
 
     def __len__(self) -> int:
         return len(self.state)
@@ -139,14 +126,19 @@ class Verdicts:
 
 def all_up(backends: int, at_s: float) -> Verdicts:
     """The belief before anybody looked: what was never probed is in service."""
-    none = bools(np.zeros(backends, dtype=bool))
+    none, zero, never = bools(np.zeros(backends, dtype=bool)), floats(np.zeros(backends)), np.full(backends, -np.inf)
     return Verdicts(
         state=ints(np.full(backends, State.UP)),
         since_s=floats(np.full(backends, at_s)),
-        turned_at_s=floats(np.full(backends, -np.inf)),
-        hold_down_s=floats(np.zeros(backends)),
+        turned_at_s=floats(never),
+        hold_down_s=zero,
         draining=none,
         doubted=none,
+        contradicted=none,
+        penalty=zero,
+        fell_at_s=floats(never),
+        suppressed=none,
+        steps=no_steps(backends),
     )
 
 
@@ -155,92 +147,99 @@ def usable(verdicts: Verdicts) -> Bools:
     return bools(~np.isin(verdicts.state, OUT))
 
 
-def warmth(verdicts: Verdicts, at_s: float, rules: Rules) -> Floats:
+def warmth(verdicts: Verdicts, backends: Backends, at_s: float, rules: Rules) -> Floats:
     """(B,) part of its capacity to plan with: 1 in service, 0 when out or draining, growing while it ramps."""
-    grown = (at_s - verdicts.since_s) / rules.ramp_s if rules.ramp_s > 0 else np.ones(len(verdicts))
-    ramp = np.clip(WARMTH_FIRST + (1 - WARMTH_FIRST) * grown, WARMTH_FIRST, 1.0)
+    ramp_s = ramps_s(backends, rules)
+    step_s = np.maximum(ramp_s / (len(RAMP) - 1), 1e-9)
+    step = np.minimum((at_s - verdicts.since_s) / step_s, len(RAMP) - 1).astype(np.int64)
+    ramp = np.where(ramp_s > 0, RAMP[np.maximum(step, 0)], 1.0)
     cold = np.isin(verdicts.state, (*OUT, State.DRAINING))
     return floats(np.where(cold, 0.0, np.where(verdicts.state == State.RAMP, ramp, 1.0)))
 
 
+def ramps_s(backends: Backends, rules: Rules) -> Floats:
+    """(B,) how long each backend takes from its return to full capacity."""
+    if not rules.service_ramp_s:
+        return np.full(len(backends), rules.ramp_s)
+    return np.asarray(rules.service_ramp_s, dtype=np.float64)[backends.service]
+
+
 def changed(before: Verdicts, after: Verdicts) -> bool:
-    """Whether the routing has to follow at once: some backend went out of service or came back."""
-    return not np.array_equal(usable(before), usable(after))
+    """Whether the routing has to follow at once: a backend went out of service, came back, or ails in part."""
+    return not (np.array_equal(usable(before), usable(after)) and np.array_equal(before.steps.taken, after.steps.taken))
 
 
-def judge(verdicts: Verdicts, evidence: Evidence, backends: Backends, at_s: float, rules: Rules) -> Verdicts:
-    """The verdicts at `at_s`, one step of TRANSITIONS after `verdicts`. `at_s` never goes back."""
+def judge(
+    verdicts: Verdicts,
+    evidence: Evidence,
+    backends: Backends,
+    at_s: float,
+    rules: Rules,
+    capacity_rps: Floats | None = None,
+) -> Verdicts:
+    """The verdicts at `at_s`, one step of TRANSITIONS after `verdicts`. `at_s` never goes back.
+
+    `capacity_rps` (B,) is what the budget of a service counts in; without it all backends count the same.
+    """
     assert len(verdicts) == len(evidence.fails) == len(backends), "verdicts, evidence and backends disagree in rows"
     assert rules.quorum <= evidence.vantages, f"quorum {rules.quorum} of {evidence.vantages} vantages is never reached"
-    failing = (evidence.fails >= rules.fall).sum(axis=1) >= rules.quorum
-    doubted = doubtful(verdicts, evidence, failing, backends, rules)
-    conditions = conditions_of(verdicts, evidence, failing, at_s, rules) | {"condemned": failing & ~doubted}
+    said = votes(evidence, backends.cluster, at_s, rules)
+    charge = charges(evidence, said, at_s, rules)
+    weight = np.ones(len(backends)) if capacity_rps is None else capacity_rps
+    in_service = usable(verdicts)
+    free = in_service & (verdicts.state != State.FROZEN)
+    doubted = doubtful(charge, said, in_service, free, backends, weight, rules)
+    conditions = conditions_of(said, charge.charged, at_s - verdicts.since_s >= ramps_s(backends, rules))
+    conditions |= came_back(verdicts, said, charge.charged, at_s, rules)
+    conditions["condemned"] = charge.charged & ~doubted
     state = verdicts.state.copy()
     for source, when, target in reversed(TRANSITIONS):  # reversed: the first arrow is written last and so wins
         state[(verdicts.state == source) & conditions[when]] = target
-    return moved(verdicts, state, doubted, at_s, rules)
+    after = moved(verdicts, state, at_s, rules)
+    steps = stepped(verdicts.steps, evidence.clients, backends.service, usable(after), at_s, rules)
+    return replace(after, doubted=bools(doubted), contradicted=bools(charge.contradicted), steps=steps)
 
 
-def conditions_of(
-    verdicts: Verdicts, evidence: Evidence, failing: Bools, at_s: float, rules: Rules
-) -> dict[str, Bools]:
-    """(B,) each of CONDITIONS but `condemned`, whatever state the backend is in."""
-    missed = (evidence.fails > 0).any(axis=1)
-    answered = (evidence.passes > 0).sum(axis=1) >= rules.quorum
-    steady = (evidence.passes >= rules.rise).sum(axis=1) >= rules.quorum
-    restored = steady & ~failing & (at_s - verdicts.turned_at_s >= verdicts.hold_down_s)
+def conditions_of(said: Votes, charged: Bools, warm: Bools) -> dict[str, Bools]:
+    """(B,) those of CONDITIONS that the last answers decide, whatever state the backend is in."""
     return {
-        "missed": missed,
-        "clear": ~missed,
-        "answering": answered & ~failing,
-        "silent": ~answered | failing,
-        "restored": restored,
-        "drained": restored & verdicts.draining,
-        "warm": at_s - verdicts.since_s >= rules.ramp_s,
+        "missed": said.missed,
+        "clear": ~said.missed,
+        "answering": said.answered & ~charged,
+        "silent": ~said.answered | charged,
+        "warm": warm,
     }
 
 
-def doubtful(verdicts: Verdicts, evidence: Evidence, failing: Bools, backends: Backends, rules: Rules) -> Bools:
-    """(B,) which condemned backends stay in service because too many would be out.
-
-    All of them, when more than `panic_ratio` of the clusters would have no backend left; and those of a service
-    that would have more than that part of its own backends out. Envoy's panic threshold is the same idea for hosts.
-
-    Backends that a quorum missed just now count as on their way out. Probes are spread over the interval, so when it
-    is our own uplink that broke, they fail one after the other: counting only the condemned would see the panic when
-    half of the fleet is already gone.
-    """
-    in_service = usable(verdicts)
-    judged = in_service & (verdicts.state != State.FROZEN)
-    leaving = judged & ((evidence.fails > 0).sum(axis=1) >= rules.quorum)
-    out = leaving | ~in_service
-    clusters = len(np.unique(backends.cluster))
-    dark = np.count_nonzero(part_of(out, backends.cluster) >= 1.0)
-    if dark > rules.panic_ratio * clusters:
-        return np.asarray(failing & judged)
-    thin = part_of(out, backends.service) > rules.panic_ratio
-    return np.asarray(failing & judged & thin[backends.service])
+def came_back(verdicts: Verdicts, said: Votes, charged: Bools, at_s: float, rules: Rules) -> dict[str, Bools]:
+    """(B,) those of CONDITIONS that ask for patience."""
+    held = at_s - verdicts.turned_at_s < verdicts.hold_down_s
+    suppressed = verdicts.suppressed & (decayed(verdicts, at_s, rules) >= rules.reuse_below)
+    restored = said.steady & ~charged & ~held & ~suppressed
+    return {"restored": restored, "drained": restored & verdicts.draining}
 
 
-def part_of(marked: Bools, group: Ints) -> Floats:
-    """Part of the marked rows in each group; 0 for a group without rows."""
-    rows = np.bincount(group)
-    return np.asarray(np.bincount(group, weights=marked) / np.maximum(rows, 1), dtype=np.float64)
+def decayed(verdicts: Verdicts, at_s: float, rules: Rules) -> Floats:
+    """(B,) the penalty that is left."""
+    return np.asarray(verdicts.penalty * np.exp2(-(at_s - verdicts.fell_at_s) / rules.penalty_half_life_s))
 
 
-def moved(before: Verdicts, state: Ints, doubted: Bools, at_s: float, rules: Rules) -> Verdicts:
-    """The verdicts in their new states, with the times and the hold-down that follow from the move."""
+def moved(before: Verdicts, state: Ints, at_s: float, rules: Rules) -> Verdicts:
+    """The verdicts in their new states, with the times, the hold-down and the penalty that follow from the move."""
     was_out, is_out = np.isin(before.state, OUT), np.isin(state, OUT)
     fell = is_out & ~was_out
     restless = at_s - before.turned_at_s < rules.forget_s
     longer = np.clip(2 * before.hold_down_s, rules.hold_down_s, rules.hold_down_max_s)
-    return Verdicts(
+    penalty = np.where(fell, decayed(before, at_s, rules) + 1.0, before.penalty)
+    return replace(
+        before,
         state=ints(state),
         since_s=floats(np.where(state != before.state, at_s, before.since_s)),
         turned_at_s=floats(np.where(is_out != was_out, at_s, before.turned_at_s)),
         hold_down_s=floats(np.where(fell, np.where(restless, longer, rules.hold_down_s), before.hold_down_s)),
-        draining=before.draining,
-        doubted=bools(doubted),
+        penalty=floats(penalty),
+        fell_at_s=floats(np.where(fell, at_s, before.fell_at_s)),
+        suppressed=bools(is_out & (before.suppressed | (penalty > rules.suppress_above))),
     )
 
 
@@ -285,11 +284,8 @@ def carried_verdicts(verdicts: Verdicts, rows: Ints, at_s: float) -> Verdicts:
     new, old, known = all_up(len(rows), at_s), np.maximum(rows, 0), rows >= 0
     if not len(verdicts):
         return new
-    return Verdicts(
-        state=ints(np.where(known, verdicts.state[old], new.state)),
-        since_s=floats(np.where(known, verdicts.since_s[old], new.since_s)),
-        turned_at_s=floats(np.where(known, verdicts.turned_at_s[old], new.turned_at_s)),
-        hold_down_s=floats(np.where(known, verdicts.hold_down_s[old], new.hold_down_s)),
-        draining=bools(np.where(known, verdicts.draining[old], new.draining)),
-        doubted=bools(known & verdicts.doubted[old]),
-    )
+    columns = [name for name in Verdicts.__slots__ if name != "steps"]
+    kept = {name: np.where(known, getattr(verdicts, name)[old], getattr(new, name)) for name in columns}
+    for column in kept.values():
+        column.setflags(write=False)
+    return Verdicts(**kept, steps=carried_steps(verdicts.steps, rows))

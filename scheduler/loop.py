@@ -40,7 +40,9 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     at_s, mode, fleet = ports.clock.now_s(), ports.desk.mode(), state.fleet
 
     # Judge first: whether something was lost decides how long we may look at the rest.
-    verdicts = judge(state.verdicts, ports.watch.evidence(), fleet.backends, at_s, policy.rules)
+    verdicts = judge(
+        state.verdicts, ports.watch.evidence(), fleet.backends, at_s, policy.rules, state.readings.capacity_rps
+    )
     alive = usable(verdicts)
     urgent = bool((usable(state.verdicts) & ~alive).any())
 
@@ -142,7 +144,7 @@ def look(
     readings, memory, rejections = clean(state.readings, state.memory, measured, fleet, at_s, policy.hygiene)
     heard = silenced(faded(readings, memory, fleet, at_s), memory, fleet, lost_clusters(fleet, alive), at_s)
     routing = routing_of(fleet, tables, state.routing)
-    snapshot = Snapshot(at_s, heard, routing, alive, warmth(verdicts, at_s, policy.rules))
+    snapshot = Snapshot(at_s, heard, routing, alive, warmth(verdicts, fleet.backends, at_s, policy.rules))
     known = state.problem if urgent else None
     problem = without(known, snapshot) if known else formulate(fleet, snapshot, policy.prices)
     return View(readings, memory, rejections, snapshot, problem)

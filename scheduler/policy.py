@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from health.verdict import Rules
+from health.rules import Rules
 from placement.guard import Limits
 from placement.problem import Prices
 from placement.quantize import Rounding

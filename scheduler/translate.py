@@ -12,7 +12,7 @@ from connectors.haproxy.spec import HaproxySpec
 from connectors.xds.spec import Address, MeshSpec
 from health.probe import ProbeTarget
 from health.prober import Pace
-from health.verdict import Rules
+from health.rules import Rules
 from placement.fleet import ClusterId, Fleet, OriginId, ServiceId
 from placement.guard import Limits
 from placement.problem import Prices

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from connectors.telemetry import Batch
-from health.verdict import Rules
+from health.rules import Rules
 from placement.columns import bools
 from placement.failover import FailoverTable
 from placement.fleet import Fleet, OriginId

@@ -42,6 +42,10 @@ def loads_of(report: Any) -> Iterator[Load]:
             yield Load(stats.cluster_name, seconds, stats.total_dropped_requests, rows)
 
 
+Witness = Callable[[list[tuple[ServiceId, ClusterId, int, int]], float, float], None]
+"""Takes what clients saw: (service, cluster, succeeded, failed), counted between two moments."""
+
+
 class LoadReports:
     """The load reports of one origin, a connectors.telemetry.TelemetrySource.
 
@@ -49,10 +53,12 @@ class LoadReports:
     up. What reports name that the address book does not is left out, so that memory has a bound.
     """
 
-    def __init__(self, spec: MeshSpec, now_s: Callable[[], float], interval_s: float = 1.0) -> None:
+    def __init__(
+        self, spec: MeshSpec, now_s: Callable[[], float], interval_s: float = 1.0, witness: Witness | None = None
+    ) -> None:
         self.interval_s = interval_s
         """How often a proxy is asked to report."""
-        self._now_s = now_s
+        self._now_s, self._witness = now_s, witness
         self._ended: dict[tuple[ServiceId, bool], tuple[int, int]] = {}
         self.replace_spec(spec)
         self._start_window()
@@ -73,9 +79,17 @@ class LoadReports:
             return
         self._streams.add(stream)
         self._at_s = self._now_s()
-        for load in loads_of(report):
-            if service_of(load.upstream) in self._clusters:
-                self._add(stream, load)
+        loads = [load for load in loads_of(report) if service_of(load.upstream) in self._clusters]
+        for load in loads:
+            self._add(stream, load)
+        if self._witness and loads:
+            seen = [
+                (service_of(load.upstream), cluster, succeeded, failed)
+                for load in loads
+                for cluster, _, succeeded, failed in load.by_cluster
+                if cluster in self._clusters[service_of(load.upstream)]
+            ]
+            self._witness(seen, self._at_s - max(load.seconds for load in loads), self._at_s)
 
     async def collect(self) -> tuple[Batch, ...]:
         """Demand, what was sent where, and errors since the last call; nothing where no report came."""

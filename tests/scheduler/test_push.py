@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 
 from connectors.connector import Receipt
-from health.verdict import Rules
+from health.rules import Rules
 from placement.columns import bools
 from placement.fleet import OriginId
 from placement.weights import WeightTable, table_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from health.verdict import Rules
+from health.rules import Rules
 from scheduler.api.app import Api
 from scheduler.api.metrics import Metrics
 from scheduler.board import Board

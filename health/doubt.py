@@ -1,0 +1,106 @@
+"""Whether a backend is out, or it is the probes that are: clients against probes, and how many may go at once.
+
+| probes  | clients                                  | verdict                                                    |
+| ------- | ---------------------------------------- | ---------------------------------------------------------- |
+| dead    | answered, `fine_ratio` at `fine_rps`     | the probe is broken: said aloud, nothing moves             |
+| dead    | ask, but nothing was counted since       | wait for `testimony_s`, then the probes are believed       |
+| dead    | fail, or nobody asks                     | out, within the budgets                                    |
+| one vantage says dead | fail                       | out: the clients are the second witness                    |
+| content | all fail, beyond an accident             | out, within the budgets                                    |
+| content | some fail                                | gray: moved in steps (gray.py)                             |
+
+Probes alone take out no more than the budgets: `ejection_ratio` of the clusters, `ejection_capacity_ratio` of a
+service's capacity, but always one. When more than that is missing, or more than `panic_ratio` would be out, it is the
+probes that are doubted: nobody goes whose failure the clients do not confirm. Whatever confirms it, a service keeps
+its last backends: somebody has to be asked.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from health.evidence import Evidence
+from health.passive import ALARM, CERTAIN, OUTAGE
+from health.quorum import Votes, beyond_one_cluster, missing_since_s
+from health.rules import Rules
+from placement.columns import Bools, Floats, Ints
+from placement.fleet import Backends
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """(B,) what is held against each backend, whatever state it is in."""
+
+    charged: Bools
+    """Probes or clients say that it is out."""
+    confirmed: Bools
+    """Clients say so."""
+    contradicted: Bools
+    """The probes say that it is out, and clients are served well."""
+
+
+def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules) -> Charges:
+    """What probes and clients say together: the table above."""
+    clients = evidence.clients
+    if not len(clients):
+        none = np.zeros(len(evidence.fails), dtype=bool)
+        return Charges(said.failing, none, none)
+    fresh = clients.fresh(at_s)
+    outage = np.where(fresh, clients.score[:, OUTAGE], 0.0)
+    confirmed, certain = outage >= ALARM, outage >= CERTAIN
+    since_s = missing_since_s(evidence)
+    told = clients.answered_since + clients.failed_since
+    counted = np.where(clients.since_s == since_s, told, 0.0)
+    busy = fresh & (clients.rate_rps(at_s) >= rules.fine_rps)
+    often = busy & (counted >= rules.fine_rps * np.clip(at_s - since_s, 0.0, 1.0) / 2)
+    well = (clients.answered_since >= rules.fine_ratio * counted) & (clients.error_ratio() <= 1 - rules.fine_ratio)
+    fine = often & (counted > 0) & well
+    waiting = busy & (counted == 0) & (at_s - since_s < rules.testimony_s)
+    contradicted = said.failing & fine & ~confirmed
+    charged = (said.failing & ~fine & ~waiting) | (said.accused & confirmed) | certain
+    return Charges(charged, confirmed, contradicted)
+
+
+def doubtful(
+    charge: Charges, said: Votes, in_service: Bools, free: Bools, backends: Backends, weight: Floats, rules: Rules
+) -> Bools:
+    """(B,) which charged backends stay in service because too many would be out.
+
+    `free` (B,) marks those in service that may be judged at all, `weight` (B,) is the capacity of each.
+
+    Backends that a quorum missed just now count as on their way out. Probes are spread over the interval, so when it
+    is our own uplink that broke, they fail one after the other: counting only the condemned would see the panic when
+    half of the fleet is already gone.
+    """
+    judged = charge.charged & free
+    if not judged.any():
+        return judged
+    leaving = (said.leaving & ~charge.contradicted & free) | judged
+    out = leaving | ~in_service
+    unsure = judged & ~charge.confirmed
+    clusters = len(np.unique(backends.cluster))
+    dark = np.count_nonzero(part_of(out, backends.cluster) >= 1.0)
+    too_many = dark > max(1, int(rules.ejection_ratio * clusters + TOLERANCE)) or dark > rules.panic_ratio * clusters
+    lost = beyond_one_cluster(leaving & ~charge.confirmed, backends.cluster)
+    if too_many or lost > rules.blind_ratio:
+        doubted = unsure
+    else:
+        doubted = unsure & overdrawn(out, backends.service, weight, rules)[backends.service]
+    last = part_of(~in_service | (judged & ~doubted), backends.service) >= 1.0
+    return np.asarray(doubted | (judged & last[backends.service]))
+
+
+def overdrawn(out: Bools, service: Ints, weight: Floats, rules: Rules) -> Bools:
+    """(S,) services of which more would be out than probes alone may take."""
+    count = np.bincount(service, weights=out)
+    lost = np.bincount(service, weights=out * weight) / np.maximum(np.bincount(service, weights=weight), TOLERANCE)
+    over_budget = (count > 1) & (lost > rules.ejection_capacity_ratio + TOLERANCE)
+    return np.asarray(over_budget | (part_of(out, service) > rules.panic_ratio))
+
+
+def part_of(marked: Bools, group: Ints) -> Floats:
+    """Part of the marked rows in each group; 0 for a group without rows."""
+    rows = np.bincount(group)
+    return np.asarray(np.bincount(group, weights=marked) / np.maximum(rows, 1), dtype=np.float64)

@@ -1,0 +1,137 @@
+"""What clients saw: requests and failures of every backend, and a running test of whether it got worse.
+
+The test is Page's CUSUM of log-likelihood ratios (Page, Continuous Inspection Schemes, Biometrika 1954): a request
+that failed adds ln(p1 / p0), one that did not adds ln((1 - p1) / (1 - p0)), and the sum never falls below 0. Whatever
+the threshold ln(1 / alpha), the mean time to a false alarm is at least 1 / alpha requests (Lorden 1971). Counts come
+in blocks, so a block adds its total at once: that is never more than request by request, so the bound holds.
+
+p0 is what the other backends of the same service fail: a service that always fails a little is no news, and one that
+fails everywhere is not healed by moving it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.columns import Bools, Floats, Ints, floats
+
+DESIGNS = np.array([0.99, 0.05])
+"""p1 of the two tests: an outage, whose score grows where more than 40 % fail, and a gray failure."""
+OUTAGE, GRAY = 0, 1
+ERRORS_MIN = 0.001
+"""Least p0: what a sound service may fail."""
+WORSE_MIN = 4.0
+"""Least p1 / p0: where the others fail a lot, a little more is no alarm."""
+ERRORS_MAX = 0.99
+"""Largest p1."""
+ALARM = float(np.log(1e9))
+"""A score that says it is no accident."""
+CERTAIN = float(np.log(1e15))
+"""A score that takes a backend out though the probes are content."""
+SCORE_MAX = np.array([CERTAIN, ALARM])
+"""Where each score stops to grow, so that it falls again soon after."""
+MEMORY_S = 2.0
+"""Time in which an old count falls to a third, for rates and ratios."""
+FRESH_S = 2.0
+"""What clients saw earlier than this says nothing of now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """(B,) what the clients of each backend saw."""
+
+    score: Floats
+    """(B, 2) the CUSUM of each design, at most SCORE_MAX."""
+    answered: Floats
+    """Requests answered well, decaying with MEMORY_S."""
+    failed: Floats
+    """Requests failed, decaying alike."""
+    heard_at_s: Floats
+    """When a request last ended; -inf before the first."""
+    answered_since: Floats
+    """Requests answered well that were counted wholly after `since_s`."""
+    failed_since: Floats
+    since_s: Floats
+    """The moment of the first miss of the probes that these two are counted from; +inf while there is none."""
+
+    def __len__(self) -> int:
+        return len(self.answered)
+
+    def fresh(self, at_s: float) -> Bools:
+        """(B,) whether requests ended lately."""
+        return np.asarray(at_s - self.heard_at_s <= FRESH_S)
+
+    def rate_rps(self, at_s: float) -> Floats:
+        """(B,) requests/s that ended lately."""
+        left = np.exp(-np.maximum(at_s - self.heard_at_s, 0.0) / MEMORY_S)
+        return np.asarray((self.answered + self.failed) * left / MEMORY_S)
+
+    def error_ratio(self) -> Floats:
+        """(B,) failed over all, 0 where nobody asked."""
+        return np.asarray(self.failed / np.maximum(self.answered + self.failed, 1e-9))
+
+
+def no_clients(backends: int) -> Clients:
+    """Nobody has asked yet."""
+    none, never = floats(np.zeros(backends)), np.full(backends, np.inf)
+    score = floats(np.zeros((backends, len(DESIGNS))))
+    return Clients(score, none, none, floats(-never), none, none, floats(never))
+
+
+def observe(
+    clients: Clients,
+    counts: tuple[Floats, Floats],
+    service: Ints,
+    missing_since_s: Floats,
+    from_s: Floats,
+    at_s: float,
+) -> Clients:
+    """What clients saw, with the (B,) requests answered well and failed between `from_s` and `at_s`.
+
+    `missing_since_s` (B,) says since when the probes miss the backend, +inf where they do not.
+    """
+    good, bad = counts
+    asked = good + bad > 0
+    reset = missing_since_s != clients.since_s
+    testifies = asked & (from_s >= missing_since_s)
+    faded = np.where(asked, np.exp(-np.maximum(at_s - clients.heard_at_s, 0.0) / MEMORY_S), 1.0)
+    return Clients(
+        score=floats(_scores(clients, good, bad, service, at_s)),
+        answered=floats(clients.answered * faded + good),
+        failed=floats(clients.failed * faded + bad),
+        heard_at_s=floats(np.where(asked, at_s, clients.heard_at_s)),
+        answered_since=floats(np.where(reset, 0.0, clients.answered_since) + np.where(testifies, good, 0.0)),
+        failed_since=floats(np.where(reset, 0.0, clients.failed_since) + np.where(testifies, bad, 0.0)),
+        since_s=floats(missing_since_s),
+    )
+
+
+def _scores(clients: Clients, good: Floats, bad: Floats, service: Ints, at_s: float) -> Floats:
+    """(B, 2) the CUSUMs one block later. A block is judged by what was usual before it."""
+    usual = np.maximum(elsewhere(clients, service, at_s), ERRORS_MIN)[:, None]
+    worse = np.minimum(np.maximum(DESIGNS[None, :], WORSE_MIN * usual), ERRORS_MAX)
+    usual = np.minimum(usual, worse / WORSE_MIN)
+    gain = np.log(worse / usual) * bad[:, None] + np.log((1 - worse) / (1 - usual)) * good[:, None]
+    return np.asarray(np.clip(clients.score + gain, 0.0, SCORE_MAX))
+
+
+def elsewhere(clients: Clients, service: Ints, at_s: float) -> Floats:
+    """(B,) error ratio of the other backends of the same service; 0 where nobody asks them."""
+    left = np.exp(-np.maximum(at_s - clients.heard_at_s, 0.0) / MEMORY_S)
+    answered, failed = clients.answered * left, clients.failed * left
+    others_failed = np.bincount(service, weights=failed)[service] - failed
+    others = np.bincount(service, weights=answered)[service] - answered + others_failed
+    return np.where(others > 1.0, np.clip(others_failed / np.maximum(others, 1.0), 0.0, 1.0), 0.0)
+
+
+def carried_clients(clients: Clients, rows: Ints) -> Clients:
+    """What clients saw, for a new fleet: its backend b was backend `rows[b]`, -1 where it is new."""
+    new, old, known = no_clients(len(rows)), np.maximum(rows, 0), rows >= 0
+    if not len(clients):
+        return new
+
+    def kept(name: str) -> Floats:
+        column, fresh = getattr(clients, name)[old], getattr(new, name)
+        return floats(np.where(known[:, None] if column.ndim == 2 else known, column, fresh))
+
+    return Clients(**{name: kept(name) for name in Clients.__slots__})
