@@ -74,6 +74,10 @@ class Ledger:
         """Walk the whole chain; returns its length. Raises LedgerDown naming the first row that does not fit."""
         return await self._run(self._verify)
 
+    async def transact(self, work: Callable[[Session], T]) -> T:
+        """The result of `work` in a transaction of its own: for records that are not the loop's."""
+        return await self._run(lambda: self._transact(work))
+
     def close(self) -> None:
         """Finish what is queued and close the file."""
         self._writer.shutdown(wait=True)
@@ -102,6 +106,12 @@ class Ledger:
         with Session(self._engine) as session:
             rows = session.exec(select(IntentRow).where(col(IntentRow.id).in_(newest))).all()
             return {OriginId(r.origin): table_from_content(r.content, (r.epoch, r.version)) for r in rows}
+
+    def _transact(self, work: Callable[[Session], T]) -> T:
+        with Session(self._engine, expire_on_commit=False) as session:
+            result = work(session)
+            session.commit()
+        return result
 
     def _add(self, *rows: IntentRow | SwitchRow) -> None:
         with Session(self._engine) as session:

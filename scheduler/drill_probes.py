@@ -1,0 +1,125 @@
+"""L1: a synthetic request along every leg of every failover path, over and over.
+
+A leg is asked where its origin would send requests, which is the gateway of the receiving cluster where the documents
+name one (`via`), with the question that the health probe asks. Legs that share an address share the request.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from config.addresses import Addresses, addresses_of
+from config.configuration import Configuration as Documents
+from health.probe import PROBES, ProbeTarget
+from placement.columns import Floats, Ints, floats, ints, lookup
+from placement.fleet import ClusterId, Fleet, OriginId, ServiceId
+from scheduler.translate import host_port
+
+AT_ONCE = 64
+"""Requests under way; each holds one file descriptor."""
+ROUND_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """(E,) every way from an origin to a backend that has an address, by key."""
+
+    key: Ints
+    """flow x C + cluster, ascending."""
+    first: Ints
+    """(E + 1,) where the addresses of each leg begin in `target`."""
+    target: Ints
+    targets: tuple[ProbeTarget, ...]
+    """Each asked once, however many legs it belongs to."""
+
+
+def legs_of(documents: Documents, fleet: Fleet) -> Legs:
+    """All of a configuration."""
+    book, found = addresses_of(documents), {}
+    clusters, services, origins = fleet.clusters.ids, fleet.services.ids, fleet.origins.ids
+    places: dict[int, list[ClusterId]] = {}
+    for service, cluster in zip(fleet.backends.service.tolist(), fleet.backends.cluster.tolist(), strict=True):
+        places.setdefault(service, []).append(clusters[cluster])
+    for flow, (s, o) in enumerate(zip(fleet.flows.service.tolist(), fleet.flows.origin.tolist(), strict=True)):
+        for cluster in places.get(s, ()):
+            if targets := _asked(book, origins[o], services[s], cluster):
+                found[flow * len(clusters) + clusters.index(cluster)] = targets
+    every = {target: row for row, target in enumerate(dict.fromkeys(t for ts in found.values() for t in ts))}
+    keys = sorted(found)
+    sizes = np.cumsum([0, *(len(found[key]) for key in keys)])
+    return Legs(ints(keys), ints(sizes), ints([every[t] for key in keys for t in found[key]]), tuple(every))
+
+
+def _asked(book: Addresses, origin: OriginId, service: ServiceId, cluster: ClusterId) -> list[ProbeTarget]:
+    question = book.probes.get((service, cluster))
+    if question is None:
+        return []
+    return [
+        ProbeTarget(
+            protocol=question.protocol,
+            host=host,
+            port=port,
+            path=question.path,
+            expect_status=question.expect_status,
+            host_header=question.host_header,
+            grpc_service=question.grpc_service,
+        )
+        for host, port in map(host_port, book.seen_from(origin, service, cluster))
+    ]
+
+
+class PathProbes:
+    """Asks every target once in `every_s`, spread over that time. `await run()` until it is cancelled."""
+
+    def __init__(self, clock: Callable[[], float], timeout_s: float = 1.0) -> None:
+        """`clock` gives the seconds since 1970 by which answers are dated."""
+        self.clock, self.timeout_s = clock, timeout_s
+        self.every_s = 60.0
+        self.legs = Legs(ints([]), ints([0]), ints([]), ())
+        self.good_at_s: Floats = np.zeros(0)
+        """(T,) when each target last gave a good answer; -inf while its last one was not."""
+
+    def replace(self, legs: Legs, every_s: float) -> None:
+        """Ask these from now on; what is known of targets that stay is kept."""
+        known = dict(zip(self.legs.targets, self.good_at_s.tolist(), strict=True))
+        self.good_at_s = np.array([known.get(target, -np.inf) for target in legs.targets])
+        self.legs, self.every_s = legs, every_s
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            legs, began_s = self.legs, self.clock()
+            for part in np.array_split(np.arange(len(legs.targets)), max(round(self.every_s / ROUND_S), 1)):
+                if legs is not self.legs:
+                    break
+                await asyncio.gather(asyncio.sleep(ROUND_S), self.ask(part.tolist()))
+            await asyncio.sleep(max(began_s + self.every_s - self.clock(), ROUND_S))
+
+    async def ask(self, rows: Sequence[int]) -> None:
+        """Ask some targets now."""
+        legs = self.legs
+        for some in (rows[i : i + AT_ONCE] for i in range(0, len(rows), AT_ONCE)):
+            asked = [PROBES[legs.targets[row].protocol](legs.targets[row], self.timeout_s) for row in some]
+            answers = await asyncio.gather(*asked)
+            if legs is self.legs:
+                for row, answer in zip(some, answers, strict=True):
+                    self.good_at_s[row] = self.clock() if answer.ok else -np.inf
+
+    async def ask_legs(self, keys: Ints) -> None:
+        """Ask the targets of some legs now."""
+        await self.ask(np.unique(self._targets(keys)).tolist())
+
+    def leg_at_s(self, keys: Ints) -> Floats:
+        """(n,) since when each leg is good: the oldest of its addresses; -inf for one that is not, or has none."""
+        oldest = np.full(len(self.legs.key), np.inf)
+        leg = np.repeat(np.arange(len(self.legs.key)), np.diff(self.legs.first))
+        np.minimum.at(oldest, leg, self.good_at_s[self.legs.target])
+        row = lookup(self.legs.key, keys) if len(self.legs.key) else np.full(len(keys), -1)
+        return floats(np.where(row >= 0, np.append(oldest, -np.inf)[row], -np.inf))
+
+    def _targets(self, keys: Ints) -> Ints:
+        row = lookup(self.legs.key, keys) if len(self.legs.key) else np.zeros(0, dtype=np.int64)
+        parts: Iterable[Ints] = (self.legs.target[self.legs.first[r] : self.legs.first[r + 1]] for r in row if r >= 0)
+        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
