@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Floats, Ints, floats, lookup
+from placement.fleet import Fleet
 from placement.problem import Problem, total_demand
 from placement.routing import Routing
 
@@ -61,15 +62,21 @@ def loads(problem: Problem, routing: Routing) -> Loads:
     """Follow the demand of the problem through a routing."""
     fleet = problem.fleet
     demand = total_demand(fleet, problem.external_rps, routing)
-    rps = demand[routing.row] * routing.share
     refused = routing.column == fleet.shed
-    backend = problem.backend_of(routing.row, routing.column)
-    served = (backend >= 0) & ~refused
+    shed = (demand[routing.row] * routing.share)[refused]
     return Loads(
         demand_rps=floats(demand),
-        backend_rps=floats(np.bincount(backend[served], weights=rps[served], minlength=len(fleet.backends))),
-        shed_rps=floats(np.bincount(routing.row[refused], weights=rps[refused], minlength=len(fleet.flows))),
+        backend_rps=backend_loads(fleet, demand, routing),
+        shed_rps=floats(np.bincount(routing.row[refused], weights=shed, minlength=len(fleet.flows))),
     )
+
+
+def backend_loads(fleet: Fleet, demand_rps: Floats, routing: Routing) -> Floats:
+    """(B,) rps that the (F,) demand of flows, calls included, puts on every backend."""
+    backend = fleet.backend_of(routing.row, routing.column)
+    there = backend >= 0
+    rps = (demand_rps[routing.row] * routing.share)[there]
+    return floats(np.bincount(backend[there], weights=rps, minlength=len(fleet.backends)))
 
 
 def evaluate(problem: Problem, routing: Routing) -> Cost:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Floats, floats
+from placement.columns import Bools, Floats, floats
 from placement.fleet import Fleet
 from placement.problem import called_rps
 from placement.routing import Routing
@@ -36,6 +36,8 @@ class Forecast:
     """Logarithm of the demand believed true, rps."""
     error: Floats
     """Its relative standard error."""
+    drift: Floats
+    """Variance of the logarithm of true demand from one look to the next."""
     seen: Floats
     """Logarithm of what was seen last."""
     change: Floats
@@ -56,7 +58,13 @@ def first_forecast(seen_rps: Floats) -> Forecast:
     seen = np.log(seen_rps)
     none, unknown = np.zeros(len(seen)), np.full(len(seen), np.nan)
     return Forecast(
-        floats(seen), floats(none + FIRST_ERROR), floats(seen), floats(unknown), floats(unknown), floats(unknown)
+        level=floats(seen),
+        error=floats(none + FIRST_ERROR),
+        drift=floats(none),
+        seen=floats(seen),
+        change=floats(unknown),
+        spread=floats(unknown),
+        echo=floats(unknown),
     )
 
 
@@ -75,11 +83,18 @@ def next_forecast(before: Forecast, seen_rps: Floats) -> Forecast:
     return Forecast(
         level=floats(before.level + gain * (seen - before.level)),
         error=floats(np.where(np.isnan(echo), FIRST_ERROR, error)),
+        drift=floats(np.where(np.isnan(echo), 0.0, drift)),
         seen=floats(seen),
         change=floats(calm),
         spread=floats(spread),
         echo=floats(echo),
     )
+
+
+def where_fresh(fresh: Bools, before: Forecast, after: Forecast) -> Forecast:
+    """`after` for the flows that were looked at, (F,), and `before` for the others."""
+    columns = {name: getattr(before, name) for name in Forecast.__slots__}
+    return Forecast(**{name: floats(np.where(fresh, getattr(after, name), old)) for name, old in columns.items()})
 
 
 def load_error(fleet: Fleet, external_rps: Floats, routing: Routing, flow_error: Floats) -> Floats:

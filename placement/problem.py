@@ -30,7 +30,7 @@ from placement.qoe import waiting_factor
 from placement.readings import Snapshot
 from placement.routes import Routes, compute_usd, offered_routes, unit_usd
 from placement.routing import Routing
-from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, headroom
+from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, expected, headroom
 
 SEGMENTS = 3
 """Convex pieces of the headroom between utilization_target and 1."""
@@ -102,8 +102,8 @@ def formulate(
 ) -> Problem:
     """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables.
 
-    Where the fleet has autoscalers replicas follow load within their bounds, and `load_error` (B,), the relative error
-    to expect of each backend's load, is priced; elsewhere replicas are as they are.
+    Where the fleet has autoscalers replicas follow load within their bounds, elsewhere they are as they are.
+    `load_error` (B,), the relative error to expect of each backend's load, is priced; None: readings are exact.
     """
     gone = np.zeros(len(fleet.clusters), dtype=bool) if lost is None else lost
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
@@ -120,8 +120,10 @@ def formulate(
     target = fleet.services.utilization_target[fleet.backends.service]
     slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
     pieces, curve = headroom(capacity, target, slopes), None
+    error = np.zeros(len(capacity)) if load_error is None else load_error
+    if error.any():
+        pieces = expected(pieces, error, unit[fleet.backends.service] * prices.overflow_multiple)
     if fleet.scaler is not None:
-        error = np.zeros(len(capacity)) if load_error is None else load_error
         outlook = Outlook(floats(np.where(usable, snapshot.warmth, 0.0)), floats(capacity), floats(error))
         curve = either(fleet.scaler.follows, _autoscaled(fleet, fleet.scaler, outlook, unit, prices), pieces)
         pieces = curve.hull()

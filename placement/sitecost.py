@@ -74,6 +74,12 @@ class Autoscaler:
     lead_s: Floats
     """From a load that asks for a replica to the replica; 0 where replicas follow at once."""
 
+    def wait_at(self, load_rps: Floats) -> Floats:
+        """(B,) mean wait in ms at (B,) loads, with the replicas that they bring about; 0 where replicas stay."""
+        load = load_rps[:, None]
+        running = np.maximum(self.rps_per_replica[:, None] * self.running(load), 1e-12)
+        return np.where(self.follows, self.wait_ms(np.minimum(load / running, FULL))[:, 0], 0.0)
+
     def running(self, load_rps: Floats) -> Floats:
         """(B, N) replicas that (B, N) loads bring about in the end."""
         wanted = load_rps / np.maximum(self.utilization_target * self.rps_per_replica, 1e-12)[:, None]
@@ -191,6 +197,26 @@ def autoscaled(scaler: Autoscaler, outlook: Outlook, prices: SitePrices) -> Curv
         expected += weight * (bound.cost(running, served, prices.usd_per_request_ms) + over)
     beyond = expected - expected[:, :1] - load * prices.linear_usd[:, None]
     return Curve(floats(load), floats(beyond))
+
+
+def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
+    """Pieces of load that is uncertain: (B,) relative `error`, and `overflow_usd` per rps that comes and does not fit.
+
+    What does not fit costs no less than the last that did. Twice as many pieces as before: the expectation of a convex
+    cost is convex, so its chords are pieces, if a little dear.
+    """
+    ends = np.cumsum(pieces.rps, axis=1)
+    overflow_usd = np.maximum(overflow_usd, pieces.usd.max(axis=1))
+    width = np.repeat(pieces.rps / 2, 2, axis=1)
+    load = np.cumsum(width, axis=1)
+    usd = np.zeros_like(load)
+    for node, weight in zip(NODES, WEIGHTS, strict=True):
+        come = load * np.exp(error * node - error**2 / 2)[:, None]
+        filled = np.clip(come[:, :, None] - (ends - pieces.rps)[:, None, :], 0.0, pieces.rps[:, None, :])
+        over = np.maximum(come - ends[:, -1:], 0.0) * overflow_usd[:, None]
+        usd += weight * ((filled * pieces.usd[:, None, :]).sum(axis=2) + over)
+    slope = np.diff(usd, axis=1, prepend=0.0) / np.where(width > 0, width, 1.0)
+    return Pieces(floats(width), floats(slope))
 
 
 def either(follows: Bools, curve: Curve, pieces: Pieces) -> Curve:

@@ -15,10 +15,11 @@ from placement.failover import FailoverTable, failover_routing, lost_clusters
 from placement.fleet import OriginId
 from placement.guard import Step, guard, not_offered_share
 from placement.plan import Plan, Reason
-from placement.problem import Problem, formulate, without
+from placement.problem import Problem, without
 from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
 from placement.weights import WeightTable
+from scheduler.foresight import Foresight, foresee, problem_ahead
 from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.policy import Policy
 from scheduler.ports import LedgerDown, Ports
@@ -97,6 +98,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         turn=turn.number,
         solved_at_s=state.solved_at_s if plan is None else at_s,
         problem=problem,
+        foresight=view.foresight,
         failover=failover,
     ), turn
 
@@ -128,6 +130,7 @@ class View:
     rejections: Rejections
     snapshot: Snapshot
     problem: Problem
+    foresight: Foresight | None
 
 
 def look(
@@ -146,8 +149,9 @@ def look(
     routing = routing_of(fleet, tables, state.routing)
     snapshot = Snapshot(at_s, heard, routing, alive, warmth(verdicts, fleet.backends, at_s, policy.rules))
     known = state.problem if urgent else None
-    problem = without(known, snapshot) if known else formulate(fleet, snapshot, policy.prices)
-    return View(readings, memory, rejections, snapshot, problem)
+    foresight = foresee(state.foresight, snapshot, memory)
+    problem = without(known, snapshot) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
+    return View(readings, memory, rejections, snapshot, problem, foresight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from placement.quantize import routing_of
 from placement.readings import Readings
 from placement.routing import Routing
 from placement.weights import WeightTable
+from scheduler.foresight import Foresight
 from scheduler.hygiene import Memory
 
 
@@ -48,6 +49,8 @@ class State:
     """When the optimizer last took a step."""
     problem: Problem | None = None
     """Of the last tick: its prices serve a loss that cannot wait for a new one."""
+    foresight: Foresight | None = None
+    """What is believed of demand; None until some was measured."""
     failover: FailoverTable | None = None
 
 
@@ -94,6 +97,7 @@ def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float) -> State:
         verdicts=verdicts,
         routing=routing_of(fleet, state.tables, nearest(fleet, usable(verdicts))),
         problem=None,
+        foresight=None,
         failover=None,
     )
 

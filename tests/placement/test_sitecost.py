@@ -14,6 +14,7 @@ from placement.sitecost import (
     SitePrices,
     autoscaled,
     either,
+    expected,
     headroom,
     lower_hull,
 )
@@ -171,6 +172,24 @@ def test_slow_autoscaler_pays_more_for_errors_than_one_that_follows_them() -> No
     busy = slice(len(gap[0]) // 3, -3)
     assert (gap[:, busy] > 0).all()
     np.testing.assert_allclose(curve_of(slow).usd, curve_of(fast).usd)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.3])
+def test_expected_pieces_of_uncertain_load_are_dearer_convex_and_end_where_they_did(error: float) -> None:
+    sure = headroom(floats([100.0, 0.0]), floats([0.7, 0.7]), floats([[1.0, 2.0, 4.0]] * 2))
+
+    unsure = expected(sure, floats([error, error]), floats([1.0, 1.0]))
+
+    assert unsure.served_rps == pytest.approx(sure.served_rps)
+    assert (np.diff(unsure.usd[0]) >= -1e-9).all()
+    for load in np.linspace(5, 100, 12):
+        at = np.array([load, 0.0])
+        assert unsure.cost(at)[0] >= sure.cost(at)[0] - 1e-9
+    draws = 90 * np.exp(error * np.random.default_rng(0).standard_normal(200_000) - error**2 / 2)
+    fits = np.minimum(draws, 100.0)
+    paid = np.clip(fits - 70, 0, 10) * 1 + np.clip(fits - 80, 0, 10) * 2 + np.clip(fits - 90, 0, 10) * 4
+    sampled = (paid + 4 * (draws - fits)).mean()
+    assert unsure.cost(np.array([90.0, 0.0]))[0] == pytest.approx(sampled, rel=0.05)
 
 
 def test_either_keeps_the_pieces_of_backends_whose_replicas_stay() -> None:
