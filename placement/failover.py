@@ -11,12 +11,15 @@ import numpy as np
 from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
 from placement.evacuation import spare_rps, spill
-from placement.losses import DOMAINS, Loss, lost_clusters, reduced
+from placement.losses import DOMAINS, Loss, reduced
 from placement.patch import Patch, applied
 from placement.problem import Problem
 from placement.routing import Routing
 
-__all__ = ["FailoverTable", "Row", "failover_routing", "lost_clusters", "table_of"]
+SHOWN_RPS = 0.05
+"""Refusals below this are rounding."""
+FULL = 0.999
+"""Utilization at which a backend takes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Row:
     """Of the fullest backend that takes over, or where nobody does, of the fullest that is left."""
     worst_backend: str
     shed_by_priority: tuple[float, ...]
-    """Requests/s that nobody can take, highest priority first, as in `FailoverTable.priorities`."""
+    """Requests/s of the whole fleet that are refused, highest priority first, as in `FailoverTable.priorities`."""
     p95_ms: float
     """Of the requests that come in from outside and are served, in what the loss concerns; NaN where none is."""
     usd_per_hour: float
@@ -41,6 +44,8 @@ class Row:
     """Of the whole fleet."""
     made_at_s: float
     """When it was last proved on what was measured."""
+    changed_at_s: float
+    """When what it is proved on last changed."""
     solved_at_s: float
     """When the optimizer last looked at it; -inf where it never did."""
     digest: int
@@ -67,6 +72,8 @@ class FailoverTable:
     """The row for exactly these lost backends, see `_key`."""
     made_at_s: float
     """When it was last refreshed; its rows have times of their own."""
+    ranked_at_s: float = float("-inf")
+    """When the pairs in it were chosen."""
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -162,7 +169,9 @@ def shed_words(problem: Problem, before: Routing, after: Routing, most: int = 5)
         if by_service[s] >= SHOWN_RPS:
             mine = np.flatnonzero((fleet.backends.service == s) & (problem.capacity_rps > 0))
             full = [fleet.backend_name(b) for b in mine[utilization[mine] > FULL].tolist()]
-            why = f"{', '.join(full)} full" if full else "what it calls is full" if len(mine) else "it runs nowhere else"
+            why = (
+                f"{', '.join(full)} full" if full else "what it calls is full" if len(mine) else "it runs nowhere else"
+            )
             lines.append(f"shed {by_service[s]:.1f} rps of {fleet.services.ids[s]} because {why}")
     return tuple(lines)
 

@@ -38,6 +38,8 @@ class Snapshot:
     """(B,) False: no share may go there."""
     warmth: Floats
     """(B,) part of its capacity a backend may be given: 1 in service, less while it ramps after a return."""
+    measured: Bools | None = None
+    """(B,) whether the capacity was measured and not only declared; None where that is not known apart."""
 
     def age_s(self) -> float:
         """How old the readings are."""

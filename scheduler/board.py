@@ -10,6 +10,8 @@ from scheduler.summary import Json, backend_rows, cost_summary, finite, flow_row
 from scheduler.turn import Turn
 
 HISTORY = 200
+SMALL = ("tier",)
+"""Losses of which there are too many for every look at the plan."""
 
 
 @dataclass(slots=True)
@@ -79,17 +81,21 @@ class Board:
         }
 
     def failover(self, fleet: Fleet) -> list[Json]:
-        """What each single loss would do, from the tables that are ready."""
+        """What each loss larger than a tier would do, from the rows that are ready; `readiness` has all of them."""
         table = self.state.failover if self.state else None
-        if table is None or len(table.routings[0] if table.routings else ()) != len(fleet.flows):
+        if table is None or len(table.standing) != len(fleet.flows):
             return []
         return [
             {
-                "loss": str(loss),
-                "worst_backend": table.worst_backend[i],
-                "worst_utilization": finite(float(table.worst_utilization[i])),
-                "shed_rps": round(float(table.shed_rps[i]), 3),
-                "objective_usd_per_hour": round(float(table.objective_usd_per_hour[i]), 6),
+                "loss": str(row.loss),
+                "worst_backend": row.worst_backend,
+                "worst_utilization": finite(row.worst_utilization),
+                "shed_rps": round(row.shed_rps, 3),
+                "p95_ms": finite(row.p95_ms),
+                "objective_usd_per_hour": round(row.objective_usd_per_hour, 6),
+                "solved": row.solved,
+                "made_at_s": row.made_at_s,
             }
-            for i, loss in enumerate(table.losses)
+            for row in table.rows
+            if row.loss.kind not in SMALL
         ]

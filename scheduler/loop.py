@@ -9,15 +9,17 @@ import numpy as np
 from connectors.telemetry import Batch
 from health.verdict import State as Verdict
 from health.verdict import Verdicts, judge, usable, warmth
-from placement.columns import Ints
+from placement.columns import Ints, bools
 from placement.cost import Cost, evaluate
-from placement.failover import FailoverTable, failover_routing, lost_clusters
+from placement.failover import FailoverTable, failover_routing
 from placement.fleet import OriginId
 from placement.guard import Step, guard, not_offered_share
+from placement.losses import lost_clusters, reduced
 from placement.plan import Plan, Reason
-from placement.problem import Problem, without
+from placement.problem import Problem
 from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
+from placement.solve.failover import TableOrder
 from placement.weights import WeightTable
 from scheduler.foresight import Foresight, foresee, problem_ahead
 from scheduler.hygiene import Memory, Rejections, clean
@@ -150,7 +152,7 @@ def look(
     snapshot = Snapshot(at_s, heard, routing, alive, warmth(verdicts, fleet.backends, at_s, policy.rules))
     known = state.problem if urgent else None
     foresight = foresee(state.foresight, snapshot, memory)
-    problem = without(known, snapshot) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
+    problem = reduced(known, alive, routing) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
     return View(readings, memory, rejections, snapshot, problem, foresight)
 
 
@@ -241,8 +243,9 @@ async def prepare(
     """The failover tables for what now stands, ready before the next loss; the last ones while that is not possible."""
     if urgent:
         return state.failover
-    made = await ports.solver.tabulate(state.fleet, snapshot, step.routing, policy.prices)
-    return made or state.failover
+    near = bools(state.verdicts.state == Verdict.SUSPECT)
+    order = TableOrder(state.fleet, snapshot, step.routing, policy.prices, state.failover, near)
+    return await ports.solver.tabulate(order) or state.failover
 
 
 def verdict_changes(state: State, now: Ints, at_s: float) -> tuple[VerdictChange, ...]:

@@ -10,9 +10,9 @@ from health.evidence import Evidence
 from placement.failover import FailoverTable
 from placement.fleet import Fleet, OriginId
 from placement.plan import Plan
-from placement.problem import Prices, Problem
-from placement.readings import Readings, Snapshot
-from placement.routing import Routing
+from placement.problem import Problem
+from placement.readings import Readings
+from placement.solve.failover import TableOrder
 from placement.weights import WeightTable
 from scheduler.policy import Policy
 from scheduler.state import Mode
@@ -57,10 +57,8 @@ class Solver(Protocol):
     async def solve(self, problem: Problem) -> Plan | None:
         """The best routing; None when there is none in time, or the alarm went off meanwhile."""
 
-    async def tabulate(
-        self, fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices
-    ) -> FailoverTable | None:
-        """The failover tables of a plan; None as above."""
+    async def tabulate(self, order: TableOrder) -> FailoverTable | None:
+        """The failover tables of a plan, refreshed; None as above."""
 
 
 class Ledger(Protocol):

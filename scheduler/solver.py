@@ -7,12 +7,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from placement.failover import FailoverTable
-from placement.fleet import Fleet
 from placement.plan import Plan
-from placement.problem import Prices, Problem
-from placement.readings import Snapshot
-from placement.routing import Routing
-from placement.solve.failover import failover_table
+from placement.problem import Problem
+from placement.solve.failover import TableOrder, refreshed
 from placement.solve.linear import Unsolved
 from placement.solve.routing import ShadowPrices, shadow_prices, solve_routing
 from scheduler.ports import Watch
@@ -33,11 +30,9 @@ class ThreadSolver:
         """The best routing; None when unsolved, when the alarm went off, or when an abandoned solve still runs."""
         return await self._unless_alarmed(partial(solve_routing, problem))
 
-    async def tabulate(
-        self, fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices
-    ) -> FailoverTable | None:
-        """The failover tables of a plan; None as above."""
-        return await self._unless_alarmed(partial(failover_table, fleet, snapshot, routing, prices))
+    async def tabulate(self, order: TableOrder) -> FailoverTable | None:
+        """The failover tables of a plan, as far as one refresh goes; None as above."""
+        return await self._unless_alarmed(partial(refreshed, order))
 
     async def price(self, problem: Problem) -> ShadowPrices | None:
         """Shadow prices, for explanations; None as above."""

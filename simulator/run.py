@@ -16,12 +16,10 @@ from connectors.telemetry import Batch
 from health.rules import Rules
 from placement.columns import bools
 from placement.failover import FailoverTable
-from placement.fleet import Fleet, OriginId
+from placement.fleet import OriginId
 from placement.plan import Plan
-from placement.problem import Prices, Problem
-from placement.readings import Snapshot
-from placement.routing import Routing
-from placement.solve.failover import failover_table
+from placement.problem import Problem
+from placement.solve.failover import TableOrder, refreshed
 from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
@@ -95,11 +93,9 @@ class InlineSolver:
         except Unsolved:
             return None
 
-    async def tabulate(
-        self, fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices
-    ) -> FailoverTable | None:
+    async def tabulate(self, order: TableOrder) -> FailoverTable | None:
         """The failover tables."""
-        return failover_table(fleet, snapshot, routing, prices)
+        return refreshed(order)
 
 
 async def in_place(work: Callable[[], T], /) -> T:

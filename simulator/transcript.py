@@ -4,8 +4,8 @@ time   reason  out        failed   $/h   weights of each flow (percent)         
 """
 
 from health.verdict import usable
-from placement.failover import lost_clusters
 from placement.fleet import Fleet
+from placement.losses import lost_clusters
 from placement.routing import RoutingView
 from scheduler.turn import Turn
 from simulator.world import Tally

@@ -6,6 +6,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from health.verdict import State as Verdict
 from placement.cost import COMPONENTS
 from placement.routing import RoutingView
+from scheduler.board import SMALL
 from scheduler.state import Mode, State
 from scheduler.turn import Turn
 
@@ -89,8 +90,9 @@ class Metrics:
             self.verdict.labels(service, cluster, Verdict(now).name).set(1)
         self.failover.clear()
         if state.failover is not None:
-            for loss, worst in zip(state.failover.losses, state.failover.worst_utilization.tolist(), strict=True):
-                self.failover.labels(str(loss)).set(worst)
+            for row in state.failover.rows:
+                if row.loss.kind not in SMALL:
+                    self.failover.labels(str(row.loss)).set(row.worst_utilization)
 
     def render(self) -> bytes:
         """The exposition text."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from health.verdict import usable
-from placement.failover import lost_clusters
+from placement.losses import lost_clusters
 from placement.plan import Reason
 from scheduler.turn import Turn
 from simulator.run import play

@@ -1,0 +1,212 @@
+"""Where load goes that cannot stay: array rounds, no solver, so it fits on the failover path.
+
+Three steps. A tier goes only where its dependencies are healthy, lawful and reachable. Every share without a home is
+offered to its cheapest routes in turn, from the roots of the call graph down, and a backend takes what it has room for.
+What then still exceeds the room of a backend or gateway anywhere down a chain is refused at the door where it came in,
+the lowest priority first: a called service that refuses wastes the work of its callers.
+"""
+
+import numpy as np
+
+from placement.chains import Asks, Paths, asks, tightest, viable
+from placement.columns import Bools, Floats, Ints, floats
+from placement.cost import loads
+from placement.fleet import call_depth
+from placement.problem import DEMAND_FLOOR_RPS, Problem
+from placement.routing import Routing, from_triplets
+
+TINY_SHARE = 1e-9
+TINY_RPS = 1e-6
+AGAIN = 2
+"""Times that what was refused is tried elsewhere."""
+NEARLY = 0.999
+"""A backend with less room than this leaves is full."""
+
+
+def spill(problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats | None = None) -> Routing:
+    """The routing without shares on unusable or unlawful routes, within `limit_rps` (B,) at every backend.
+
+    The limit is the capacity if none is given. What fits nowhere is shed; what was shed stays so. The routing itself
+    where nothing is to be done.
+    """
+    chain = asks(problem.fleet)
+    limit = problem.capacity_rps if limit_rps is None else limit_rps
+    # Load stays where calls were in vain before, for that is no news; none goes there anew.
+    good = viable(problem, usable, chain.of(shed_share(problem.standing) < 1 - TINY_SHARE))
+    sound = viable(problem, usable, chain)
+    placed = rerouted(problem, routing, good, sound, np.zeros(len(routing)), limit, chain)
+    now = admitted(problem, placed, limit, chain)
+    for _ in range(AGAIN):
+        turned_away = np.maximum(shed_share(now) - shed_share(routing), 0.0)
+        if not (turned_away > TINY_SHARE).any():
+            break
+        # What was refused for the sake of one full backend may fit where a whole chain has room.
+        room = usable & (Paths.of(problem, now).load(_entering(problem), chain) < limit * NEARLY)
+        open_now = viable(problem, sound & room, chain)
+        now = admitted(problem, rerouted(problem, now, good, open_now, turned_away, limit, chain), limit, chain)
+    return now
+
+
+def shed_share(routing: Routing) -> Floats:
+    """(F,) refused part of each flow."""
+    refused = routing.column == routing.columns - 1
+    return _sums(routing.row[refused], routing.share[refused], len(routing))
+
+
+def rerouted(
+    problem: Problem, routing: Routing, good: Bools, open_now: Bools, reopened: Floats, limit: Floats, chain: Asks
+) -> Routing:
+    """Every share that is not on a route to `good` backends, and (F,) `reopened` of what is shed, on routes to
+    `open_now` ones, (B,) both, as far as there is room.
+
+    A flow that enters from outside is shed where there is none. One that is called overfills what it has, in
+    proportion: its callers are who has to be refused, by `admitted`.
+    """
+    fleet, routes = problem.fleet, problem.routes
+    route = problem.route_of(routing.row, routing.column)
+    stays = np.flatnonzero(route >= 0)
+    stays = stays[good[routes.backend[route[stays]]]]
+    share = np.zeros(len(routes))
+    share[route[stays]] = routing.share[stays]
+    held = _sums(routes.flow, share, len(routing)) + shed_share(routing) - reopened
+    homeless = np.where(held < 1 - TINY_SHARE, 1 - held, 0.0)
+    if not homeless.any():
+        return routing
+    share = _housed(problem, share, homeless, open_now, limit, chain)
+    flows = np.arange(len(routing))
+    shed = np.maximum(1 - _sums(routes.flow, share, len(routing)), 0.0)
+    return from_triplets(
+        np.concatenate([routes.flow, flows]),
+        np.concatenate([routes.cluster, np.full(len(flows), fleet.shed)]),
+        np.concatenate([share, shed]),
+        (len(routing), routing.columns),
+    )
+
+
+def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limit: Floats, chain: Asks) -> Floats:
+    """(X,) shares with the (F,) homeless parts in them, level by level of the call graph."""
+    fleet, routes = problem.fleet, problem.routes
+    level = call_depth(len(fleet.services), fleet.calls)[fleet.flows.service]
+    inner = np.zeros(len(fleet.services), dtype=bool)
+    inner[fleet.calls.child] = True
+    remote = fleet.origins.cluster[fleet.flows.origin[routes.flow]] != routes.cluster
+    through = remote & np.isfinite(fleet.clusters.gateway_rps)[routes.cluster]
+    called, gateway = np.zeros(len(fleet.flows)), np.array(fleet.clusters.gateway_rps)
+    share = share.copy()
+    for now in range(int(level.max(initial=0)) + 1):
+        here = level == now
+        demand = np.where(here, problem.external_rps + called, 0.0)
+        used = np.flatnonzero(here[routes.flow] & (share > 0))
+        rps = share[used] * demand[routes.flow[used]]
+        room = np.maximum(limit - _sums(routes.backend[used], rps, len(limit)), 0.0)
+        gateway = np.maximum(gateway - _sums(routes.cluster[used], rps * through[used], len(gateway)), 0.0)
+        want = np.flatnonzero(good[routes.backend] & (here & (homeless > 0))[routes.flow])
+        if len(want):
+            placed = _filled(problem, want, homeless, demand, room, gateway, through)
+            left = homeless - _sums(routes.flow[want], placed, len(homeless))
+            left = np.where(inner[fleet.flows.service], np.maximum(left, 0.0), 0.0)
+            share[want] += placed + _crammed(problem, want, left, share[want] + placed)
+        mine = np.flatnonzero(here[routes.flow] & (share > 0))
+        rps = share[mine] * demand[routes.flow[mine]]
+        served = _sums(routes.backend[mine], rps, len(limit))
+        called += _sums(chain.flow, chain.per_request * served[chain.backend], len(called))
+    return share
+
+
+def _filled(
+    problem: Problem, route: Ints, homeless: Floats, demand: Floats, room: Floats, gateway: Floats, through: Bools
+) -> Floats:
+    """(len(route),) shares: in round k every flow offers what is left to its k-th cheapest route.
+
+    Backends and gateways take the same fraction of all offers of a round. Higher priorities go first.
+    """
+    routes, fleet = problem.routes, problem.fleet
+    order = np.lexsort((routes.usd[route], routes.flow[route]))
+    x = route[order]
+    flow, backend, cluster, passes = routes.flow[x], routes.backend[x], routes.cluster[x], through[x]
+    rank = np.arange(len(x)) - np.searchsorted(flow, flow)
+    # Only gateways are shared by services, so only there one priority may stand in the way of another.
+    priority = fleet.services.priority[fleet.flows.service[flow]] * passes.any()
+    placed, left = np.zeros(len(x)), homeless.copy()
+    for kind in np.unique(priority)[::-1].tolist():
+        mine = priority == kind
+        for k in range(int(rank.max(initial=-1)) + 1):
+            entry = np.flatnonzero(mine & (rank == k) & (left[flow] > TINY_SHARE))
+            if not len(entry) and not (left[flow[mine]] > TINY_SHARE).any():
+                break
+            b, c, f, p = backend[entry], cluster[entry], flow[entry], passes[entry]
+            offer = left[f] * demand[f]
+            offered, at_gate = _sums(b, offer, len(room)), _sums(c, offer * p, len(gateway))
+            fits = np.minimum(1.0, room / np.where(offered > 0, offered, 1.0))[b]
+            gate = np.minimum(1.0, gateway / np.where(at_gate > 0, at_gate, 1.0))[c]
+            fits = np.where(p, np.minimum(fits, gate), fits)
+            placed[entry] = left[f] * fits
+            left[f] -= placed[entry]
+            room = np.maximum(room - _sums(b, offer * fits, len(room)), 0.0)
+            gateway = np.maximum(gateway - _sums(c, offer * fits * p, len(gateway)), 0.0)
+    back = np.empty(len(x))
+    back[order] = placed
+    return back
+
+
+def _crammed(problem: Problem, route: Ints, left: Floats, share: Floats) -> Floats:
+    """(len(route),) what is `left` of called flows, (F,), in proportion to what they have, else on the first route."""
+    flow = problem.routes.flow[route]
+    if not (left[flow] > TINY_SHARE).any():
+        return np.zeros(len(route))
+    weight = share + np.where(np.diff(flow, prepend=-1) > 0, TINY_SHARE, 0.0)
+    total = _sums(flow, weight, len(left))
+    return np.asarray(left[flow] * weight / np.maximum(total[flow], 1e-300), dtype=np.float64)
+
+
+def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks) -> Routing:
+    """The routing with enough of what enters from outside refused that no backend is above `limit_rps`, (B,), and no
+    gateway above what it passes. Class by class: a lower priority gets what the higher ones leave.
+    """
+    fleet, paths = problem.fleet, Paths.of(problem, routing)
+    gates = fleet.clusters.gateway_rps
+    entering = _entering(problem)
+    load = paths.load(entering, chain)
+    if not (_over(load, limit_rps) or _over(paths.gateway_rps, gates)):
+        return routing
+    priority, exposed = (part[fleet.flows.service] for part in (fleet.services.priority, fleet.services.exposed))
+    was, was_gate = np.zeros(len(load)), np.zeros(len(gates))
+    for kind in np.unique(priority)[::-1].tolist():
+        external = np.where(priority >= kind, entering, 0.0)
+        load = paths.load(external, chain)
+        if _over(load, limit_rps) or _over(paths.gateway_rps, gates):
+            factors = _factor(limit_rps, was, load), _factor(gates, was_gate, paths.gateway_rps)
+            least = tightest(paths, *factors, chain, len(fleet.flows))
+            paths.share *= np.where((exposed & (priority == kind))[paths.row], least, 1.0)
+            load = paths.load(external, chain)
+        was, was_gate = load, paths.gateway_rps
+    return paths.routing(routing)
+
+
+def spare_rps(problem: Problem, measured: Bools, trust: float) -> Floats:
+    """(B,) load that a receiver may be brought to: its capacity, or `trust` of it where nobody measured that.
+
+    What stands above it already is not cut: an evacuation refuses nobody whom it does not move.
+    """
+    capacity = problem.capacity_rps * np.where(measured, 1.0, trust)
+    standing = loads(problem, problem.standing).backend_rps
+    return floats(np.where(problem.capacity_rps > 0, np.maximum(capacity, standing), 0.0))
+
+
+def _entering(problem: Problem) -> Floats:
+    """(F,) demand from outside, without the little that flows are solved with which nobody uses."""
+    return np.where(problem.external_rps > DEMAND_FLOOR_RPS, problem.external_rps, 0.0)
+
+
+def _over(load: Floats, limit: Floats) -> bool:
+    return bool((load > limit * (1 + TINY_SHARE) + TINY_RPS).any())
+
+
+def _factor(limit: Floats, before: Floats, now: Floats) -> Floats:
+    """How much of what a class adds there is room for."""
+    fits = np.clip((limit - before) / np.maximum(now - before, TINY_RPS), 0.0, 1.0)
+    return np.where(now > limit, fits, 1.0)
+
+
+def _sums(row: Ints, values: Floats, count: int) -> Floats:
+    return np.asarray(np.bincount(row, weights=values, minlength=count), dtype=np.float64)

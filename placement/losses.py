@@ -1,0 +1,161 @@
+"""What may fail, and the problem that is left when it has.
+
+Five kinds of single loss: a cluster with its mesh, all clusters of a region or of a provider, the gateway of a cluster
+(it is then reachable only from inside), and one tier of an application: a service in one cluster or in one region. A
+pair is two of them at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from placement.columns import Bools, Ints, bools, floats, ints
+from placement.fleet import Fleet
+from placement.problem import DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, Problem, displaced, total_demand
+from placement.routes import Routes
+from placement.routing import Routing
+from placement.sitecost import Curve, Pieces
+
+DOMAINS = ("cluster", "region", "provider")
+"""The kinds that take whole clusters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One thing that may fail."""
+
+    kind: str
+    name: str
+    clusters: Bools
+    """(C,) what is gone with its mesh."""
+    backends: Ints
+    """Rows of the fleet's backends that answer nobody."""
+    gateways: Ints
+    """Clusters that are reachable only from inside."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def dead(self, fleet: Fleet) -> Bools:
+        """(B,) the backends as a mask."""
+        return _mask(self.backends, len(fleet.backends))
+
+
+def losses(fleet: Fleet) -> tuple[Loss, ...]:
+    """Every single loss: clusters, regions, providers, gateways, then tiers.
+
+    A group of one cluster is that cluster, one of all clusters is the end of the fleet: both are left out.
+    """
+    return (*domains(fleet), *_gateways(fleet), *_tiers(fleet))
+
+
+def domains(fleet: Fleet) -> tuple[Loss, ...]:
+    """Every cluster, and every region and provider that is more than one cluster and not the whole fleet."""
+    count = len(fleet.clusters)
+    found = [of_clusters(fleet, "cluster", c, np.arange(count) == i) for i, c in enumerate(fleet.clusters.ids)]
+    seen = {loss.clusters.tobytes() for loss in found}
+    for kind, names in (("region", fleet.clusters.region), ("provider", fleet.clusters.provider)):
+        for name, members in _groups(names):
+            if len(members) < count and (mask := _mask(members, count)).tobytes() not in seen:
+                seen.add(mask.tobytes())
+                found.append(of_clusters(fleet, kind, name, mask))
+    return tuple(found)
+
+
+def of_clusters(fleet: Fleet, kind: str, name: str, clusters: Bools) -> Loss:
+    """The loss of some clusters, (C,), with their meshes."""
+    return Loss(kind, name, bools(clusters), ints(np.flatnonzero(clusters[fleet.backends.cluster])), ints([]))
+
+
+def of_usable(fleet: Fleet, usable: Bools) -> Loss:
+    """The loss of all that is not `usable`, (B,); a cluster of which nothing is left is gone with its mesh."""
+    return Loss("loss", "as judged", bools(lost_clusters(fleet, usable)), ints(np.flatnonzero(~usable)), ints([]))
+
+
+def pair(one: Loss, other: Loss) -> Loss:
+    """Both at once."""
+    return Loss(
+        "pair",
+        f"{one} + {other}",
+        bools(one.clusters | other.clusters),
+        ints(np.union1d(one.backends, other.backends)),
+        ints(np.union1d(one.gateways, other.gateways)),
+    )
+
+
+def lost_clusters(fleet: Fleet, usable: Bools) -> Bools:
+    """(C,) clusters that host something and of which nothing is usable."""
+    hosted = np.bincount(fleet.backends.cluster, minlength=len(fleet.clusters))
+    good = np.bincount(fleet.backends.cluster[usable], minlength=len(fleet.clusters))
+    return np.asarray((hosted > 0) & (good == 0), dtype=np.bool_)
+
+
+def after(problem: Problem, loss: Loss) -> Problem:
+    """The problem without what a loss takes: array masks only, for when there is no time to formulate anew.
+
+    Clients of a lost mesh come in at the nearest one that is left. Readings, prices and the standing routing stay.
+    """
+    fleet, routes = problem.fleet, problem.routes
+    dead = loss.dead(fleet)
+    keep = ~dead[routes.backend]
+    if len(loss.gateways):
+        home = fleet.origins.cluster[fleet.flows.origin[routes.flow]]
+        keep &= ~_mask(loss.gateways, len(fleet.clusters))[routes.cluster] | (home == routes.cluster)
+    inner = problem.external_rps <= DEMAND_FLOOR_RPS
+    external = np.where(inner, 0.0, problem.external_rps)
+    external = np.maximum(displaced(fleet, external, loss.clusters), DEMAND_FLOOR_RPS)
+    shed = problem.shed_usd / np.where(inner, INNER_SHED_MULTIPLE, 1.0)
+    shed = shed * np.where(external <= DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, 1.0)
+    pieces, curve = problem.pieces, problem.curve
+    return replace(
+        problem,
+        routes=Routes(**{name: getattr(routes, name)[keep] for name in Routes.__slots__}),
+        external_rps=floats(external),
+        demand_rps=floats(total_demand(fleet, external, problem.standing)),
+        capacity_rps=floats(np.where(dead, 0.0, problem.capacity_rps)),
+        pieces=Pieces(floats(np.where(dead[:, None], 0.0, pieces.rps)), pieces.usd),
+        curve=None if curve is None else Curve(floats(np.where(dead[:, None], 0.0, curve.rps)), curve.usd),
+        shed_usd=floats(shed),
+        lost=bools(problem.lost | loss.clusters),
+    )
+
+
+def reduced(problem: Problem, usable: Bools, standing: Routing) -> Problem:
+    """An earlier problem over another standing routing, without what is not usable any more."""
+    return after(replace(problem, standing=standing), of_usable(problem.fleet, usable))
+
+
+def _gateways(fleet: Fleet) -> Iterator[Loss]:
+    """Clusters that others can reach now."""
+    nothing = bools(np.zeros(len(fleet.clusters)))
+    for c, name in enumerate(fleet.clusters.ids) if len(fleet.clusters) > 1 else ():
+        yield Loss("gateway", name, nothing, ints([]), ints([c]))
+
+
+def _tiers(fleet: Fleet) -> Iterator[Loss]:
+    """Every backend, then every service in a region where it has several and not all of its backends."""
+    nothing, cluster = bools(np.zeros(len(fleet.clusters))), fleet.backends.cluster
+    for b in range(len(fleet.backends)):
+        yield Loss("tier", fleet.backend_name(b), nothing, ints([b]), ints([]))
+    first = np.searchsorted(fleet.backends.service, np.arange(len(fleet.services) + 1))
+    for s, service in enumerate(fleet.services.ids):
+        rows = np.arange(first[s], first[s + 1])
+        for region, members in _groups([fleet.clusters.region[c] for c in cluster[rows].tolist()]):
+            if len(members) < len(rows):
+                yield Loss("tier", f"{service}/{region}", nothing, ints(rows[members]), ints([]))
+
+
+def _groups(names: Iterable[str]) -> Iterator[tuple[str, Ints]]:
+    """(name, rows) of each name that occurs more than once, by name."""
+    column = np.array(list(names), dtype=object)
+    for name in sorted(set(column.tolist())):
+        rows = np.flatnonzero(column == name)
+        if len(rows) > 1:
+            yield name, rows
+
+
+def _mask(rows: Ints, size: int) -> Bools:
+    mask = np.zeros(size, dtype=bool)
+    mask[rows] = True
+    return mask
