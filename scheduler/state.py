@@ -28,6 +28,8 @@ class Mode(StrEnum):
     """The optimizer moves nothing; a confirmed loss is still evacuated."""
     STOPPED = "stopped"
     """Nothing is pushed, whatever happens."""
+    DRILLING = "drilling"
+    """As frozen, for as long as a drill moves traffic: nobody sets it by hand."""
 
 
 @dataclass(frozen=True, slots=True)
