@@ -1,126 +1,142 @@
-"""A cluster is killed and brought back again and again: how soon it is found dead, and how soon nobody asks it.
+"""One fault again and again, on real data planes side by side: how soon each of them leaves the broken cluster.
 
-The killed cluster carries the users of two regions, because nodes in the other one cost twice as much. Before that,
-the price moves a region to and fro, for the time from the start of a tick to the first request on its new weights:
-deciding, pushing, and the wait for one of some 60 front-end requests a second. (benchmarks.push has the push alone.)
+    python -m benchmarks.failover --plane envoy --fault kill --times 10 --json
 
-    python -m benchmarks.failover --times 10 --json
+Everybody is served by a cluster 70 ms away; it breaks; two others stand by. Equipoise steers an Envoy or an HAProxy
+(`--plane`) and probes every 250 ms. Beside it, under the very same fault and with as many users each:
+
+  haproxy_checks   an HAProxy that checks by itself: inter 2s, fall 3, rise 2
+  envoy_outlier    an Envoy with Istio's outlier detection: 5 errors in a row, sweep 10 s
+  k8gb_like        clients of ten names: health looked at every 30 s, TTL 30 s; the name servers are simulated, checks
+                   and requests are real; measured in the first fault alone, which lasts 70 s for it
+
+A shift is the time from the fault to the last request sent to the faulty cluster, as the logs of the gateways have it,
+or the clients where there is no gateway; null where more than half were still going there at the end. A request failed
+when its user got anything but 200 within 2 s.
 """
 
 import argparse
 import asyncio
 import json
+import math
 import random
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from simulator.lab import effects
-from simulator.lab.fleet import Lab, Options, running, until
-from simulator.lab.gateways import DataPlane
+from simulator.lab.effects import Span, percentile
 from simulator.lab.processes import LabError
+from simulator.lab.trial.faults import Fault
+from simulator.lab.trial.gateways import ANCHORS, K8GB_LIKE, STEERED, STEERINGS
+from simulator.lab.trial.outcome import Outcome, behind_a_gateway, by_name, verdicts_s
+from simulator.lab.trial.trial import K8GB_LOOPS, Options, Trial, running
 
-PRICED, KILLED = "eu-west", "us-east"
-GRACE_S = 1.5
-"""After the last sign of the dead cluster; what comes later than that would be a new request to it."""
-PATIENCE_S = 60.0
-STILL_S = 1e9
-"""A day so long that demand does not swing."""
-FULL = 0.95
-"""The part of a flow from which it counts as moved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """One kill."""
-
-    detect_s: float
-    shift_s: float
-    failed: int
+WINDOW_S = 12.0
+"""Longer than HAProxy's own checks need."""
+LONG_WINDOW_S = 70.0
+"""Longer than one reconcile period and one TTL."""
+PLANES_AND_NAMES = (*ANCHORS, K8GB_LIKE)
 
 
-def share(lab: Lab, cluster: str) -> float:
-    """What part of the priced region's front-end requests goes to a cluster."""
-    return lab.watch.latest.share("frontend", PRICED, cluster) if lab.watch.latest else 0.0
+async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
+    """All of it, in one trial. Raises LabError."""
+    dice = random.Random(options.seed)
+    found: dict[str, list[Outcome]] = {}
+    async with running(options, note) as trial:
+        for turn in range(times):
+            # At any moment of a probe's period and of a tick.
+            await asyncio.sleep(dice.uniform(0.0, 2.0))
+            is_long = turn == 0 and K8GB_LIKE in options.anchors
+            note(f"{fault} {turn + 1} of {times}")
+            span = await trial.suffer(fault, LONG_WINDOW_S if is_long else WINDOW_S)
+            for name, outcomes in outcomes_of(trial, span, is_long).items():
+                found.setdefault(name, []).extend(outcomes)
+            await trial.settled()
+        is_dropped = trial.breaker is not None and trial.breaker.dropper is not None
+    ours, anchors = found.pop(STEERED), {name: figures(outcomes) for name, outcomes in found.items()}
+    how = {"blackhole_by": "iptables" if is_dropped else "links that swallow"} if fault is Fault.BLACKHOLE else {}
+    head = {"plane": options.plane, "fault": str(fault), "rps": options.rps, "window_s": WINDOW_S, **how}
+    return {**head, **figures(ours), "anchors": anchors}
 
 
-async def flip(lab: Lab, factor: float) -> float | None:
-    """Let the price move the requests of a region; seconds from the tick to the first that moved."""
-    cluster = KILLED if factor > 1 else PRICED
-    await asyncio.sleep(effects.QUIET_S)
-    since_s = lab.set_price(PRICED, factor)
-    await until(lambda: share(lab, cluster) > FULL, f"{cluster} serves {PRICED} at price x{factor:g}", PATIENCE_S)
-    await asyncio.sleep(GRACE_S)
-    return effects.tick_to_request_s(lab.attempts, lab.watch.pushes.values(), PRICED, cluster, since_s)
+def outcomes_of(trial: Trial, span: Span, is_long: bool) -> dict[str, list[Outcome]]:
+    """What one fault did to each data plane; to those that look up names only if it lasted long enough for them."""
+    found = {}
+    for name, log in trial.logs.items():
+        moments = verdicts_s(trial.watch.changes, span[0]) if name == STEERED else log.detections
+        found[name] = [behind_a_gateway(log.attempts, moments, trial.asked, name, span)]
+    if is_long:
+        names = (f"{K8GB_LIKE}/{number}" for number in range(K8GB_LOOPS))
+        found[K8GB_LIKE] = [by_name(trial.asked, name, span) for name in names]
+    return found
 
 
-async def flips(lab: Lab, times: int) -> list[float]:
-    """Price up, price down, and so on, ending up; with more requests in the region that moves, and room for them."""
-    lab.set_load(PRICED, 1.6)
-    lab.set_load(KILLED, 0.5)
-    factors = [2.0, 1.0] * ((times + 1) // 2) + [2.0]
-    found = [await flip(lab, factor) for factor in factors]
-    lab.set_load(PRICED, 1.0)
-    lab.set_load(KILLED, 1.0)
-    return [took_s for took_s in found if took_s is not None]
-
-
-async def kill(lab: Lab, wait_s: float) -> Kill:
-    """After a wait kill the cluster; wait until it is out of use, and bring it back into full use."""
-    await asyncio.sleep(wait_s)
-    killed_s = await lab.kill(KILLED)
-    await until(lambda: effects.detect_s(lab.watch.changes, KILLED, killed_s) is not None, f"{KILLED} is found dead")
-    await until(lambda: share(lab, KILLED) == 0, f"{KILLED} has no weight")
-    await asyncio.sleep(GRACE_S)
-    dead = (killed_s, time.monotonic())
-    detect_s = effects.detect_s(lab.watch.changes, KILLED, killed_s)
-    assert detect_s is not None
-    await lab.revive(KILLED)
-    await until(lambda: share(lab, KILLED) > FULL, f"{KILLED} is back in full use", PATIENCE_S)
-    failed = sum(s.failed for s in lab.served if s.at_s >= killed_s)
-    return Kill(detect_s, effects.shift_s(lab.attempts, KILLED, dead), failed)
-
-
-async def measure(times: int, seed: int) -> dict[str, object]:
-    """All of it, in one lab. Raises LabError."""
-    moments = random.Random(seed)
-    async with running(Options(day_s=STILL_S, seed=seed, step_max=1.0, data_plane=DataPlane.ENVOY)) as lab:
-        await until(lambda: share(lab, PRICED) > FULL, "everybody is served at home", PATIENCE_S)
-        moved_s = await flips(lab, times)
-        # At any moment of a probe's period and of a tick: without this a kill follows the tick that allowed it.
-        kills = [await kill(lab, moments.uniform(0.0, 2.0)) for _ in range(times)]
-        return {
-            "kills": times,
-            **quantiles("failover_detect", [k.detect_s for k in kills]),
-            **quantiles("failover_shift", [k.shift_s for k in kills]),
-            **quantiles("tick_to_request", moved_s),
-            "failed_after_kills": sum(k.failed for k in kills),
-            "failed": sum(s.failed for s in lab.served),
-            "requests": len(lab.served),
-            "rerouted": sum(s.rerouted for s in lab.served),
-        }
+def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Percentiles over the faults, and sums."""
+    shifts = [math.inf if o.shift_s is None else o.shift_s for o in outcomes]
+    detects = [math.inf if o.detect_s is None else o.detect_s for o in outcomes]
+    return {
+        "times": len(outcomes),
+        "left": sum(o.shift_s is not None for o in outcomes),
+        **quantiles("shift_s", shifts),
+        **quantiles("detect_s", detects),
+        "failed_requests": sum(o.failed for o in outcomes),
+        "requests": sum(o.requests for o in outcomes),
+    }
 
 
 def quantiles(name: str, values: Sequence[float]) -> dict[str, float | None]:
-    """p50, p99 and the largest, in seconds."""
-    parts = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-    return {f"{name}_{p}_s": round(effects.percentile(values, q), 4) if values else None for p, q in parts.items()}
+    """p50, p99 and the largest; None where that is beyond the end of the fault."""
+    found = {part: percentile(values, q) for part, q in {"p50": 0.5, "p99": 0.99, "max": 1.0}.items()}
+    return {f"{part}_{name}": round(value, 3) if math.isfinite(value) else None for part, value in found.items()}
+
+
+def table(values: dict[str, Any]) -> str:
+    """For people: a line for each data plane."""
+    rows = {f"{STEERED} ({values['plane']})": values, **values["anchors"]}
+    names = ("left", "p50_shift_s", "p99_shift_s", "p50_detect_s", "failed_requests", "requests")
+    lines = [f"{values['fault']:24}" + "".join(f"{name:>16}" for name in names)]
+    return "\n".join(
+        lines + [f"{who:24}" + "".join(f"{row[name]!s:>16}" for name in names) for who, row in rows.items()]
+    )
+
+
+def note(words: str) -> None:
+    """How far it is."""
+    sys.stderr.write(words + "\n")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.failover", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--plane", choices=sorted(STEERINGS), default="envoy", help="what Equipoise steers")
+    parser.add_argument("--fault", type=Fault, choices=list(Fault), default=Fault.KILL)
+    parser.add_argument("--times", type=int, default=10, help="faults; %(default)s if not given")
+    parser.add_argument("--anchors", default=",".join(PLANES_AND_NAMES),
+                        help="who else is measured, separated by commas, or none; all if not given")  # fmt: skip
+    parser.add_argument("--rps", type=float, default=100.0, help="of each data plane; %(default)g if not given")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    arguments = parser.parse_args(argv)
+    anchors = tuple(name for name in arguments.anchors.split(",") if name and name != "none")
+    if unknown := set(anchors) - set(PLANES_AND_NAMES):
+        parser.error(f"no anchor is called {unknown.pop()!r}; there are {', '.join(PLANES_AND_NAMES)}")
+    arguments.anchors = anchors
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it and print what was measured; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.failover", description=__doc__)
-    parser.add_argument("--times", type=int, default=10, help="kills; %(default)s if not given")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
-    arguments = parser.parse_args(argv)
+    arguments = parse(argv)
+    options = Options(arguments.plane, arguments.anchors, arguments.rps, arguments.seed)
     try:
-        values = asyncio.run(measure(arguments.times, arguments.seed))
+        values = asyncio.run(measure(options, arguments.fault, arguments.times))
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps(values) if arguments.json else "\n".join(f"{name:24} {value}" for name, value in values.items()))
+    print(json.dumps(values) if arguments.json else table(values))
     return 0
 
 

@@ -86,7 +86,8 @@ def write(path: Path, documents: Iterable[Document]) -> None:
     os.replace(draft, path)
 
 
-def _document(kind: str, name: str, spec: Document) -> Document:
+def document(kind: str, name: str, spec: Document) -> Document:
+    """With the envelope that all have."""
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
@@ -108,7 +109,7 @@ def policy(setting: Setting) -> Document:
     }  # fmt: skip
     if setting.has_prometheus:
         spec["telemetry"] = {"prometheus": [prometheus(ports)]}
-    return _document("Policy", "lab", spec)
+    return document("Policy", "lab", spec)
 
 
 def cluster(place: Place) -> Document:
@@ -116,7 +117,7 @@ def cluster(place: Place) -> Document:
     per_node = {"vcpu": NODE_VCPU, "memoryGib": NODE_MEMORY_GIB}
     pool = {"name": "general", "nodeType": NODE_TYPE, "nodes": place.nodes, "perNode": per_node}
     spec = {"provider": "aws", "region": place.region, "jurisdiction": place.jurisdiction, "pools": [pool]}
-    return _document("Cluster", place.name, spec)
+    return document("Cluster", place.name, spec)
 
 
 def service(workload: Workload, setting: Setting) -> Document:
@@ -137,7 +138,7 @@ def service(workload: Workload, setting: Setting) -> Document:
     }
     if workload.calls:
         spec["calls"] = {workload.calls: 1.0}
-    return _document("Service", workload.name, spec)
+    return document("Service", workload.name, spec)
 
 
 def origin(place: Place, setting: Setting) -> Document:
@@ -158,10 +159,10 @@ def origin(place: Place, setting: Setting) -> Document:
         "cluster": place.name,
         "expectedRps": {"frontend": REGION_RPS},
         "mesh": {"xds": xds},
-        "telemetry": {"loadReports": {"intervalSeconds": 1}},
+        "telemetry": {"loadReports": {"intervalSeconds": 0.2}},
         "via": via,
     }
-    return _document("Origin", place.name, spec)
+    return document("Origin", place.name, spec)
 
 
 def prometheus(addresses: Addresses) -> Document:
@@ -193,13 +194,13 @@ def prices(factor: Mapping[str, float]) -> Document:
     egress = [{"from": place.region, "to": "*", "usdPerGb": place.usd_per_gb_out} for place in PLACES.values()]
     egress += [{"from": place.region, "to": place.region, "usdPerGb": 0.0} for place in PLACES.values()]
     spec = {"currency": "USD", "asOf": "2026-07-20", "source": "list prices", "nodeTypes": nodes, "egress": egress}
-    return _document("PriceBook", "list-prices", spec)
+    return document("PriceBook", "list-prices", spec)
 
 
 def latency() -> Document:
     """Round trips between the places."""
     rtt = {here: {there: rtt_ms(here, there) for there in PLACES} for here in PLACES}
-    return _document("LatencyMatrix", "measured", {"asOf": "2020-06-05", "source": "ping", "rttMs": rtt})
+    return document("LatencyMatrix", "measured", {"asOf": "2020-06-05", "source": "ping", "rttMs": rtt})
 
 
 def _at(port: int) -> str:

@@ -114,7 +114,7 @@ class Lab:
         arguments = ["serve", "-f", str(self.setting.documents)]
         self._controller = await self.family.start_module("controller", "cli", *arguments)
         for port in (self.addresses.xds, self.addresses.api):
-            await _until(partial(_no_listener, port), "the controller", [self._controller])
+            await until_right(partial(what_refuses, port), "the controller", [self._controller])
 
     async def start_relay(self) -> None:
         """Open every link."""
@@ -167,7 +167,7 @@ class Lab:
         needed = [*self._clusters.values(), *self._gateways.values()]
         async with load.client() as session:
             for cluster, port in self.addresses.gateway.items():
-                await _until(partial(_bad_answer, session, port), f"the gateway of {cluster}", needed)
+                await until_right(partial(_bad_answer, session, port), f"the gateway of {cluster}", needed)
 
 
 async def until(holds: Callable[[], bool], what: str, patience_s: float = READY_PATIENCE_S) -> None:
@@ -180,7 +180,7 @@ async def until(holds: Callable[[], bool], what: str, patience_s: float = READY_
         raise LabError(f"not within {patience_s:g} s: {what}") from None
 
 
-async def _until(wrong: Callable[[], Awaitable[str]], what: str, needed: list[Child]) -> None:
+async def until_right(wrong: Callable[[], Awaitable[str]], what: str, needed: list[Child]) -> None:
     """Ask what is wrong until nothing is; raises LabError when that takes too long or a process has ended."""
     words = ""
     try:
@@ -195,7 +195,8 @@ async def _until(wrong: Callable[[], Awaitable[str]], what: str, needed: list[Ch
         raise LabError(f"{what} is not ready within {READY_PATIENCE_S:g} s: {words}\n{tails}") from None
 
 
-async def _no_listener(port: int) -> str:
+async def what_refuses(port: int) -> str:
+    """Why nobody can connect to a port of the loopback; empty when one can."""
     try:
         _, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError as error:
@@ -229,7 +230,7 @@ async def running(options: Options, say: Callable[[str], None] = lambda _: None)
             if binary is not None:
                 await telemetry.start(binary, family, folder, setting.addresses)
             await _start(lab)
-            async with _background(lab.collect_served(), lab.collect_attempts(), lab.watch.run()):
+            async with background(lab.collect_served(), lab.collect_attempts(), lab.watch.run()):
                 yield lab
 
 
@@ -252,7 +253,7 @@ def _folder() -> Iterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def _background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Work that goes on while the block does; where it fails, so does the block, with the work's LabError."""
     try:
         async with asyncio.TaskGroup() as group:

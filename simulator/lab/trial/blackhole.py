@@ -1,0 +1,73 @@
+"""Packets to some ports of the loopback vanish, and those from them: nothing is refused, nothing arrives.
+
+The rules are in a chain of their own, which goes when this process ends, and it ends when its parent does. Needs root
+and iptables.
+
+    python -m simulator.lab.trial.blackhole      a list of ports as JSON on stdin, one a line; an empty one heals
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+
+CHAIN = "EQUIPOISE-LAB"
+PORTS_PER_RULE = 15
+"""As many as the multiport match takes."""
+
+
+def available() -> bool:
+    """Whether this machine lets us drop packets."""
+    if os.geteuid() != 0 or not shutil.which("iptables"):
+        return False
+    return _run(["-L", "INPUT", "-n"], check=False) == 0
+
+
+def _run(arguments: list[str], check: bool = True) -> int:
+    done = subprocess.run(["iptables", "-w", *arguments], check=check, capture_output=True)
+    return done.returncode
+
+
+def rules(ports: list[int]) -> Iterable[list[str]]:
+    """Drop what goes to a port and what comes from it."""
+    for first in range(0, len(ports), PORTS_PER_RULE):
+        listed = ",".join(str(port) for port in ports[first : first + PORTS_PER_RULE])
+        for side in ("--dports", "--sports"):
+            yield ["-A", CHAIN, "-p", "tcp", "-m", "multiport", side, listed, "-j", "DROP"]
+
+
+def open_chain() -> None:
+    """An empty chain, whatever an earlier run has left."""
+    close_chain()
+    _run(["-N", CHAIN])
+    _run(["-I", "INPUT", "-i", "lo", "-j", CHAIN])
+
+
+def close_chain() -> None:
+    """No trace of it."""
+    while _run(["-D", "INPUT", "-i", "lo", "-j", CHAIN], check=False) == 0:
+        pass
+    _run(["-F", CHAIN], check=False)
+    _run(["-X", CHAIN], check=False)
+
+
+def main() -> None:
+    """Obey until standard input ends; each order is answered with a line once it holds."""
+    open_chain()
+    try:
+        for line in sys.stdin:
+            _run(["-F", CHAIN])
+            for rule in rules(json.loads(line)):
+                _run(rule)
+            sys.stdout.write("done\n")
+            sys.stdout.flush()
+    finally:
+        close_chain()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -1,0 +1,95 @@
+"""A trial as the controller is told of it: one service in three clusters, one origin, and a price that decides."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.lab.documents import Document, cluster, document, latency, prices, write
+from simulator.lab.places import CONTROLLER, NODE_MEMORY_GIB, NODE_TYPE, NODE_VCPU, PLACES
+from simulator.lab.trial.gateways import STEERED, Gateway, haproxy_spec
+from simulator.lab.trial.ground import CLUSTERS, FAULTY, HOME, SERVICE, Ground, at
+
+DEAR = 30.0
+"""Times the list price, so that nobody but FAULTY is worth the nodes."""
+REPLICA_RPS = 1_000.0
+PROBE_TIMEOUT_MS = 500
+"""Two round trips to the farthest place, one for the handshake and one for the answer, take 373 ms from HOME."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What differs from one trial to the next."""
+
+    folder: Path
+    ground: Ground
+    plane: str
+    """`envoy` or `haproxy`: what Equipoise steers."""
+    rps: float
+
+    @property
+    def documents(self) -> Path:
+        """The folder that the controller reads."""
+        return self.folder / "documents"
+
+
+def write_all(setting: Setting) -> None:
+    """Every document, into a new folder."""
+    setting.documents.mkdir()
+    dear = {place: DEAR for place in PLACES if place != FAULTY}
+    everything = [policy(setting), *(cluster(place) for place in PLACES.values()), service(setting), origin(setting)]
+    write(setting.documents / "trial.yaml", [*everything, latency(), prices(dear)])
+
+
+def policy(setting: Setting) -> Document:
+    """The probes of production; what follows a return is made quick, so that the next fault need not wait for it."""
+    spec: Document = {
+        "tick": {"periodSeconds": 1, "readingsMaxAgeSeconds": 10},
+        "probes": {
+            "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3, "rise": 4,
+            "holdDownSeconds": 1, "holdDownMaxSeconds": 2, "rampSeconds": 1, "quorum": 1,
+        },
+        "guards": {"stepMax": 1.0},
+        "server": {
+            "api": at(setting.ground.api),
+            "xds": at(setting.ground.xds),
+            "ledger": f"sqlite:///{setting.folder / 'ledger.db'}",
+        },
+    }  # fmt: skip
+    return document("Policy", "trial", spec)
+
+
+def service(setting: Setting) -> Document:
+    """With its endpoints as the controller reaches them, for its probes."""
+    spec: Document = {
+        "exposed": True,
+        "priority": "normal",
+        "valueUsdPerMillionRequestMs": 0.001,
+        "requestBytes": 100,
+        "responseBytes": 600,
+        "utilizationTarget": 0.7,
+        "resources": {"vcpu": NODE_VCPU, "memoryGib": NODE_MEMORY_GIB},
+        "throughput": {NODE_TYPE: REPLICA_RPS},
+        "replicas": dict.fromkeys(CLUSTERS, 2),
+        "probe": {"protocol": "http", "path": "/healthz", "expectStatus": 200},
+        "endpoints": {there: [at(setting.ground.reach(CONTROLLER, there))] for there in CLUSTERS},
+    }
+    return document("Service", SERVICE, spec)
+
+
+def origin(setting: Setting) -> Document:
+    """The mesh at HOME."""
+    ground = setting.ground
+    listener = at(ground.entry[STEERED])
+    if setting.plane == "haproxy":
+        haproxy = haproxy_spec(ground, setting.folder)
+        mesh: Document = {"haproxy": {"socket": haproxy.socket, "map": haproxy.map_path, "listener": listener}}
+    else:
+        log = str(Gateway(STEERED, ground, setting.folder).log)
+        mesh = {"xds": {"node": HOME, "listener": listener, "retries": 1, "upstreamLog": log}}
+    spec: Document = {
+        "cluster": HOME,
+        "expectedRps": {SERVICE: setting.rps},
+        "mesh": mesh,
+        "telemetry": {"loadReports": {"intervalSeconds": 0.25}},
+        "via": [{"cluster": c, "service": SERVICE, "address": at(ground.reach(HOME, c))} for c in CLUSTERS],
+    }
+    return document("Origin", HOME, spec)
