@@ -2,8 +2,10 @@
 
 import typer
 
+from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
+from cli.simulate import simulate
 
 app = typer.Typer(
     name="equipoise",
@@ -11,7 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for verb in (serve, plan, explain, place, freeze, unfreeze, validate, schema, bootstrap):
+for verb in (serve, plan, explain, place, freeze, unfreeze, validate, schema, bootstrap, simulate, compare):
     app.command()(verb)
 
 

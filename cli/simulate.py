@@ -1,0 +1,161 @@
+"""`equipoise simulate`: what if. Plays scenarios in a virtual world and says what came of it."""
+
+# ruff: noqa: PLC0415  as in cli.loop
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.play import Played
+    from simulator.scenario.load import Loaded
+
+UNMET = 3
+"""Exit code when an expectation or threshold was not met."""
+
+
+class Report(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+    JUNIT = "junit"
+
+
+def simulate(
+    files: Annotated[list[Path], typer.Argument(help="Scenario files.")],
+    policy: Annotated[
+        str, typer.Option("--policy", help="Who decides, separated by commas; `all` for every one there is.")
+    ] = "equipoise",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, from the scenario's own on.")] = 1,
+    output: Annotated[Report, typer.Option("--output", "-o", help="How to print.")] = Report.TABLE,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it. Omitted: stdout.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at once.")] = 1,
+) -> None:
+    """Play scenarios with the production loop, or others, in a virtual world; nothing real is touched.
+
+    Exit code 0: every expectation was met by equipoise (or by the only policy). 3: one was not. 1: a file is wrong.
+    """
+    from config.problem import Invalid
+    from simulator.physics.demand import NoData
+    from simulator.scenario.load import load_scenario
+
+    try:
+        loaded = [load_scenario(file) for file in files]
+    except Invalid as invalid:
+        typer.echo(str(invalid), err=True)
+        raise typer.Exit(1) from None
+    try:
+        played = _play(loaded, _policies(policy), seeds, jobs)
+    except NoData as missing:
+        typer.echo(str(missing), err=True)
+        raise typer.Exit(1) from None
+    _print(played, output, out)
+    if not _met(played):
+        raise typer.Exit(UNMET)
+
+
+def _policies(words: str) -> list[str]:
+    from config.reasons import nearest
+    from simulator.rivals import EQUIPOISE, RIVALS
+
+    known = [EQUIPOISE, *RIVALS]
+    chosen = known if words == "all" else [word.strip() for word in words.split(",") if word.strip()]
+    for word in chosen:
+        if word not in known:
+            typer.echo(f"no policy {word!r}{nearest(word, known)}", err=True)
+            raise typer.Exit(1)
+    return chosen
+
+
+def _play(loaded: "list[Loaded]", policies: list[str], seeds: int, jobs: int) -> "list[Played]":
+    """All runs in the order of files, policies and seeds."""
+    runs = [(one, who, one.scenario.spec.seed + i) for one in loaded for who in policies for i in range(seeds)]
+    if jobs > 1 and len(runs) > 1:
+        return _play_apart(runs, jobs)
+    from simulator.play import play
+
+    played = []
+    with _progress(sum(one.scenario.spec.duration for one, _, _ in runs)) as advance:
+        for one, who, seed in runs:
+            told = 0.0
+
+            def tell(now_s: float, name: str = f"{one.scenario.name} {who}") -> None:
+                nonlocal told
+                advance(max(0.0, now_s - told), name)
+                told = max(told, now_s)
+
+            played.append(play(one, who, seed, tell))
+    return played
+
+
+def _play_apart(runs: "list[tuple[Loaded, str, int]]", jobs: int) -> "list[Played]":
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from simulator.play import play
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, _progress(len(runs)) as advance:
+        futures = [pool.submit(play, *run) for run in runs]
+        for future, run in zip(futures, runs, strict=True):
+            future.result()
+            advance(1.0, run[0].scenario.name)
+        return [future.result() for future in futures]
+
+
+@contextmanager
+def _progress(total: float) -> "Iterator[Callable[[float, str], None]]":
+    """A bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn as Bar
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), Bar(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, name: bar.update(task, advance=done, description=name)
+
+
+def _met(played: "list[Played]") -> bool:
+    """Ours are judged; others only where nobody else played."""
+    from simulator.rivals import EQUIPOISE
+    from simulator.score import findings
+
+    ours = [run for run in played if run.policy == EQUIPOISE] or played
+    return all(found.met for run in ours for found in findings(run))
+
+
+def _print(played: "list[Played]", output: Report, out: Path | None) -> None:
+    from simulator.results import body_of, junit, result_of
+
+    results = [result_of(run) for run in played]
+    match output:
+        case Report.TABLE:
+            text = _tables(results)
+        case Report.JSON:
+            text = json.dumps(body_of(results), indent=2) + "\n"
+        case Report.JUNIT:
+            text = junit(results)
+        case Report.HTML:
+            from simulator.report.page import page
+
+            text = page(played)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def _tables(results: list[dict[str, Any]]) -> str:
+    from cli.policies import drawn
+
+    return drawn(results)

@@ -1,0 +1,71 @@
+"""Probes in the simulated world, round by round where something changes, in one stride where nothing does."""
+
+import numpy as np
+
+from placement.columns import Bools, Floats, bools
+from placement.fleet import Fleet
+from scheduler.watch import ProbeWatch
+from simulator.physics.truth import Truth
+
+CONTROLLER = "controller"
+
+
+class Probing:
+    """Every vantage probes every back end once in an interval."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        watch: ProbeWatch,
+        vantages: tuple[str, ...],
+        interval_s: float,
+        timeout_ms: float,
+        calm: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.fleet, self.watch, self.interval_s, self.timeout_ms, self.calm = fleet, watch, interval_s, timeout_ms, calm
+        self.rng = rng
+        self.everything = np.arange(len(fleet.backends))
+        names = list(fleet.clusters.ids)
+        self.home = [names.index(v) if v != CONTROLLER else -1 for v in vantages]  # type: ignore[arg-type]
+        self.passes: list[Floats] = []
+        self.alike = 0
+
+    def alter(self, truth: Truth) -> None:
+        """Something changed: from here on every round counts until it is calm again."""
+        self.passes = [self._pass_ratio(truth, home) for home in self.home]
+        self.alike = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether further rounds would tell nothing new: all certain, and repeated often enough for every rule."""
+        certain = all(((p == 0) | (p == 1)).all() for p in self.passes)
+        return certain and self.alike >= self.calm
+
+    def round(self, now_s: float) -> None:
+        """One round of all vantages."""
+        for vantage, passes in enumerate(self.passes):
+            if not np.isnan(passes).any():
+                self.watch.report(self.everything, self._draw(passes), now_s, vantage)
+        self.alike += 1
+
+    def _draw(self, passes: Floats) -> Bools:
+        if ((passes == 0) | (passes == 1)).all():
+            return bools(passes == 1)
+        return bools(self.rng.random(len(passes)) < passes)
+
+    def _pass_ratio(self, truth: Truth, home: int) -> Floats:
+        """(B,) part of the probes of a vantage that are answered in time; NaN where it says nothing."""
+        fleet = self.fleet
+        cluster = fleet.backends.cluster
+        ok = truth.answers(fleet) * (1 - truth.probe_error_ratio) * (1 - truth.probe_loss)
+        ok = ok * (truth.slow_ms < self.timeout_ms)
+        inside = cluster == home
+        ok = ok * (inside | truth.gateway_up[cluster])
+        if home < 0:
+            return np.asarray(ok * truth.control_ok[cluster], dtype=np.float64)
+        if not truth.cluster_up[home] or truth.control_ok[home] < 0.5 or not truth.heard[home]:
+            return np.full(len(cluster), np.nan)
+        origin = int(fleet.origin_of_cluster()[home])
+        path = truth.path_ok[origin] if origin >= 0 else np.ones(len(fleet.clusters))
+        return np.asarray(ok * np.where(inside, 1.0, path[cluster]), dtype=np.float64)

@@ -1,0 +1,124 @@
+"""The production optimizer where time stands still while it works, and two ways to ask it less often.
+
+Neither changes an answer. Failover tables are made when somebody looks into them: they are a pure function of what is
+given at the tick, so it does not matter when they are computed. And with a `gap` what stands is kept while weak duality
+proves that no routing is cheaper by more than it: then there is nothing to solve.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from placement.columns import Bools, Floats
+from placement.cost import evaluate, standing_rps
+from placement.failover import FailoverTable, Row
+from placement.fleet import call_depth
+from placement.plan import Plan, Reason
+from placement.problem import Problem
+from placement.solve.failover import TableOrder, failover_table
+from placement.solve.linear import Unsolved
+from placement.solve.routing import shadow_prices, solve_routing
+
+
+class LazyTable(FailoverTable):
+    """A failover table that is computed at the first look, from what was true when it was ordered."""
+
+    __slots__ = ("_made", "_order")
+    _made: FailoverTable | None
+    _order: TableOrder
+
+    def __init__(self, order: TableOrder) -> None:
+        super().__init__((), order.routing, order.snapshot.usable, (), {}, order.snapshot.at_s)
+        object.__setattr__(self, "_order", order)
+        object.__setattr__(self, "_made", None)
+
+    def row_for(self, usable: Bools) -> Row | None:
+        """The row of the table that this stands for."""
+        made, order = self._made, self._order
+        if made is None:
+            made = failover_table(order.fleet, order.snapshot, order.routing, order.prices)
+            object.__setattr__(self, "_made", made)
+        return made.row_for(usable)
+
+
+@dataclass(slots=True)
+class Solver:
+    """The port. `working` is False while the optimizer is out."""
+
+    gap: float | None = None
+    """How near to the optimum what stands may stay; None to solve whenever asked."""
+    working: bool = True
+    solved: int = 0
+    certified: int = 0
+    _usd: Floats = field(default_factory=lambda: np.zeros(0))
+    """(B,) what one more request/s cost at each back end when last solved."""
+
+    async def solve(self, problem: Problem) -> Plan | None:
+        """The best routing, or what stands where that is near enough; None when unsolved."""
+        if not self.working:
+            return None
+        if self.gap is not None and len(self._usd) == len(problem.capacity_rps):
+            bound = lower_bound(problem, self._usd)
+            cost = evaluate(problem, problem.standing)
+            if bound > 0 and cost.objective_usd_per_hour <= (1 + self.gap) * bound:
+                self.certified += 1
+                words = f"what stands is within {cost.objective_usd_per_hour / bound - 1:.2%} of the optimum"
+                return Plan(problem.standing, cost, Reason.HELD, words, bound)
+        try:
+            plan = solve_routing(problem)
+        except Unsolved:
+            return None
+        self.solved += 1
+        if self.gap is not None:
+            self._usd = np.maximum(shadow_prices(problem).capacity_usd, 0.0)
+        return plan
+
+    async def tabulate(self, order: TableOrder) -> FailoverTable | None:
+        """The failover tables, as they are after all their refreshes."""
+        return LazyTable(order)
+
+
+def lower_bound(problem: Problem, usd: Floats) -> float:
+    """$/h that no routing of a problem is below, for any (B,) prices of back ends `usd` >= 0.
+
+    The program of placement.solve.routing has the dual  max sum_f external_f pi_f + sum_(b,i) width_bi min(0,
+    slope_bi - mu_b) + sum_x kept_x min(0, usd_x + mu_b + sum calls pi_child - pi_f)  with  pi_f <= shed_f  and
+    pi_f <= usd_x + churn_f + mu_b + sum calls pi_child. For given mu the largest such pi is found from the leaves of
+    the call graph up. Gateway limits are left out, which only lowers the bound.
+    """
+    fleet, routes = problem.fleet, problem.routes
+    service = fleet.flows.service
+    mu = usd[routes.backend]
+    level = call_depth(len(fleet.services), fleet.calls)[service]
+    pi = problem.shed_usd.copy()
+    below = np.zeros(len(fleet.backends))
+    starts = np.flatnonzero(np.diff(routes.flow, prepend=-1))
+    offered = routes.flow[starts]
+    reach = routes.usd + mu
+    for deep in range(int(level.max(initial=0)), -1, -1):
+        least = np.full(len(pi), np.inf)
+        if len(starts):
+            least[offered] = np.minimum.reduceat(reach + below[routes.backend], starts)
+        pi = np.where(level == deep, np.minimum(problem.shed_usd, least + problem.churn_usd), pi)
+        below = _called_usd(problem, pi)
+    reduced = reach + below[routes.backend] - pi[routes.flow]
+    kept = standing_rps(problem) * (problem.churn_usd[routes.flow] > 0)
+    pieces = problem.pieces
+    site = float((pieces.rps * np.minimum(pieces.usd - usd[:, None], 0.0)).sum())
+    return float(problem.external_rps @ pi) + site + float(kept @ np.minimum(reduced, 0.0))
+
+
+def _called_usd(problem: Problem, pi: Floats) -> Floats:
+    """(B,) what the calls of one request served at a back end cost."""
+    fleet = problem.fleet
+    out = np.zeros(len(fleet.backends))
+    origins, mesh = len(fleet.origins), fleet.origin_of_cluster()
+    call, backend = np.nonzero(fleet.calls.parent[:, None] == fleet.backends.service[None, :])
+    if not len(call):
+        return out
+    key = fleet.flows.service * origins + fleet.flows.origin
+    wanted = fleet.calls.child[call] * origins + mesh[fleet.backends.cluster[backend]]
+    place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    real = (mesh[fleet.backends.cluster[backend]] >= 0) & (key[place] == wanted)
+    np.add.at(out, backend[real], fleet.calls.per_request[call[real]] * pi[place[real]])
+    return out
