@@ -48,7 +48,8 @@ class Rehearsing(Protocol):
         """Route this part of the requests by the armed weights, until `lease_s` after the last call of this.
 
         The lease is the data plane's own: it runs out although nobody is there to say so. A ratio of 0 is the way
-        back and needs none. Refused where nothing is armed, or where some part of the mesh could not let go by itself.
+        back: it needs no lease and nothing armed. Any other is Refused where nothing is, or where some part of the
+        mesh could not let go by itself.
         """
 
     async def disarm(self) -> Receipt:

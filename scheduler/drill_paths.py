@@ -13,7 +13,7 @@ from placement.fleet import Fleet
 from placement.patch import applied
 from placement.problem import Problem
 from placement.routing import Routing
-from scheduler.drill_plan import entering, heirs, hit_share, with_heirs
+from scheduler.drill_plan import entering, heirs, hit_share, inner, with_heirs
 
 TINY = 1e-4
 KINDS = ("cluster", "region", "provider", "gateway", "tier")
@@ -72,7 +72,7 @@ def _of_row(
     fleet: Fleet, base: Routing, table: FailoverTable, row: Row, worth: Floats, refused: Floats
 ) -> tuple[Ints, Floats, Bools, float, Ints, Ints]:
     """(flow, weight, proved, when, leg's path, leg) of one loss."""
-    stake = np.maximum(hit_share(fleet, base, row.loss), entering(fleet, row.loss))
+    stake = np.maximum(hit_share(fleet, base, row.loss), entering(fleet, row.loss)) * ~inner(fleet, row.loss)
     flow = np.flatnonzero(stake > TINY)
     target = with_heirs(fleet, applied(table.standing, row.change), row.loss)
     proved = shed_share(target)[flow] <= refused[flow] + TINY

@@ -51,8 +51,7 @@ def rehearsal(problem: Problem, base: Routing, row: Row, standing: Routing, roun
     moved = with_heirs(fleet, applied(standing, row.change), loss)
     usable = bools((problem.capacity_rps > 0) & ~loss.dead(fleet))
     lawful = spill(replace(problem, standing=base), moved, usable)
-    inner = ~fleet.services.exposed[fleet.flows.service] & _from_lost(fleet, loss)
-    flows = (moved_share(base, lawful) > TINY_SHARE) & ~inner
+    flows = (moved_share(base, lawful) > TINY_SHARE) & ~inner(fleet, loss)
     target = applied(base, rows_of(lawful, np.flatnonzero(flows)))
     whole = weight_tables(problem, target, rounding, {})
     tables = {origin: some for origin, table in whole.items() if (some := _part(fleet, table, flows)).services}
@@ -69,6 +68,11 @@ def hit_share(fleet: Fleet, routing: Routing, loss: Loss) -> Floats:
     dead = (column != fleet.shed) & (backend >= 0) & loss.dead(fleet)[np.maximum(backend, 0)]
     remote = gateways[column] & (fleet.origins.cluster[fleet.flows.origin[row]] != column)
     return np.bincount(row, weights=routing.share * (dead | remote), minlength=len(routing)).astype(np.float64)
+
+
+def inner(fleet: Fleet, loss: Loss) -> Bools:
+    """(F,) what services call at a mesh that the loss takes: with the callers gone there is nothing left of it."""
+    return np.asarray(_from_lost(fleet, loss) & ~fleet.services.exposed[fleet.flows.service], dtype=np.bool_)
 
 
 def entering(fleet: Fleet, loss: Loss) -> Floats:

@@ -70,7 +70,7 @@ class SimulatedMesh:
     async def drain(self, ratio: float, lease_s: float) -> Receipt:
         """Spread a part of the requests by them, for as long as the lease."""
         self._reach()
-        if self.armed is None:
+        if self.armed is None and ratio:
             raise Refused(f"{self.origin}: no failover is armed")
         self._ratio, self._lapses_at_s = ratio, self._now_s() + lease_s
         return self._receipt()

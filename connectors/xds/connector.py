@@ -93,7 +93,9 @@ class XdsConnector:
     async def drain(self, ratio: float, lease_s: float) -> Receipt:
         """Route a part of the requests by them, until the lease runs out in each proxy by itself."""
         if self._overlay is None:
-            raise Refused(f"{self.origin}: no failover is armed")
+            if ratio:
+                raise Refused(f"{self.origin}: no failover is armed")
+            return await self._rehearse(None)
         if ratio and not self.proxies:
             raise Refused(f"{self.origin}: no proxy connected")
         if ratio and (unleased := self._publication.unleased()):
