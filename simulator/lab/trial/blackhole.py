@@ -1,7 +1,7 @@
 """Packets to some ports of the loopback vanish, and those from them: nothing is refused, nothing arrives.
 
-The rules are in a chain of their own, which goes when this process ends, and it ends when its parent does. Needs root
-and iptables.
+The rules are in a chain of their own, which goes when this process ends. Should it be killed, they lapse by themselves
+after two minutes. Needs root and iptables.
 
     python -m simulator.lab.trial.blackhole      a list of ports as JSON on stdin, one a line; an empty one heals
 """
@@ -10,11 +10,14 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 CHAIN = "EQUIPOISE-LAB"
+LEASE = timedelta(minutes=2)
 PORTS_PER_RULE = 15
 """As many as the multiport match takes."""
 
@@ -31,12 +34,13 @@ def _run(arguments: list[str], check: bool = True) -> int:
     return done.returncode
 
 
-def rules(ports: list[int]) -> Iterable[list[str]]:
-    """Drop what goes to a port and what comes from it."""
+def rules(ports: list[int], until: datetime) -> Iterable[list[str]]:
+    """Drop what goes to a port and what comes from it, until a moment in UTC."""
+    lease = ["-m", "time", "--datestop", until.strftime("%Y-%m-%dT%H:%M:%S")]
     for first in range(0, len(ports), PORTS_PER_RULE):
         listed = ",".join(str(port) for port in ports[first : first + PORTS_PER_RULE])
         for side in ("--dports", "--sports"):
-            yield ["-A", CHAIN, "-p", "tcp", "-m", "multiport", side, listed, "-j", "DROP"]
+            yield ["-A", CHAIN, "-p", "tcp", "-m", "multiport", side, listed, *lease, "-j", "DROP"]
 
 
 def open_chain() -> None:
@@ -56,11 +60,12 @@ def close_chain() -> None:
 
 def main() -> None:
     """Obey until standard input ends; each order is answered with a line once it holds."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     open_chain()
     try:
         for line in sys.stdin:
             _run(["-F", CHAIN])
-            for rule in rules(json.loads(line)):
+            for rule in rules(json.loads(line), datetime.now(UTC) + LEASE):
                 _run(rule)
             sys.stdout.write("done\n")
             sys.stdout.flush()
