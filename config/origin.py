@@ -92,8 +92,8 @@ class Prometheus(Shape):
 class LoadReports(Shape):
     """Load reports of the proxies themselves (xDS LRS), or the counters of an HAProxy."""
 
-    interval_seconds: Seconds = 1.0
-    """How often a proxy reports, or is asked."""
+    interval_seconds: Seconds = 0.2
+    """How often a proxy reports, or is asked. What its clients see may take a backend out, so often is soon."""
 
 
 class OriginTelemetry(Shape):

@@ -1,10 +1,12 @@
 """Measurements as they come in: unchecked, possibly missing, late, repeated or wrong. Hygiene is the scheduler's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from placement.columns import Floats
+from placement.fleet import ClusterId, ServiceId
 
 
 class Signal(StrEnum):
@@ -34,6 +36,10 @@ class Batch:
     keys: tuple[tuple[str, ...], ...]
     value: Floats
     """NaN where the source had the series but no number."""
+
+
+Witness = Callable[[list[tuple[ServiceId, ClusterId, int, int]], float, float], None]
+"""Takes what clients saw: (service, cluster, answered well, failed), counted between two moments."""
 
 
 class TelemetrySource(Protocol):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from health.passive import ALARM, GRAY, Clients, elsewhere
+from health.passive import ALARM, ERRORS_MIN, GRAY, WORSE_MIN, Clients, elsewhere
 from health.rules import Rules
 from placement.columns import Bools, Floats, Ints, floats, ints
 
@@ -66,7 +66,7 @@ GRAY_TRANSITIONS = (
 
 GRAY_CONDITIONS = {
     "ailing": "clients see more failures than an accident explains, and the others of the service are better",
-    "useless": "`gray_check_s` have passed, it still ails, and the others are no better",
+    "useless": "`gray_check_s` have passed, it still fails more than an accident, and so do the others",
     "worse": "`gray_check_s` have passed, it still ails, and the others are better",
     "well": "the failures are outweighed or nobody asks any more, for `gray_restore_s`, doubled with every relapse",
     "retried": "it still ails, the others are better, and the time as for `well` has passed",
@@ -142,7 +142,7 @@ def gray_conditions(steps: Steps, clients: Clients, service: Ints, at_s: float, 
     more = steps.taken < LAST
     return {
         "ailing": alarmed & better,
-        "useless": ails & checked & ~better,
+        "useless": fresh & (own >= WORSE_MIN * ERRORS_MIN) & checked & ~better,
         "worse": ails & checked & better & more,
         "well": over & waited,
         "retried": ails & better & waited,

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
 
 from config.configuration import Configuration as Documents
+from config.origin import LoadReports as LoadReporting
 from config.origin import Prometheus
 from connectors.connector import Connector, Refused
 from connectors.haproxy.connector import HaproxyConnector
@@ -21,15 +23,16 @@ from connectors.xds.server import XdsServer
 from connectors.xds.spec import MeshSpec
 from health.prober import Prober
 from placement.columns import Bools, Ints
-from placement.fleet import OriginId
+from placement.fleet import ClusterId, OriginId, ServiceId
+from scheduler.index import index_fleet
 from scheduler.intake import Collector
 from scheduler.ports import Configuration
 from scheduler.state import backend_rows
 from scheduler.translate import haproxy_specs, loop_configuration, mesh_specs, pace_of, probe_targets
 from scheduler.watch import ProbeWatch
 
-LOAD_REPORT_LOOKS = 2
-"""Load reports are looked for this often per reporting interval, so that none waits long."""
+DEMAND_EVERY_S = 1.0
+"""Load reports become demand this often at most, or it would be noise; what clients saw is taken as it comes."""
 
 log = structlog.get_logger()
 
@@ -49,15 +52,20 @@ class Controller:
     endpoint_ok: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """What each endpoint last answered."""
     servers: list[PrometheusSource] = field(default_factory=list)
+    backend_row: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """(service, cluster) -> row."""
     current: Configuration | None = None
     tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
     def apply(self, documents: Documents) -> Configuration:
         """Let probes, sources and connectors follow new documents, and hand the loop its part of them."""
         configuration = loop_configuration(documents)
-        rows = backend_rows(self.current.fleet, configuration.fleet) if self.current else None
-        if rows is not None:
-            self.watch.retarget(rows, configuration.policy.rules)
+        fleet = configuration.fleet
+        rows = backend_rows(self.current.fleet, fleet) if self.current else np.full(len(fleet.backends), -1)
+        self.watch.retarget(
+            rows, configuration.policy.rules, service=fleet.backends.service, cluster=fleet.backends.cluster
+        )
+        self.backend_row = index_fleet(fleet, configuration.declared.capacity_rps).backends
         self._probe(documents, configuration)
         for origin, spec in mesh_specs(documents).items():
             self._connect(origin, spec, documents)
@@ -80,6 +88,13 @@ class Controller:
         seen = np.unique(self.endpoint_row[rows])
         self.watch.report(seen, lives[seen], at_s)
 
+    def witness(self, seen: Sequence[tuple[ServiceId, ClusterId, int, int]], from_s: float, at_s: float) -> None:
+        """What clients saw of backends: (service, cluster, answered well, failed)."""
+        known = [(self.backend_row[s, c], good, bad) for s, c, good, bad in seen if (s, c) in self.backend_row]
+        if known:
+            row, good, bad = np.array(known, dtype=np.int64).T
+            self.watch.witness(row, good.astype(np.float64), bad.astype(np.float64), from_s, at_s)
+
     def _probe(self, documents: Documents, configuration: Configuration) -> None:
         targets = list(probe_targets(documents, configuration.fleet))
         self.endpoint_row = np.array([row for row, _ in targets], dtype=np.int64)
@@ -94,7 +109,7 @@ class Controller:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
             return
-        reports = LoadReports(spec, time.monotonic, _interval_s(documents, origin))
+        reports = LoadReports(spec, time.monotonic, _interval_s(documents, origin), self.witness)
         self.reports[origin] = reports
         self.connectors[origin] = XdsConnector(spec, self.xds, reports)
 
@@ -105,7 +120,8 @@ class Controller:
             return
         self.xds.dismiss(origin)
         self.connectors[origin] = HaproxyConnector(spec)
-        self.reports[origin] = HaproxyStatistics(spec, time.monotonic, _interval_s(documents, origin))
+        interval_s = _interval_s(documents, origin)
+        self.reports[origin] = HaproxyStatistics(spec, time.monotonic, interval_s, self.witness, DEMAND_EVERY_S)
 
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""
@@ -116,7 +132,8 @@ class Controller:
     def _sources(self, documents: Documents) -> list[tuple[TelemetrySource, float]]:
         """Every source and how often to ask it."""
         sources: list[tuple[TelemetrySource, float]] = [
-            (reports, reports.interval_s / LOAD_REPORT_LOOKS) for reports in self.reports.values()
+            (r, r.interval_s if isinstance(r, HaproxyStatistics) else max(r.interval_s, DEMAND_EVERY_S))
+            for r in self.reports.values()
         ]
         for origin in documents.origins:
             if origin.spec.telemetry.prometheus:
@@ -141,7 +158,7 @@ def _prometheus(name: str, spec: Prometheus, defaults: dict[str, str]) -> Promet
 
 def _interval_s(documents: Documents, origin: OriginId) -> float:
     asked = (o.spec.telemetry.load_reports for o in documents.origins if o.name == origin)
-    return next((reports.interval_seconds for reports in asked if reports), 1.0)
+    return next((reports.interval_seconds for reports in asked if reports), LoadReporting().interval_seconds)
 
 
 async def _follow(connector: XdsConnector, spec: MeshSpec) -> None:

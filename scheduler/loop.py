@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from connectors.telemetry import Batch
+from health.gray import ceiling_rps
 from health.verdict import State as Verdict
 from health.verdict import Verdicts, judge, usable, warmth
 from placement.columns import Ints, bools
@@ -21,6 +22,7 @@ from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
 from placement.solve.failover import TableOrder
 from placement.weights import WeightTable
+from scheduler.calm import calmed
 from scheduler.foresight import Foresight, foresee, problem_ahead
 from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.policy import Policy
@@ -57,7 +59,8 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     snapshot, problem = view.snapshot, view.problem
 
     # Decide. Fail static: without fresh readings or a solution keep the routing as it is, minus what is down.
-    plan = None if urgent else await solve_if_due(state, snapshot, problem, mode, ports, policy)
+    ails = bool((verdicts.steps.taken > state.verdicts.steps.taken).any())
+    plan = None if urgent else await solve_if_due(state, snapshot, problem, mode, ports, policy, ails)
 
     # Guard. One tick may move only so much, whatever was decided.
     move = await ports.compute(partial(guarded, state, view, plan, tables, mode, policy))
@@ -153,6 +156,7 @@ def look(
     known = state.problem if urgent else None
     foresight = foresee(state.foresight, snapshot, memory)
     problem = reduced(known, alive, routing) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
+    problem = calmed(problem, ceiling_rps(verdicts.steps))
     return View(readings, memory, rejections, snapshot, problem, foresight)
 
 
@@ -186,13 +190,14 @@ def guarded(
 
 
 async def solve_if_due(
-    state: State, snapshot: Snapshot, problem: Problem, mode: Mode, ports: Ports, policy: Policy
+    state: State, snapshot: Snapshot, problem: Problem, mode: Mode, ports: Ports, policy: Policy, ails: bool
 ) -> Plan | None:
     """A solved plan, where one is wanted, it is time for one, and the readings are good enough to plan with.
 
-    An alarm or a nudge may let the loop tick early; the optimizer still takes one step per period and not more.
+    An alarm or a nudge may let the loop tick early; the optimizer still takes one step per period and not more, but
+    for a backend that newly `ails`: that step is small already.
     """
-    early = snapshot.at_s - state.solved_at_s < policy.period_s * EARLY
+    early = not ails and snapshot.at_s - state.solved_at_s < policy.period_s * EARLY
     if mode is not Mode.AUTO or early or snapshot.age_s() > policy.readings_age_max_s:
         return None
     return await ports.solver.solve(problem)

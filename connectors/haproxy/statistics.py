@@ -8,7 +8,7 @@ from connectors.connector import Unavailable
 from connectors.haproxy.programmed import BadAnswer
 from connectors.haproxy.runtime import ask
 from connectors.haproxy.spec import HaproxySpec
-from connectors.telemetry import Batch, Signal
+from connectors.telemetry import Batch, Signal, Witness
 from placement.columns import floats
 from placement.fleet import ClusterId, ServiceId
 
@@ -94,11 +94,19 @@ class HaproxyStatistics:
     Times of answers are HAProxy's own means and hold the round trip, which `rtt_ms` of the address book takes off.
     """
 
-    def __init__(self, spec: HaproxySpec, now_s: Callable[[], float], interval_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        spec: HaproxySpec,
+        now_s: Callable[[], float],
+        interval_s: float = 1.0,
+        witness: Witness | None = None,
+        rates_over_s: float = 0.0,
+    ) -> None:
         self.spec = spec
         self.interval_s = interval_s
-        self._now_s = now_s
+        self._now_s, self._witness, self._rates_over_s = now_s, witness, rates_over_s
         self._last: tuple[float, Counts] | None = None
+        self._looked: tuple[float, Counts] | None = None
 
     @property
     def name(self) -> str:
@@ -106,7 +114,10 @@ class HaproxyStatistics:
         return f"haproxy:{self.spec.origin}"
 
     async def collect(self) -> tuple[Batch, ...]:
-        """Demand, what was sent where, errors and latency since the last call. Raises Unavailable."""
+        """Demand, what was sent where, errors and latency, over `rates_over_s` at least. Raises Unavailable.
+
+        What clients saw goes to the witness at every call.
+        """
         what = f"{self.spec.origin}: HAProxy at {self.spec.socket}, `{QUESTION}`"
         answer = await ask(self.spec.socket, QUESTION, what)
         try:
@@ -114,10 +125,20 @@ class HaproxyStatistics:
         except BadAnswer as strange:
             raise Unavailable(f"{what}: {strange}") from None
         before, at_s = self._last, self._now_s()
+        self._testify(counts, at_s)
+        if before is not None and before[0] < at_s < before[0] + self._rates_over_s:
+            return ()
         self._last = at_s, counts
         if before is None or at_s <= before[0]:
             return ()
         return tuple(_batches(self, grown(before[1], counts), at_s, at_s - before[0]))
+
+    def _testify(self, counts: Counts, at_s: float) -> None:
+        before, self._looked = self._looked, (at_s, counts)
+        if self._witness and before:
+            found = by_cluster(grown(before[1], counts), self.spec)
+            seen = [(ServiceId(s), c, n.answers - n.errors, n.errors + n.broken) for (s, c), n in found.items()]
+            self._witness(seen, before[0], at_s)
 
 
 def _batches(source: HaproxyStatistics, since: Counts, at_s: float, seconds: float) -> Iterator[Batch]:

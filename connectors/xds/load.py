@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from connectors.rehearsal import Tally
-from connectors.telemetry import Batch, Signal
+from connectors.telemetry import Batch, Signal, Witness
 from connectors.xds.names import is_rehearsal, service_of
 from connectors.xds.spec import MeshSpec
 from placement.columns import floats
@@ -40,10 +40,6 @@ def loads_of(report: Any) -> Iterator[Load]:
         )
         if seconds > 0:
             yield Load(stats.cluster_name, seconds, stats.total_dropped_requests, rows)
-
-
-Witness = Callable[[list[tuple[ServiceId, ClusterId, int, int]], float, float], None]
-"""Takes what clients saw: (service, cluster, succeeded, failed), counted between two moments."""
 
 
 class LoadReports:

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from health.evidence import Evidence, no_evidence, record, with_clients
+from health.passive import observe
+from health.quorum import missing_since_s
+from health.rules import Rules
+from health.verdict import State, Verdicts, all_up, judge, usable
+from placement.columns import bools, floats, ints
+from placement.fleet import Backends
+
+RULES = Rules(fall=3)
+FIVE = Backends(service=ints([0] * 5), cluster=ints(range(5)))
+REPORT_S = 0.2
+
+
+class Scene:
+    """Probes every 250 ms and load reports every 200 ms of a service in five clusters."""
+
+    def __init__(self, backends: Backends = FIVE, rules: Rules = RULES, rps: float = 100.0) -> None:
+        self.backends, self.rules, self.rps, self.at_s = backends, rules, rps, 100.0
+        self.evidence: Evidence = no_evidence(len(backends))
+        self.verdicts: Verdicts = all_up(len(backends), self.at_s)
+        self.ever_contradicted = np.zeros(len(backends), dtype=bool)
+
+    def run(
+        self, seconds: float, unprobed: set[int] | None = None, failing: set[int] | None = None, part: float = 1.0
+    ) -> "Scene":
+        """Probes miss `unprobed`; clients of `failing` fail in that `part` of their requests. rps 0: no clients."""
+        rows = len(self.backends)
+        for _ in range(round(seconds / 0.05)):
+            self.at_s = round(self.at_s + 0.05, 3)
+            step = round(self.at_s / 0.05)
+            if step % 5 == 0:
+                ok = bools([row not in (unprobed or set()) for row in range(rows)])
+                self.evidence = record(self.evidence, ints(range(rows)), 0, ok, self.at_s)
+            if step % 4 == 0 and self.rps:
+                bad = np.array([part * (row in (failing or set())) for row in range(rows)]) * self.rps * REPORT_S
+                counts = (floats(self.rps * REPORT_S - bad), floats(bad))
+                since_s, from_s = missing_since_s(self.evidence), floats([self.at_s - REPORT_S] * rows)
+                news = observe(self.evidence.clients, counts, self.backends.service, since_s, from_s, self.at_s)
+                self.evidence = with_clients(self.evidence, news)
+            self.verdicts = judge(self.verdicts, self.evidence, self.backends, self.at_s, self.rules)
+            self.ever_contradicted |= self.verdicts.contradicted
+        return self
+
+    @property
+    def out(self) -> list[int]:
+        return np.flatnonzero(~usable(self.verdicts)).tolist()
+
+
+def test_probes_dead_and_clients_served_well_moves_nothing_and_is_said() -> None:
+    scene = Scene().run(5).run(30, unprobed={1})
+
+    assert scene.out == []
+    assert scene.verdicts.contradicted.tolist() == [False, True, False, False, False]
+    assert scene.verdicts.state[1] == State.SUSPECT
+
+
+def test_probes_dead_and_nobody_asks_takes_out() -> None:
+    assert Scene(rps=0).run(2, unprobed={1}).out == [1]
+
+
+def test_probes_dead_and_too_few_clients_to_tell_takes_out() -> None:
+    assert Scene(rps=10).run(5).run(2, unprobed={1}).out == [1]
+
+
+def test_probes_dead_and_clients_fail_takes_out_within_a_second() -> None:
+    assert Scene().run(5).run(1, unprobed={1}, failing={1}).out == [1]
+
+
+def test_clients_that_turn_from_content_to_failing_are_believed_at_once() -> None:
+    scene = Scene().run(5).run(60, unprobed={1})
+    assert scene.out == []
+
+    scene.run(0.5, unprobed={1}, failing={1})
+
+    assert scene.out == [1]
+
+
+def test_all_requests_failing_takes_out_though_the_probes_are_content() -> None:
+    assert Scene().run(5).run(0.45, failing={1}).out == [1]
+
+
+def test_part_of_the_requests_failing_takes_nobody_out() -> None:
+    scene = Scene().run(5).run(20, failing={1}, part=0.2)
+
+    assert scene.out == []
+    assert scene.verdicts.steps.taken[1] > 0
+
+
+@pytest.mark.parametrize(("rps", "out"), [(0.0, []), (100.0, [0, 1, 2])])
+def test_more_than_the_budget_goes_out_only_when_clients_confirm(rps: float, out: list[int]) -> None:
+    assert Scene(rps=rps).run(5).run(3, unprobed={0, 1, 2}, failing={0, 1, 2}).out == out
+
+
+def test_second_cluster_of_a_budget_of_one_stays_until_clients_confirm() -> None:
+    scene = Scene(rps=0).run(5).run(3, unprobed={0}).run(3, unprobed={0, 1})
+    assert scene.out == [0]
+    assert scene.verdicts.doubted.tolist() == [False, True, False, False, False]
+
+    scene.rps = 100.0
+    scene.run(3, unprobed={0, 1}, failing={0, 1})
+
+    assert scene.out == [0, 1]
+
+
+def test_service_whose_backends_all_fail_keeps_them_all() -> None:
+    everything = set(range(5))
+
+    assert Scene().run(5).run(5, unprobed=everything, failing=everything).out == []
+
+
+def test_capacity_budget_counts_capacity_and_not_backends() -> None:
+    """Two of six backends are a third of the backends, and two thirds of the capacity."""
+    backends = Backends(service=ints([0] * 6), cluster=ints(range(6)))
+    evidence = no_evidence(6)
+    for at_s in (1.0, 1.25, 1.5):
+        evidence = record(evidence, ints(range(6)), 0, bools([False, False, *[True] * 4]), at_s)
+    rules = Rules(ejection_ratio=1.0)
+    alike = judge(all_up(6, 0.0), evidence, backends, 1.5, rules, floats([1.0] * 6))
+    large = judge(all_up(6, 0.0), evidence, backends, 1.5, rules, floats([4.0, 4.0, 1, 1, 1, 1]))
+
+    assert (~usable(alike)).sum() == 2
+    assert usable(large).all()
