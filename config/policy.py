@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from config.document import Document
+from config.drills import Drills
 from config.fields import (
     Address,
     Amount,
@@ -134,6 +135,7 @@ class PolicySpec(Shape):
     weights: Weights = Weights()
     prices: PriceRatios = PriceRatios()
     push: Push = Push()
+    drills: Drills = Drills()
     server: Server = Server()
     telemetry: PolicyTelemetry = PolicyTelemetry()
 
