@@ -128,15 +128,14 @@ def _previewed_plan(files: list[Path]) -> dict[str, Any]:
 
 
 def _previewed_explanation(files: list[Path], flow: str) -> dict[str, Any]:
-    from scheduler.preview import explanations
-    from scheduler.summary import explanation_summary
+    from placement.solve.routing import shadow_prices
+    from scheduler.account import account, flows_named, unknown_flow
 
     found = _preview(files)
-    accounts = explanations(found, flow)
-    if not accounts:
-        names = ", ".join(found.fleet.flow_name(f) for f in range(min(10, len(found.fleet.flows))))
-        _fail(f"{flow!r} is no flow and no service. Flows are service@origin: {names}")
-    return {"format_version": 1, "flows": [explanation_summary(a) for a in accounts]}
+    chosen = flows_named(found.fleet, flow)
+    if not chosen:
+        _fail(unknown_flow(found.fleet, flow))
+    return account(found.problem, found.plan.routing, shadow_prices(found.problem), chosen)
 
 
 def _preview(files: list[Path]) -> Any:

@@ -12,6 +12,10 @@ from cli.loop import Output
 from scheduler.summary import plan_changes, plan_headline
 
 Body = dict[str, Any]
+WORTH_SHOWN = 5
+"""Pools whose worth is shown."""
+SHOWN_USD = 5e-5
+"""Least component of a cost that is shown."""
 WIDTH_PIPED = 160
 """Columns where stdout is no terminal: wide enough that no id is cut."""
 
@@ -84,9 +88,31 @@ def explain_tables(body: Body) -> Iterator[RenderableType]:
             table.add_row(route["cluster"], f"{route['share']:.1%}", *(f"{route[p + '_usd']:.6f}" for p in parts))
         yield table
         yield "\n".join(_notes(flow)) + "\n"
+    services = {flow["flow"].split("@")[0] for flow in body["flows"]}
+    yield "\n".join(_worth(body, services))
+
+
+def _worth(body: Body, services: set[str]) -> Iterator[str]:
+    """Where more capacity pays, pools first and then the explained services, and the objective by component."""
+    for pool in body["worth"]["pools"][:WORTH_SHOWN]:
+        what = f"one more {pool['resource']} in {pool['pool']}"
+        yield f"{what} is worth {pool['usd_per_unit_hour']:.4f} $/h (for {pool['service']})"
+    for backend in body["worth"]["backends"]:
+        if backend["service"] in services:
+            what = f"one more 100 rps of {backend['service']} in {backend['cluster']}"
+            yield f"{what} is worth {backend['usd_per_100_rps_hour']:.4f} $/h"
+    cost = body["objective_usd_per_hour"]
+    yield f"All flows: {cost['total']:.4f} $/h ({_parts(cost)})"
+
+
+def _parts(usd: Body) -> str:
+    """The components that are not nothing."""
+    shown = {name: value for name, value in usd.items() if name not in {"billed", "total"} and abs(value) >= SHOWN_USD}
+    return ", ".join(f"{name} {value:.4f}" for name, value in shown.items()) or "nothing"
 
 
 def _notes(flow: Body) -> Iterator[str]:
+    yield f"  costs {sum(flow['usd_per_hour'].values()):.4f} $/h: {_parts(flow['usd_per_hour'])}"
     if flow["shed_share"]:
         yield f"  refused: {flow['shed_share']:.1%}, at {flow['shed_usd']:.4f} $/h per rps"
     for limit in flow["binding"]:

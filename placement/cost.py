@@ -7,20 +7,23 @@ import numpy as np
 from placement.columns import Floats, Ints, floats, lookup
 from placement.fleet import Fleet
 from placement.problem import Problem, total_demand
+from placement.routes import compute_usd
 from placement.routing import Routing
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """$/h. `compute` and `egress` are billed; the others are what waiting, refusing and moving are worth."""
+    """$/h. `compute` and `egress` are billed; the others are what waiting, refusing and moving are worth.
+
+    Compute is what load adds to it: replicas that an autoscaler keeps without any load are in no component.
+    """
 
     compute: float
     egress: float
     latency: float
     quality: float
     headroom: float
-    """What waiting at busy backends is worth. Where an autoscaler follows load: waiting, less what replicas that are
-    paid for anyway make compute cheaper than its linear price."""
+    """What waiting at busy backends is worth, and what load that may come and not fit."""
     shed: float
     churn: float
     overload: float = 0.0
@@ -90,12 +93,13 @@ def evaluate(problem: Problem, routing: Routing) -> Cost:
     sent = route >= 0
     x, y = route[sent], rps[sent]
     shed_usd = problem.shed_usd[routing.row]
+    stepped = _stepped_usd(problem, made.backend_rps)
     return Cost(
-        compute=float(y @ problem.routes.compute_usd[x]),
+        compute=float(y @ problem.routes.compute_usd[x]) + stepped,
         egress=float(y @ problem.routes.egress_usd[x]),
         latency=float(y @ problem.routes.latency_usd[x]),
         quality=float(y @ problem.routes.quality_usd[x]),
-        headroom=float(problem.site_usd(made.backend_rps).sum()),
+        headroom=float(problem.site_usd(made.backend_rps).sum()) - stepped,
         shed=float(rps[~sent] @ shed_usd[~sent]),
         churn=_churn(problem, x, y),
         overload=float(_overload_usd(problem, made.backend_rps).sum()),
@@ -135,6 +139,17 @@ def standing_rps(problem: Problem) -> Floats:
     row = lookup(standing.row * columns + standing.column, routes.flow * columns + routes.cluster)
     share = np.where(row >= 0, standing.share[row], 0.0)
     return np.asarray(share * problem.demand_rps[routes.flow], dtype=np.float64)
+
+
+def _stepped_usd(problem: Problem, backend_rps: Floats) -> float:
+    """$/h that replicas of autoscalers add to the linear price of their load."""
+    scaler = problem.fleet.scaler
+    if scaler is None:
+        return 0.0
+    served = np.minimum(backend_rps, problem.pieces.served_rps)
+    load = np.stack([served, np.zeros_like(served)], axis=1)
+    more = -np.diff(scaler.running(load), axis=1)[:, 0] * scaler.usd_per_replica_hour
+    return float((more - compute_usd(problem.fleet) * served)[scaler.follows].sum())
 
 
 def _churn(problem: Problem, route: Ints, rps: Floats) -> float:

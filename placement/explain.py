@@ -51,6 +51,8 @@ class Explanation:
     """(cluster, reason)."""
     binding: tuple[str, ...]
     """Limits with a price, in words."""
+    usd_per_hour: tuple[tuple[str, float], ...]
+    """What the flow costs by component, calls and waiting at busy backends left to theirs."""
     runner_up: str
     runner_up_usd_per_hour: float
     """What sending the whole flow to the cheapest route without a share would add, at these prices; NaN if none."""
@@ -78,7 +80,8 @@ def explain(problem: Problem, routing: Routing, prices: ShadowPrices, flow: int)
         not_offered=tuple(
             (fleet.clusters.ids[c], _why_not(problem, flow, c)) for c in range(len(fleet.clusters)) if c not in offered
         ),
-        binding=_binding(problem, routing, prices, flow),
+        binding=_binding(problem, prices, flow, loads(problem, routing).backend_rps),
+        usd_per_hour=_components(accounts, demand, demand * float(shares[fleet.shed]) * float(problem.shed_usd[flow])),
         runner_up=unused[0].cluster if unused else "",
         runner_up_usd_per_hour=extra,
     )
@@ -130,21 +133,28 @@ def _why_not(problem: Problem, flow: int, cluster: int) -> str:
     return "lost in this what-if" if problem.lost[cluster] else "judged down"
 
 
-def _binding(problem: Problem, routing: Routing, prices: ShadowPrices, flow: int) -> tuple[str, ...]:
+def _components(accounts: list[RouteAccount], demand_rps: float, shed_usd: float) -> tuple[tuple[str, float], ...]:
+    paid = ("compute", "egress", "latency", "quality")
+    sums = [sum(a.share * getattr(a, f"{name}_usd") for a in accounts) * demand_rps for name in paid]
+    return (*zip(paid, sums, strict=True), ("shed", shed_usd))
+
+
+def _binding(problem: Problem, prices: ShadowPrices, flow: int, load_rps: Floats) -> tuple[str, ...]:
+    """Backends that the flow is offered and gateways, where load has a price of its own."""
     fleet = problem.fleet
-    made = loads(problem, routing).backend_rps
-    free = free_rps(problem)
+    free, most = free_rps(problem), problem.pieces.served_rps
     said = []
     for backend in np.unique(problem.routes.backend[problem.routes.flow == flow]).tolist():
         price = prices.capacity_usd[backend]
         if price > BINDING_USD:
-            name = fleet.backend_name(backend)
+            scaled = fleet.scaler is not None and bool(fleet.scaler.follows[backend])
+            limit = f"{most[backend]:.0f} rps at most" if scaled else f"{free[backend]:.0f} rps within target"
             said.append(
-                f"capacity of {name}: {made[backend]:.0f} of {free[backend]:.0f} rps within target, "
-                f"one more is worth {price:.4g} $/h"
+                f"load of {fleet.backend_name(backend)}: {load_rps[backend]:.0f} of {limit}, "
+                f"one rps more costs {price:.4g} $/h there"
             )
     for cluster in np.flatnonzero(prices.gateway_usd > BINDING_USD).tolist():
-        limit = fleet.clusters.gateway_rps[cluster]
+        most_rps = fleet.clusters.gateway_rps[cluster]
         price = prices.gateway_usd[cluster]
-        said.append(f"gateway of {fleet.clusters.ids[cluster]}: {limit:.0f} rps, one more is worth {price:.4g} $/h")
+        said.append(f"gateway of {fleet.clusters.ids[cluster]}: {most_rps:.0f} rps, one more is worth {price:.4g} $/h")
     return tuple(said)

@@ -7,16 +7,12 @@ import numpy as np
 from config.configuration import Configuration as Documents
 from config.workloads import workloads_of
 from placement.baseline import nearest
-from placement.columns import bools, floats
 from placement.fleet import RESOURCES, Fleet
-from placement.readings import Snapshot
 from placement.solve.place import Placed, place
 from placement.workloads import PlacingPrices, Workloads, assignment_problem
-from scheduler.summary import Json, finite
+from scheduler.preview import declared_snapshot
+from scheduler.summary import WORTH_USD, Json, finite
 from scheduler.translate import loop_configuration
-
-WORTH_USD = 1e-6
-"""Shadow prices below this are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +30,7 @@ def placement_of(documents: Documents) -> Placement:
     """Whole replicas for declared demand. Raises Unsolved, and ValueError where the documents ask the impossible."""
     configuration = loop_configuration(documents)
     fleet, policy = configuration.fleet, configuration.policy
-    whole = np.ones(len(fleet.backends))
-    snapshot = Snapshot(0.0, configuration.declared, nearest(fleet), bools(whole), floats(whole))
+    snapshot = declared_snapshot(configuration, nearest(fleet))
     workloads = workloads_of(documents, fleet)
     prices = PlacingPrices(shed_multiple=policy.prices.shed_multiple)
     names = tuple(f"{cluster.name}/{pool.name}" for cluster in documents.clusters for pool in cluster.spec.pools)

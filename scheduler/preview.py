@@ -8,17 +8,16 @@ from config.configuration import Configuration as Documents
 from placement.baseline import nearest
 from placement.columns import bools, floats
 from placement.cost import Cost, evaluate
-from placement.explain import Explanation, explain
 from placement.fleet import Fleet, OriginId
 from placement.plan import Plan
 from placement.problem import Problem, formulate
 from placement.quantize import routing_of
 from placement.readings import Snapshot
 from placement.routing import Routing
-from placement.solve.routing import shadow_prices, solve_routing
+from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
 from scheduler.ledger import Ledger
-from scheduler.ports import LedgerDown
+from scheduler.ports import Configuration, LedgerDown
 from scheduler.summary import Json, cost_summary, finite, flow_rows, load_rows
 from scheduler.translate import loop_configuration
 
@@ -45,10 +44,14 @@ async def preview(documents: Documents) -> Preview:
     fleet = configuration.fleet
     tables, source = await standing_tables(documents.policy.server.ledger)
     before = routing_of(fleet, tables, nearest(fleet))
-    whole = np.ones(len(fleet.backends))
-    snapshot = Snapshot(0.0, configuration.declared, before, bools(whole), floats(whole))
-    problem = formulate(fleet, snapshot, configuration.policy.prices)
+    problem = formulate(fleet, declared_snapshot(configuration, before), configuration.policy.prices)
     return Preview(fleet, problem, before, evaluate(problem, before), source, solve_routing(problem))
+
+
+def declared_snapshot(configuration: Configuration, routing: Routing) -> Snapshot:
+    """Declared readings over a standing routing, with everything up and warm."""
+    whole = np.ones(len(configuration.fleet.backends))
+    return Snapshot(0.0, configuration.declared, routing, bools(whole), floats(whole))
 
 
 async def standing_tables(url: str) -> tuple[dict[OriginId, WeightTable], str]:
@@ -60,14 +63,6 @@ async def standing_tables(url: str) -> tuple[dict[OriginId, WeightTable], str]:
         return {}, "nearest cluster (no ledger yet)"
     finally:
         ledger.close()
-
-
-def explanations(found: Preview, wanted: str) -> list[Explanation]:
-    """Why the plan's shares are what they are, for `service@origin` or all flows of `service`; empty if unknown."""
-    names = [found.fleet.flow_name(f) for f in range(len(found.fleet.flows))]
-    chosen = [f for f, name in enumerate(names) if wanted in {name, name.split("@")[0]}]
-    prices = shadow_prices(found.problem)
-    return [explain(found.problem, found.plan.routing, prices, f) for f in chosen]
 
 
 def preview_summary(found: Preview) -> Json:

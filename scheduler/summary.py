@@ -9,16 +9,19 @@ import numpy as np
 from health.verdict import State as Verdict
 from placement.cost import COMPONENTS, Cost, loads
 from placement.explain import Explanation
-from placement.fleet import Fleet, OriginId
+from placement.fleet import RESOURCES, Fleet, OriginId
 from placement.problem import Problem
 from placement.routing import Routing, RoutingView, moved_share
 from placement.weights import WeightTable
+from placement.worth import Worth
 from scheduler.turn import Turn
 
 Json = dict[str, Any]
 SHOWN_SHARE = 1e-4
 """Least change of a share that is shown: one unit of a weight table."""
 SHOWN_RPS = 0.05
+WORTH_USD = 1e-6
+"""Shadow prices below this are rounding."""
 
 
 def cost_summary(cost: Cost) -> Json:
@@ -169,9 +172,35 @@ def explanation_summary(explanation: Explanation) -> Json:
         "shed_usd": explanation.shed_usd,
         "not_offered": [{"cluster": c, "reason": why} for c, why in explanation.not_offered],
         "binding": list(explanation.binding),
+        "usd_per_hour": {name: round(usd, 6) for name, usd in explanation.usd_per_hour},
         "runner_up": explanation.runner_up or None,
         "runner_up_usd_per_hour": finite(explanation.runner_up_usd_per_hour),
     }
+
+
+def worth_summary(problem: Problem, worth: Worth) -> Json:
+    """What one unit more of capacity would save in $/h, largest first; what would save nothing is left out."""
+    fleet, pools = problem.fleet, problem.fleet.pools
+    by_pool = [
+        {
+            "pool": f"{fleet.clusters.ids[pools.cluster[p]]}/{pools.node_type[p]}",
+            "resource": RESOURCES[worth.pool_resource[p]],
+            "service": fleet.services.ids[worth.pool_service[p]],
+            "usd_per_unit_hour": round(float(worth.pool_usd[p]), 6),
+        }
+        for p in np.argsort(-worth.pool_usd, kind="stable").tolist()
+        if worth.pool_usd[p] > WORTH_USD
+    ]
+    by_backend = [
+        {
+            "service": fleet.services.ids[fleet.backends.service[b]],
+            "cluster": fleet.clusters.ids[fleet.backends.cluster[b]],
+            "usd_per_100_rps_hour": round(100 * float(worth.backend_usd[b]), 6),
+        }
+        for b in np.argsort(-worth.backend_usd, kind="stable").tolist()
+        if worth.backend_usd[b] > WORTH_USD
+    ]
+    return {"pools": by_pool, "backends": by_backend}
 
 
 def finite(value: float) -> float | None:

@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from placement.explain import explain
+from scheduler.account import account, flows_named, unknown_flow
 from scheduler.api.metrics import CONTENT_TYPE, Metrics
 from scheduler.board import Board
 from scheduler.solver import ThreadSolver
 from scheduler.state import Mode
-from scheduler.summary import explanation_summary
 
 BODY_MAX_BYTES = 64 * 1024
 
@@ -76,19 +75,14 @@ class Api:
         state, turn = self.board.state, self.board.turn
         if state is None or turn is None or state.problem is None:
             return problem(503, "No plan yet", "The first tick is not done. Try again in a moment.")
-        names = [state.fleet.flow_name(f) for f in range(len(state.fleet.flows))]
         wanted = request.query.get("flow", "")
-        chosen = [f for f, name in enumerate(names) if wanted in {name, name.split("@")[0]}]
+        chosen = flows_named(state.fleet, wanted)
         if not chosen:
-            some = ", ".join(names[:10])
-            return problem(
-                404, "Unknown flow", f"{wanted!r} is no flow and no service. Flows are service@origin: {some}"
-            )
+            return problem(404, "Unknown flow", unknown_flow(state.fleet, wanted))
         prices = await self.solver.price(state.problem)
         if prices is None:
             return problem(503, "No prices now", "The solver is busy or something just went down. Try again.")
-        found = [explain(state.problem, turn.pushed, prices, flow) for flow in chosen]
-        return web.json_response({"format_version": 1, "flows": [explanation_summary(e) for e in found]})
+        return web.json_response(await asyncio.to_thread(account, state.problem, turn.pushed, prices, chosen))
 
     async def freeze(self, request: web.Request) -> web.Response:
         """Stop the optimizer (scope `frozen`) or everything (scope `stopped`)."""

@@ -79,12 +79,27 @@ def test_plan_when_no_controller_runs_says_where_it_looked_and_what_to_do() -> N
 
 
 def test_explain_of_a_service_accounts_for_every_way_its_flows_could_go() -> None:
-    code, out, _ = run("explain", "assistant@eu-central", "-f", EXAMPLE)
+    code, out, _ = run("explain", "storefront@eu-central", "-f", EXAMPLE)
 
     assert code == 0
     assert "prices in $/h per rps" in out
     assert "TOTAL" in out
     assert "runner-up" in out or "binds" in out or "not offered" in out
+
+
+def test_explain_says_what_more_capacity_is_worth_and_what_all_costs() -> None:
+    code, out, _ = run("explain", "assistant", "-f", EXAMPLE)
+
+    assert code == 0
+    assert "one more gpu in eu-central/g6.8xlarge is worth" in out
+    assert "one more 100 rps of assistant in eu-central is worth" in out
+    assert "All flows: " in out
+
+    body = json.loads(run("explain", "assistant", "-f", EXAMPLE, "-o", "json")[1])
+    cost = body["objective_usd_per_hour"]
+    assert sum(usd for name, usd in cost.items() if name not in {"billed", "total"}) == pytest.approx(cost["total"])
+    worth = [pool["usd_per_unit_hour"] for pool in body["worth"]["pools"]]
+    assert worth == sorted(worth, reverse=True)
 
 
 def test_explain_of_an_unknown_flow_names_some_that_there_are() -> None:

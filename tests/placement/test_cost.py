@@ -3,9 +3,12 @@ import pytest
 
 from placement.cost import COMPONENTS, evaluate, loads, objective_of_sets
 from placement.fleet import coupled_services
+from placement.routes import compute_usd
 from placement.routing import from_dense
+from placement.solve.routing import solve_routing
 from tests.oracles import demand_of
 from tests.placement.fleets import problem_of, random_routing
+from tests.placement.solve.test_routing import autoscaled_problem
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -53,3 +56,18 @@ def test_objective_of_sets_adds_up_to_the_objective(seed: int) -> None:
 
     assert len(parts) > 1
     assert parts.sum() == pytest.approx(evaluate(problem, routing).objective_usd_per_hour)
+
+
+def test_evaluate_where_replicas_follow_load_bills_the_replicas_that_it_adds() -> None:
+    problem = autoscaled_problem(2, 0.5)
+    scaler = problem.fleet.scaler
+    assert scaler is not None
+    routing = solve_routing(problem).routing
+
+    cost = evaluate(problem, routing)
+
+    load = loads(problem, routing).backend_rps[:, None]
+    added = scaler.usd_per_replica_hour * (scaler.running(load) - scaler.running(0 * load))[:, 0]
+    linear = compute_usd(problem.fleet) * load[:, 0]
+    assert cost.compute == pytest.approx(np.where(scaler.follows, added, linear).sum())
+    assert cost.headroom >= 0

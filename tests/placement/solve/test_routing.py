@@ -74,7 +74,7 @@ def test_high_priority_when_not_all_fits_is_served_first() -> None:
     assert (problem.shed_usd > 0).all()
 
 
-def autoscaled_problem(seed: int, load: float, error: float = 0.0) -> Problem:
+def autoscaled_problem(seed: int, load: float, error: float = 0.0, scaled: Autoscaler | None = None) -> Problem:
     """A synthetic problem most of whose backends follow load up to the capacity that was measured."""
     fleet, readings = synthetic(6, 4, seed, load)
     count, rng = len(fleet.backends), np.random.default_rng(seed)
@@ -94,7 +94,7 @@ def autoscaled_problem(seed: int, load: float, error: float = 0.0) -> Problem:
         variability=floats(rng.choice([0.5, 1.5], count)),
         lead_s=floats(np.zeros(count)),
     )
-    fleet, snapshot = replace(fleet, scaler=scaler), snapshot_of(fleet, readings)
+    fleet, snapshot = replace(fleet, scaler=scaled or scaler), snapshot_of(fleet, readings)
     return formulate(fleet, snapshot, Prices(), load_error=floats(np.full(count, error)))
 
 
