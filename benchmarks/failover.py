@@ -12,7 +12,8 @@ Everybody is served by a cluster 70 ms away; it breaks; two others stand by. Equ
 
 A shift is the time from the fault to the last request sent to the faulty cluster, as the logs of the gateways have it,
 or the clients where there is no gateway; null where more than half were still going there at the end. A request failed
-when its user got anything but 200 within 2 s.
+when its user got anything but 200 within 2 s. Of a gray failure (`gray5`) load is moved away in steps: it is detected
+with the first request kept away, and shifted when no more than a trickle, under 10 %, still goes there.
 """
 
 import argparse
@@ -28,11 +29,15 @@ from simulator.lab.effects import Span, percentile
 from simulator.lab.processes import LabError
 from simulator.lab.trial.faults import Fault
 from simulator.lab.trial.gateways import ANCHORS, K8GB_LIKE, STEERED, STEERINGS
-from simulator.lab.trial.outcome import Outcome, behind_a_gateway, by_name, verdicts_s
+from simulator.lab.trial.outcome import Outcome, behind_a_gateway, by_name, in_part, verdicts_s
 from simulator.lab.trial.trial import K8GB_LOOPS, Options, Trial, running
 
 WINDOW_S = 12.0
 """Longer than HAProxy's own checks need."""
+ALONE_S = 5.0
+"""Where there are no anchors to wait for."""
+STEPS_S = 20.0
+"""Longer than the four steps away from a gray failure, each looked at for 3 s."""
 LONG_WINDOW_S = 70.0
 """Longer than one reconcile period and one TTL."""
 PLANES_AND_NAMES = (*ANCHORS, K8GB_LIKE)
@@ -41,6 +46,7 @@ PLANES_AND_NAMES = (*ANCHORS, K8GB_LIKE)
 async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
     """All of it, in one trial. Raises LabError."""
     dice = random.Random(options.seed)
+    window_s = STEPS_S if fault is Fault.GRAY else WINDOW_S if options.anchors else ALONE_S
     found: dict[str, list[Outcome]] = {}
     async with running(options, note) as trial:
         for turn in range(times):
@@ -48,23 +54,24 @@ async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
             await asyncio.sleep(dice.uniform(0.0, 2.0))
             is_long = turn == 0 and K8GB_LIKE in options.anchors
             note(f"{fault} {turn + 1} of {times}")
-            span = await trial.suffer(fault, LONG_WINDOW_S if is_long else WINDOW_S)
-            for name, outcomes in outcomes_of(trial, span, is_long).items():
+            span = await trial.suffer(fault, LONG_WINDOW_S if is_long else window_s)
+            for name, outcomes in outcomes_of(trial, fault, span, is_long).items():
                 found.setdefault(name, []).extend(outcomes)
             await trial.settled()
         is_dropped = trial.breaker is not None and trial.breaker.dropper is not None
     ours, anchors = found.pop(STEERED), {name: figures(outcomes) for name, outcomes in found.items()}
     how = {"blackhole_by": "iptables" if is_dropped else "links that swallow"} if fault is Fault.BLACKHOLE else {}
-    head = {"plane": options.plane, "fault": str(fault), "rps": options.rps, "window_s": WINDOW_S, **how}
+    head = {"plane": options.plane, "fault": str(fault), "rps": options.rps, "window_s": window_s, **how}
     return {**head, **figures(ours), "anchors": anchors}
 
 
-def outcomes_of(trial: Trial, span: Span, is_long: bool) -> dict[str, list[Outcome]]:
+def outcomes_of(trial: Trial, fault: Fault, span: Span, is_long: bool) -> dict[str, list[Outcome]]:
     """What one fault did to each data plane; to those that look up names only if it lasted long enough for them."""
     found = {}
     for name, log in trial.logs.items():
         moments = verdicts_s(trial.watch.changes, span[0]) if name == STEERED else log.detections
-        found[name] = [behind_a_gateway(log.attempts, moments, trial.asked, name, span)]
+        whole = behind_a_gateway(log.attempts, moments, trial.asked, name, span)
+        found[name] = [in_part(log.attempts, trial.asked, name, span) if fault is Fault.GRAY else whole]
     if is_long:
         names = (f"{K8GB_LIKE}/{number}" for number in range(K8GB_LOOPS))
         found[K8GB_LIKE] = [by_name(trial.asked, name, span) for name in names]

@@ -89,7 +89,7 @@ def origin(setting: Setting) -> Document:
         "cluster": HOME,
         "expectedRps": {SERVICE: setting.rps},
         "mesh": mesh,
-        "telemetry": {"loadReports": {"intervalSeconds": 0.25}},
+        "telemetry": {"loadReports": {}},
         "via": [{"cluster": c, "service": SERVICE, "address": at(ground.reach(HOME, c))} for c in CLUSTERS],
     }
     return document("Origin", HOME, spec)

@@ -56,6 +56,7 @@ class Trial:
     breaker: Breaker | None = None
     _gateways: dict[str, Child] = field(default_factory=dict)
     _backends: dict[str, Child] = field(default_factory=dict)
+    _controller: Child | None = None
     _users: Child | None = None
 
     async def start(self) -> None:
@@ -69,14 +70,19 @@ class Trial:
         dropper = await faults.dropper(self.family)
         ground = self.setting.ground
         self.breaker = Breaker(self.family, ground, again, self._backends[FAULTY], dropper, relay)
-        controller = await self.family.start_module("controller", "cli", "serve", "-f", str(self.setting.documents))
-        for port in (ground.xds, ground.api):
-            await until_right(partial(what_refuses, port), "the controller", [controller])
+        await self.start_controller()
         for name in ground.entry:
             await self.start_gateway(name)
         for name, child in self._gateways.items():
             await until_right(partial(what_refuses, ground.entry[name]), f"the gateway {name}", [child])
         await self._start_users()
+
+    async def start_controller(self) -> None:
+        """The controller, on the trial's documents; raises LabError."""
+        arguments = ["serve", "-f", str(self.setting.documents)]
+        self._controller = controller = await self.family.start_module("controller", "cli", *arguments)
+        for port in (self.setting.ground.xds, self.setting.ground.api):
+            await until_right(partial(what_refuses, port), "the controller", [controller])
 
     async def start_backend(self, cluster: str) -> Child:
         """The service of a cluster."""
@@ -126,7 +132,8 @@ class Trial:
     async def suffer(self, fault: Fault, window_s: float) -> tuple[float, float]:
         """Let a fault last for some time; returns (from, to) once all that began in it is written down.
 
-        The anchors start anew afterwards: an Envoy keeps a host that returned aside for 30 s and more.
+        All start anew that would remember it for too long: an Envoy keeps a host that returned aside for 30 s and
+        more, and a controller gives what it took from a gray cluster back a step in 30 s.
         """
         assert self.breaker is not None
         from_s = await self.breaker.break_(fault)
@@ -137,6 +144,9 @@ class Trial:
         for name in self.logs.keys() - {STEERED}:
             await self.family.stop(self._gateways[name])
             await self.start_gateway(name)
+        if fault is Fault.GRAY and self._controller is not None:
+            await self.family.stop(self._controller)
+            await self.start_controller()
         return from_s, to_s
 
 

@@ -1,6 +1,6 @@
 from simulator.lab.trial.attempts import Attempt
 from simulator.lab.trial.clients import Asked
-from simulator.lab.trial.outcome import Outcome, behind_a_gateway, by_name, shift_s, verdicts_s
+from simulator.lab.trial.outcome import Outcome, behind_a_gateway, by_name, in_part, shift_s, verdicts_s
 from simulator.lab.watch import Change
 
 SPAN = (100.0, 110.0)
@@ -41,3 +41,16 @@ def test_verdicts_are_those_on_the_faulty_cluster_since_the_fault() -> None:
                Change(100.4, "shop", "eu-west", "DOWN"), Change(100.5, "shop", "us-east", "DOWN")]  # fmt: skip
 
     assert verdicts_s(changes, 100.0) == [100.5]
+
+
+def test_outcome_in_part_is_detected_with_the_first_request_kept_away_and_shifted_at_a_trickle() -> None:
+    there, away = frozenset({"us-east"}), frozenset({"eu-west"})
+    full = [Attempt(100.0 + i / 10, there) for i in range(20)]
+    half = [Attempt(102.0 + i / 10, there if i % 2 else away) for i in range(20)]
+    trickle = [Attempt(104.0 + i / 10, away if i % 20 else there) for i in range(60)]
+
+    found = in_part([*full, *half, *trickle], [], "mine", SPAN)
+
+    assert found.detect_s == 2.0
+    assert found.shift_s is not None
+    assert 3.0 < found.shift_s < 4.0
