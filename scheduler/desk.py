@@ -25,7 +25,9 @@ class Desk:
         self.paths, self.apply, self.board = paths, apply, board
         self.current = apply(documents)
         self._pending: Documents | None = None
-        self._mode, self._closing = mode, False
+        self._mode, self._closing, self._resumed = mode, False, False
+        self.drilling: Callable[[], bool] = lambda: False
+        """Whether a drill moves traffic, and the optimizer has to wait."""
 
     def configuration(self) -> Configuration:
         """The newest that was valid."""
@@ -35,12 +37,21 @@ class Desk:
         return self.current
 
     def mode(self) -> Mode:
-        """What the loop may do on its own."""
-        return self._mode
+        """What the loop may do on its own. An operator's word comes before a drill."""
+        return Mode.DRILLING if self._mode is Mode.AUTO and self.drilling() else self._mode
 
     def set_mode(self, mode: Mode) -> None:
         """Flip the switch."""
         self._mode = mode
+
+    def resume(self) -> None:
+        """Let the loop leave SAFE mode and renew its emergency budget: a human has looked."""
+        self._resumed = True
+
+    def resumed(self) -> bool:
+        """Whether somebody said so since the last question."""
+        said, self._resumed = self._resumed, False
+        return said
 
     def closing(self) -> bool:
         """Whether to end after this tick."""

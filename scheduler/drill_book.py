@@ -7,13 +7,13 @@ import numpy as np
 
 from health.drill import Level
 from health.drill_coverage import DAY_S, Book, coverage, followed, renamed, verified
-from placement.columns import Bools, Ints, floats, index_of, ints
+from placement.columns import Bools, Floats, Ints, floats, index_of, ints
 from placement.fleet import Fleet
 from placement.problem import Problem
 from placement.routing import Routing
 from scheduler.drill_calendar import Key
 from scheduler.drill_ledger import Entry
-from scheduler.drill_paths import Paths, of_loss, paths_of, probed_at_s, proved_at_s
+from scheduler.drill_paths import KINDS, Paths, of_loss, paths_of, probed_at_s, proved_at_s
 from scheduler.drill_probes import PathProbes
 from scheduler.drill_sight import Look
 from scheduler.summary import Json, finite
@@ -29,6 +29,8 @@ class PathBook:
     probes: PathProbes
     book: Book = field(default_factory=Book.empty)
     paths: Paths | None = None
+    proved_at_s: Floats = field(default_factory=lambda: floats([]))
+    """(N,) when the failover table last looked at each path, whatever it found; seconds since 1970."""
     fleet: Fleet | None = None
     losses: dict[str, int] = field(default_factory=dict)
     """Numbers of the losses, as they first came."""
@@ -66,6 +68,7 @@ class PathBook:
             self._rename(look.state.fleet)
         self.paths = paths
         self.book = followed(self.book, paths.key, paths.weight, look.wall_s)
+        self.proved_at_s = floats(paths.proved_at_s - look.at_s + look.wall_s)
         key, when_s = proved_at_s(paths)
         self.book = verified(self.book, Level.PROOF, key, when_s - look.at_s + look.wall_s)
         legs_s = probed_at_s(paths, self.probes.leg_at_s(paths.leg))
@@ -95,13 +98,15 @@ class PathBook:
     def summary(self, wall_s: float) -> Json:
         """Coverage by level, and the oldest unverified path."""
         day = {level: coverage(self.book, level, wall_s) for level in Level}
-        fresh = coverage(self.book, Level.PROOF, wall_s, PROOF_WINDOW_S)
+        ages_s = wall_s - self.proved_at_s
+        fresh = self.book.weight[ages_s <= PROOF_WINDOW_S].sum() / max(self.book.weight.sum(), 1e-9)
         return {
             "paths": len(self.book),
             "coverage24": {str(level): round(found.ratio, 6) for level, found in day.items()},
             "coverage24_by_kind": {kind: self._of_kind(kind, wall_s) for kind in self._kinds()},
-            "proof_coverage": round(fresh.ratio, 6),
+            "proof_coverage": round(float(fresh), 6) if len(self.book) else 1.0,
             "proof_window_s": PROOF_WINDOW_S,
+            "oldest_proof_age_s": round(float(ages_s.max(initial=0.0)), 3),
             "oldest_unverified_path_age_s": round(day[Level.PROOF].oldest_age_s, 3),
             "oldest_unverified_path": {
                 str(level): {"path": self.name(found.oldest), "age_s": finite(round(found.oldest_age_s, 3))}
@@ -118,7 +123,8 @@ class PathBook:
         return f"{self.fleet.flow_name(key % self.paths.flows)} after the loss of {names[key // self.paths.flows]}"
 
     def _kinds(self) -> list[str]:
-        return list(dict.fromkeys(loss.split(" ", 1)[0] for loss in self.losses))
+        found = dict.fromkeys(loss.split(" ", 1)[0] for loss in self.losses)
+        return [kind for kind in found if kind in KINDS]
 
     def _of_kind(self, kind: str, wall_s: float) -> Json:
         numbers = [n for loss, n in self.losses.items() if loss.split(" ", 1)[0] == kind]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from connectors.connector import Unavailable
 from connectors.telemetry import Batch, TelemetrySource
@@ -19,6 +19,8 @@ class Collector:
         self.failures: dict[str, str] = {}
         """The last words of each source that is unavailable now."""
         self.lost = 0
+        self.listeners: list[Callable[[Batch], None]] = []
+        """Who else wants to hear of every batch, at once."""
         self._batches: deque[Batch] = deque(maxlen=BATCHES_MAX)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -38,6 +40,8 @@ class Collector:
         for batch in batches:
             self.lost += len(self._batches) == BATCHES_MAX
             self._batches.append(batch)
+            for hear in self.listeners:
+                hear(batch)
 
     def drain(self) -> tuple[Batch, ...]:
         """All since the last call."""

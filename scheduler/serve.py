@@ -28,11 +28,12 @@ from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
 from scheduler.desk import Desk
+from scheduler.drill_service import DrillService
 from scheduler.intake import Collector
 from scheduler.ledger import Ledger
 from scheduler.loop import run
 from scheduler.observer import Observer
-from scheduler.ports import Ports
+from scheduler.ports import Configuration, Ports
 from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, initial_state
 from scheduler.translate import host_port, loop_configuration, pace_of
@@ -54,8 +55,18 @@ async def serve(paths: tuple[Path, ...]) -> None:
         controller = _controller(documents)
         stack.callback(controller.close)
         board, metrics = Board(source_failures=controller.collector.failures), Metrics()
+        drilling = DrillService(ledger, board)
+        await drilling.open()
+        controller.collector.listeners.append(drilling.meter.hear)
+
+        def apply(changed: Documents) -> Configuration:
+            configuration = controller.apply(changed)
+            drilling.apply(changed, configuration.fleet)
+            return configuration
+
         mode = Mode(await ledger.switch(MODE_SWITCH) or Mode.AUTO)
-        desk = Desk(paths, documents, controller.apply, board, mode)
+        desk = Desk(paths, documents, apply, board, mode)
+        desk.drilling = drilling.moving
         standing = _prime(controller.connectors, tables)
         await controller.xds.start(*host_port(server.xds))
         stack.push_async_callback(controller.xds.stop)
@@ -70,9 +81,13 @@ async def serve(paths: tuple[Path, ...]) -> None:
             await ledger.set_switch(MODE_SWITCH, str(mode), reason)
             log.warning("mode set", mode=str(mode), reason=reason)
 
-        await _listen(stack, Api(board, metrics, solver, set_mode).application(), server.api)
+        drills = await drilling.start(clock, controller.watch, controller.connectors, compute)
+        application = Api(board, metrics, solver, set_mode).application()
+        drilling.show(application, metrics.registry)
+        await _listen(stack, application, server.api)
         _close_on_signals(desk, clock)
-        for background in (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics)):
+        works = (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run())
+        for background in (*works, drills.run()):
             _keep_running(stack, background)
         observer = Observer(ledger, board, metrics)
         ports = Ports(

@@ -351,4 +351,4 @@ async def test_proofs_when_the_loop_ticks_cover_every_path_and_stay_fresh() -> N
 
     summary = s.drills.book.summary(s.bench.clock.at_s)
     assert summary["coverage24"]["L0"] == summary["proof_coverage"] == 1.0
-    assert summary["oldest_unverified_path_age_s"] <= 60.0
+    assert summary["oldest_unverified_path_age_s"] == summary["oldest_proof_age_s"] <= 60.0

@@ -1,0 +1,76 @@
+"""Drills put together for a running controller: what they see, whom they order, and where they are asked for."""
+
+import time
+from collections.abc import Mapping
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from config.configuration import Configuration as Documents
+from connectors.connector import Connector
+from placement.fleet import Fleet, OriginId
+from scheduler.api.drills import DrillRoutes
+from scheduler.board import Board
+from scheduler.drill_begin import DrillPorts
+from scheduler.drill_book import PathBook
+from scheduler.drill_calendar import DrillPolicy
+from scheduler.drill_ledger import DrillLedger
+from scheduler.drill_meter import SentMeter
+from scheduler.drill_metrics import DrillMetrics
+from scheduler.drill_policy import drill_policy
+from scheduler.drill_probes import PathProbes, legs_of
+from scheduler.drill_sight import Look
+from scheduler.drills import Drills
+from scheduler.ledger import Ledger
+from scheduler.ports import Clock, Compute, Watch
+
+SILENCE_PERIODS = 3.0
+"""Telemetry that is older than this many ticks is dark."""
+
+
+class DrillService:
+    """Made once per controller; `apply` follows the documents, `open` reads what earlier controllers left."""
+
+    def __init__(self, ledger: Ledger, board: Board) -> None:
+        self.board, self.ledger = board, DrillLedger(ledger)
+        self.policy, self.period_s = DrillPolicy(), 5.0
+        self.meter, self.probes = SentMeter(), PathProbes(time.time)
+        self.book = PathBook(self.probes)
+        self.drills: Drills | None = None
+
+    async def open(self) -> None:
+        """Interrupt what was left open, and remember what was verified. Raises LedgerDown."""
+        await self.ledger.interrupt_open(time.time())
+        self.book.restore(await self.ledger.newest())
+
+    async def start(
+        self, clock: Clock, watch: Watch, connectors: Mapping[OriginId, Connector], compute: Compute
+    ) -> Drills:
+        """The drills of a controller that is about to run. Raises LedgerDown."""
+        ports = DrillPorts(clock, watch, connectors, self.ledger, compute, self.look, lambda: self.policy)
+        self.drills = Drills(ports, self.book, self.meter)
+        self.drills.past = await self.ledger.past()
+        return self.drills
+
+    def apply(self, documents: Documents, fleet: Fleet) -> None:
+        """Follow new documents."""
+        self.policy = drill_policy(documents.policy.drills)
+        self.period_s = documents.policy.tick.period_seconds
+        self.probes.replace(legs_of(documents, fleet), self.policy.probe_every_s)
+
+    def look(self) -> Look | None:
+        """The loop as the board shows it."""
+        state, turn = self.board.state, self.board.turn
+        if state is None or turn is None:
+            return None
+        return Look(time.monotonic(), time.time(), state, turn, SILENCE_PERIODS * self.period_s)
+
+    def moving(self) -> bool:
+        """Whether the optimizer has to wait."""
+        return self.drills is not None and self.drills.moving
+
+    def show(self, app: web.Application, registry: CollectorRegistry) -> None:
+        """Routes and metrics."""
+        assert self.drills is not None
+        DrillRoutes(self.drills, self.ledger, time.time).add(app)
+        DrillMetrics(self.drills, self.book, time.time, registry)
