@@ -36,6 +36,8 @@ class HaproxyMesh(Shape):
     """Servers of each backend that stand ready to be given the address of a standby."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1
     """How often it tries again, elsewhere if it can."""
+    outlier_detection: bool = False
+    """Whether it puts aside single endpoints that keep failing."""
 
 
 class Mesh(Shape):

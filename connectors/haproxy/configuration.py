@@ -31,8 +31,10 @@ defaults
     timeout client 60s
     timeout server 15s
     timeout http-keep-alive 15s
-    default-server check inter 2s fall 3 rise 2
+    default-server check inter 2s fall 3 rise 2{observe}
 """
+OBSERVE = " observe layer4 error-limit 3 on-error mark-down"
+"""What HAProxy learns from requests themselves; its checks bring the server back."""
 
 FRONTEND = """
 frontend equipoise
@@ -58,6 +60,7 @@ def configuration(spec: HaproxySpec) -> str:
         state=spec.map_path.removesuffix(".map") + ".state", retries=spec.retries,
         bind=f"{spec.socket} mode 660" if unix else f"ipv4@{spec.socket}",
         connect_ms=round(spec.connect_timeout_s * 1e3),
+        observe=OBSERVE if spec.outlier_detection else "",
     )]  # fmt: skip
     if spec.listener:
         host, port = spec.listener

@@ -29,6 +29,8 @@ class HaproxySpec:
     """Servers of each backend that stand ready to be given the address of a standby."""
     retries: int = 1
     """More attempts for a request whose connection failed; 0 for none."""
+    outlier_detection: bool = False
+    """Whether it puts an endpoint aside by itself when three connections in a row failed."""
     connect_timeout_s: float = 0.5
     """Above the longest round trip of the fleet, and as short as that allows: a silent cluster costs this much."""
     rtt_ms: Mapping[ClusterId, float] = field(default_factory=dict)

@@ -3,7 +3,9 @@
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from connectors.haproxy.configuration import configuration
 from connectors.haproxy.connector import HaproxyConnector
@@ -25,12 +27,12 @@ FAST_CHECKS = "inter 100ms fall 2 rise 1"
 class HaproxyHarness:
     """One HAProxy between its backends and the connector."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
         self.backends = {cluster: HttpBackend(cluster) for cluster in CLUSTERS}
         self.ingress_port = free_port()
         self.socket = folder / "haproxy.sock"
         book = {cluster: (("127.0.0.1", backend.port),) for cluster, backend in self.backends.items()}
-        self.rendered = spec_of(book, self.socket, ("127.0.0.1", self.ingress_port))
+        self.rendered = replace(spec_of(book, self.socket, ("127.0.0.1", self.ingress_port)), **changes)
         self.connector = HaproxyConnector(spec_of(book | {BROKEN: (("127.0.0.1", 1),)}, self.socket))
 
     async def send(self, service: str, requests: int) -> Counter[str]:
@@ -69,14 +71,14 @@ def spec_of(book: dict[str, tuple[Address, ...]], socket: Path, listener: Addres
 
 
 @contextlib.asynccontextmanager
-async def haproxy(folder: Path) -> AsyncIterator[HaproxyHarness]:
-    """A real HAProxy with the configuration that we print; skips the test where there is none."""
+async def haproxy(folder: Path, checks: str = FAST_CHECKS, **changes: Any) -> AsyncIterator[HaproxyHarness]:
+    """A real HAProxy with the configuration that we print for a spec with `changes`; skips the test without one."""
     path = real.require("haproxy")
-    harness = HaproxyHarness(folder)
+    harness = HaproxyHarness(folder, **changes)
     for backend in harness.backends.values():
         await backend.start()
     try:
-        async with running(path, harness.rendered, folder):
+        async with running(path, harness.rendered, folder, checks):
             yield harness
     finally:
         for backend in harness.backends.values():
@@ -84,10 +86,10 @@ async def haproxy(folder: Path) -> AsyncIterator[HaproxyHarness]:
 
 
 @contextlib.asynccontextmanager
-async def running(path: str, spec: HaproxySpec, folder: Path) -> AsyncIterator[None]:
-    """An HAProxy with the configuration that we print for a spec, its checks made faster."""
+async def running(path: str, spec: HaproxySpec, folder: Path, checks: str = FAST_CHECKS) -> AsyncIterator[None]:
+    """An HAProxy with the configuration that we print for a spec, its checks at another pace."""
     text = configuration(spec)
-    (folder / "haproxy.cfg").write_text(text.replace("inter 2s fall 3 rise 2", FAST_CHECKS))
+    (folder / "haproxy.cfg").write_text(text.replace("inter 2s fall 3 rise 2", checks))
     for kept in ("haproxy.map", "haproxy.state"):
         (folder / kept).touch()
     async with child([path, "-db", "-f", "haproxy.cfg"], folder) as process:

@@ -76,6 +76,16 @@ async def test_weights_finer_than_haproxy_takes_are_rounded_and_the_receipt_says
         assert "off by up to 0.1" in receipt.detail
 
 
+async def test_outlier_detection_leaves_a_dead_cluster_before_checks_or_controller_know(tmp_path: Path) -> None:
+    async with haproxy(tmp_path, checks="inter 1h", outlier_detection=True) as mesh:
+        await mesh.connector.write(table({"east": UNIT}, ["north"]))
+        await mesh.kill("east")
+
+        found = await mesh.send(SERVICE, 100)
+
+        assert found["north"] >= 90, f"the first few of 8 connections find out: {found}"
+
+
 async def test_telemetry_counts_requests_refusals_and_errors_of_a_window(tmp_path: Path) -> None:
     now_s = iter((10.0, 12.0))
     async with haproxy(tmp_path) as mesh:
