@@ -2,6 +2,7 @@
 
 import typer
 
+from cli import drill
 from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
@@ -15,6 +16,8 @@ app = typer.Typer(
 )
 for verb in (serve, plan, explain, place, freeze, unfreeze, validate, schema, bootstrap, simulate, compare):
     app.command()(verb)
+
+app.add_typer(drill.app)
 
 
 @app.command()
