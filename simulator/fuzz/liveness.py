@@ -1,0 +1,58 @@
+"""What must hold once every fault has healed: everybody in service, everybody served, nothing left to gain."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from health.verdict import usable
+from placement.cost import evaluate
+from placement.solve.linear import Unsolved
+from placement.solve.routing import solve_routing
+from simulator.fuzz.seen import Seen
+from simulator.physics.books import Books
+
+LAST_S = 30.0
+"""The end of a run that is looked at."""
+SERVED = 0.995
+"""Part of requests, at least, in that time, beside what the optimum refuses."""
+NEAR = 0.05
+"""How far from the optimum, in parts of it, the routing may be in the end: demand moves a little all the time."""
+
+
+def unsettled(last: Seen, books: Books) -> Iterator[tuple[str, str]]:
+    """(rule, what is wrong) at the end of a run."""
+    yield from (("all come back", words) for words in _out(last))
+    yield from (("meshes agree", words) for words in _disagree(last))
+    problem = last.after.problem
+    if problem is None:
+        return
+    try:
+        best = solve_routing(problem)
+    except Unsolved as unsolved:
+        yield "near the optimum", f"the last problem has no solution: {unsolved}"
+        return
+    standing = evaluate(problem, last.turn.pushed).objective_usd_per_hour
+    least = best.cost.objective_usd_per_hour
+    if standing > least + NEAR * abs(least) + 1e-6:
+        yield "near the optimum", f"{standing:.4g} $/h stands where {least:.4g} would do"
+    late = books.starts_s >= books.starts_s[-1] + books.length_s[-1] - LAST_S
+    asked = float((books.asked_rps[late].sum(axis=1) * books.length_s[late]).sum())
+    good = float((books.good_rps[late].sum(axis=1) * books.length_s[late]).sum())
+    overloaded = best.cost.shed > 1e-6 * abs(least) or last.after.verdicts.suppressed.any()
+    if asked > 0 and good < SERVED * asked and not overloaded:
+        yield "everybody is served", f"{good / asked:.2%} of requests at the end"
+
+
+def _out(last: Seen) -> Iterator[str]:
+    """Backends out of service that are not chronic flappers."""
+    out = ~usable(last.after.verdicts) & ~last.after.verdicts.suppressed
+    for backend in np.flatnonzero(out).tolist():
+        yield f"{last.fleet.backend_name(backend)} is out, {last.sound_s[backend]:.0f} s after it was well again"
+
+
+def _disagree(last: Seen) -> Iterator[str]:
+    """Meshes that have something else than what the loop believes."""
+    for origin, table in last.after.tables.items():
+        has = last.stands.get(origin)
+        if has is None or not has.same_weights(table):
+            yield f"{origin} has {has.fence if has else None}, the loop believes {table.fence}"
