@@ -50,7 +50,7 @@ def measure(services: int, clusters: int, seed: int, shards: int, on_ray: bool |
     problem = synthetic(services, clusters, seed)
     ship_s, (fanout, layout) = timed(lambda: fan_out(problem, shards, on_ray))
     fanout.call("warm_up", [()] * shards)
-    solve_s, answer = timed(lambda: solve_sharded(problem, layout, fanout))
+    solve_s, answer = timed(lambda: solve_sharded(problem, layout, fanout).assignment)
     ray = isinstance(fanout, RayShards)
     shard_mib = [int(each) for each in fanout.call("peak_memory_mib", [()] * shards)] if ray else []
     if isinstance(fanout, RayShards):

@@ -1,8 +1,9 @@
 """Shards of the assignment solve on Ray actors, and the choice between them and this process.
 
-A shard's state ships once, when its actor starts. After that only prices, usage and answers travel. A lost actor
-yields None for the call it was lost in, so the round goes on without it; it is started again at once and its state
-sent again. Ray is imported when it is first used: it takes seconds to start and hundreds of megabytes.
+A shard's state ships once, when its actor starts. After that only prices, usage, answers and what changed travel. A
+lost actor yields None for the call it was lost in, so the round goes on without it; it is started again at once and
+its state, as it is by then, sent again. Ray is imported when it is first used: it takes seconds to start and hundreds
+of megabytes.
 """
 
 import logging
@@ -12,11 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from placement.assignment import Assignment, AssignmentProblem
-from placement.columns import Ints
-from placement.solve.sharded import InProcess, Partition, Shard, partition, solve_sharded
+from placement.solve.assignment import solve_relaxation
+from placement.solve.shard import Delta, Shard
+from placement.solve.sharded import InProcess, Partition, partition, solve_sharded
 
 RAY_FROM_ROUTES = 200_000
-"""Below this many routes the messages of a climb cost more than a second processor saves."""
+"""Below this many routes the messages of a climb cost more than further processors save."""
+WHOLE_TO_ROUTES = 3_000
+"""Up to this many routes the whole program is solved exactly in the time of a climb."""
 ANSWER_MAX_S = 120.0
 """A shard that has not answered by then is taken for lost; nodes that vanish silently are noticed no sooner."""
 
@@ -26,7 +30,7 @@ class RayShards:
 
     def __init__(
         self,
-        parts: Sequence[tuple[AssignmentProblem, Ints, int]],
+        parts: Sequence[AssignmentProblem],
         address: str | None = None,
         answer_max_s: float = ANSWER_MAX_S,
     ) -> None:
@@ -47,7 +51,7 @@ class RayShards:
                 }
             )
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
-        self._states = [(ray.put(part), block, blocks) for part, block, blocks in parts]
+        self._parts = list(parts)
         self._actor = ray.remote(Shard)
         self.restarts = 0
         self._actors = [self._start(i) for i in range(len(parts))]
@@ -56,6 +60,11 @@ class RayShards:
         """An answer per shard, in order; None from one that died or was too late, which is started again."""
         asked = [getattr(actor, method).remote(*each) for actor, each in zip(self._actors, arguments, strict=True)]
         return [self._answer(i, reference) for i, reference in enumerate(asked)]
+
+    def update(self, deltas: Sequence[Delta]) -> None:
+        """Tell every shard what changed; one that is lost by then starts again after it."""
+        self._parts = [delta.applied(part) for delta, part in zip(deltas, self._parts, strict=True)]
+        self.call("update", [(delta,) for delta in deltas])
 
     def nodes(self) -> list[str]:
         """The id of the node each shard lives on."""
@@ -91,7 +100,7 @@ class RayShards:
 
     def _start(self, shard: int) -> Any:
         options = self._actor.options(num_cpus=1, scheduling_strategy="SPREAD")
-        return options.remote(*self._states[shard])
+        return options.remote(self._parts[shard])
 
 
 def _node_of(_: Shard) -> str:
@@ -103,18 +112,27 @@ def _node_of(_: Shard) -> str:
 def fan_out(
     problem: AssignmentProblem, shards: int, on_ray: bool | None = None, address: str | None = None
 ) -> tuple[InProcess | RayShards, Partition]:
-    """Shards for a problem and what each holds: on Ray when the problem is large enough, or as told."""
-    use_ray = len(problem.routes) >= RAY_FROM_ROUTES and shards > 1 if on_ray is None else on_ray
+    """Shards for a problem and what each holds: threads of this process, actors on Ray, or as told.
+
+    Threads share one copy of the problem and send no messages, so actors are for shards that have no processor here, or
+    for a cluster that is given by its address, and there only for problems that are large enough.
+    """
+    elsewhere = address is not None or shards > len(os.sched_getaffinity(0))
+    use_ray = elsewhere and len(problem.routes) >= RAY_FROM_ROUTES if on_ray is None else on_ray
     layout = partition(problem, shards)
     parts = layout.parts(problem)
     return (RayShards(parts, address=address) if use_ray else InProcess(parts)), layout
 
 
-def solve_assignment(problem: AssignmentProblem, shards: int = 1, on_ray: bool | None = None) -> Assignment:
-    """One solve from nothing, where it is fastest. Raises Unsolved, Lost."""
-    fanout, layout = fan_out(problem, shards, on_ray)
+def solve_assignment(
+    problem: AssignmentProblem, shards: int = 1, on_ray: bool | None = None, address: str | None = None
+) -> Assignment:
+    """One solve from nothing, in the way that is fastest for its size, or as told. Raises Unsolved, Lost."""
+    if on_ray is None and len(problem.routes) <= WHOLE_TO_ROUTES:
+        return solve_relaxation(problem)
+    fanout, layout = fan_out(problem, shards, on_ray, address)
     try:
-        return solve_sharded(problem, layout, fanout)
+        return solve_sharded(problem, layout, fanout).assignment
     finally:
         if isinstance(fanout, RayShards):
             fanout.close()

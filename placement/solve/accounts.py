@@ -3,7 +3,8 @@
 import numpy as np
 
 from placement.assignment import AssignmentProblem
-from placement.columns import Floats, floats
+from placement.columns import Bools, Floats, Ints, floats
+from placement.solve import kernels
 
 
 def room_of(pool: Floats, link: Floats) -> Floats:
@@ -13,44 +14,64 @@ def room_of(pool: Floats, link: Floats) -> Floats:
 
 def uses(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
     """(P * R + K,) what an answer takes of pools and links."""
-    links = problem.links
+    links, h = problem.links, problem.sites
     over = (route_rps * problem.routes.bytes_per_request)[links.route]
-    return room_of(problem.pool_use(replicas), floats(np.bincount(links.link, over, len(links.bandwidth))))
+    taken = kernels.take(replicas, h.use, h.pool, len(problem.capacity))
+    return room_of(taken, floats(np.bincount(links.link, over, len(links.bandwidth))))
 
 
 def service_usd(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
     """(S,) $/h of each service under an assignment: replicas, starts, routes, what is refused and what losses lack."""
-    h, g, x, losses, count = problem.sites, problem.demands, problem.routes, problem.losses, problem.services
-    route, child, calls = problem.called()
-    wanted = g.rps + np.bincount(child, calls * route_rps[route], len(g))
-    refused = np.maximum(wanted - np.bincount(x.demand, route_rps, len(g)), 0.0)
-    raw = replicas * h.rps_per_replica
-    total = np.bincount(h.service, raw, count)
-    lost = problem.site_losses()
-    site, which = np.nonzero(lost >= 0)
-    gone = np.bincount(lost[site, which], raw[site], len(losses))
-    missing = np.maximum(losses.survive_rps - total[losses.service] + gone, 0.0)
-    site_usd = h.usd_per_replica_hour * replicas + h.migration_usd * np.maximum(replicas - h.standing, 0.0)
-    return floats(
-        np.bincount(h.service, site_usd, count)
-        + np.bincount(x.service, x.usd * route_rps, count)
-        + np.bincount(g.service, g.shed_usd * refused, count)
-        + np.bincount(losses.service, losses.short_usd * missing, count)
-    )
+    pool, link = np.zeros_like(problem.capacity), np.zeros(len(problem.links.bandwidth))
+    return spending(problem, problem.site_losses(), replicas, route_rps, (pool, link))[0]
 
 
-def excess_usd(
-    problem: AssignmentProblem, pool: Floats, link: Floats, own: Floats, replicas: Floats, route_rps: Floats
-) -> Floats:
-    """(S,) what each service costs, pools and links at their prices, above its part `own` of the bound: at least 0.
+def spending(
+    problem: AssignmentProblem, lost: Ints, replicas: Floats, route_rps: Floats, price: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """(S,) `service_usd` and (S,) $/h that what each takes of pools and links is worth at prices (P, R) and (K,).
 
-    Together with the value of what stands idle in priced pools, this is the certified gap. Called services' demand
-    counts at their callers in the bound, so it is the application's sum that means something.
+    `lost` is `problem.site_losses()`.
+    """
+    h, g, x, losses, links = problem.sites, problem.demands, problem.routes, problem.losses, problem.links
+    spent, priced = np.zeros(problem.services), np.zeros(problem.services)
+    wanted = g.rps
+    if len(problem.calls_parent):
+        route, child, calls = problem.called()
+        wanted = wanted + np.bincount(child, calls * route_rps[route], len(g))
+    n = np.asarray(replicas, dtype=np.float64)
+    own = (h.usd_per_replica_hour, h.migration_usd, h.standing, h.rps_per_replica)
+    raw = kernels.spend_sites(n, h.service, *own, h.use, h.pool, price[0], spent, priced)
+    kernels.spend_routes(route_rps, x.demand, x.service, x.usd, wanted, g.service, g.shed_usd, spent)
+    total, gone = kernels.standing(raw, h.service, lost, problem.services, len(losses))
+    kernels.spend_losses(total, gone, losses.service, losses.survive_rps, losses.short_usd, spent)
+    if len(links.route):
+        over = (route_rps * x.bytes_per_request)[links.route] * price[1][links.link]
+        priced += np.bincount(x.service[links.route], over, problem.services)
+    return floats(spent), floats(priced)
+
+
+def by_application(problem: AssignmentProblem, usd: Floats) -> Floats:
+    """(S,) the sum over each service's application."""
+    _, application = np.unique(problem.block, return_inverse=True)
+    return np.asarray(np.bincount(application, usd)[application])
+
+
+def heavy(problem: AssignmentProblem, replicas: Floats, route_rps: Floats, over: Floats, margin: float) -> Bools:
+    """(S,) the largest users of every pool and link that `over` (P * R + K,) says is overfull by so much.
+
+    They take at least `margin` times that much of it, or are all who take any.
     """
     h, x, links, count = problem.sites, problem.routes, problem.links, problem.services
-    priced = np.bincount(h.service, (h.use * pool[h.pool]).sum(axis=1) * replicas, count)
-    over = (route_rps * x.bytes_per_request)[links.route] * link[links.link]
-    priced += np.bincount(x.service[links.route], over, count)
-    usd = service_usd(problem, replicas, route_rps) + priced - own
-    _, application = np.unique(problem.block, return_inverse=True)
-    return floats(np.bincount(application, usd)[application])
+    resources, out = problem.capacity.shape[1], np.zeros(problem.services, dtype=bool)
+    for cell in np.flatnonzero(over > 0):
+        if cell < problem.capacity.size:
+            site = np.flatnonzero(h.pool == cell // resources)
+            mine = np.bincount(h.service[site], h.use[site, cell % resources] * replicas[site], count)
+        else:
+            route = links.route[links.link == cell - problem.capacity.size]
+            mine = np.bincount(x.service[route], route_rps[route] * x.bytes_per_request[route], count)
+        order = np.argsort(-mine, kind="stable")
+        before = np.cumsum(mine[order]) - mine[order]
+        out[order[(before < margin * over[cell]) & (mine[order] > 0)]] = True
+    return out

@@ -4,7 +4,7 @@ One iteration sends (P, R) and (K,) prices down and the same shapes of usage up;
 never leave their shard. Both halves are plain objects, so that one process, two or a cluster run the same arithmetic.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from placement.columns import Floats, floats
 from placement.solve import kernels
 from placement.solve.prices import CLOSED_USD, PriceModel, Prices, Response
 
+POOL_FLOOR, LOSS_FLOOR, OWN_FLOOR = 0.2, 0.3, 0.3
+"""Typical prices below which steps are additive instead of multiplicative."""
 GRADIENT_MOST = 100.0
 """Most relative excess that counts: one huge early excess would dull the adaptive steps for a hundred iterations."""
 
@@ -21,20 +23,24 @@ GRADIENT_MOST = 100.0
 class Pace:
     """How one climb goes: step length and temperature fall geometrically over the iterations."""
 
-    iterations: int = 130
+    iterations: int = 64
     rate_first: float = 1.0
     rate_last: float = 0.03
-    tau_first: float = 0.2
+    tau_first: float = 0.4
     tau_last: float = 0.002
 
-    def at(self, step: int) -> tuple[float, float, bool]:
-        """(rate, temperature, whether responses count for the average) of step 1 .. iterations."""
+    def at(self, step: int) -> tuple[float, float, float]:
+        """(rate, temperature, weight of the response in the average) of step 1 .. iterations: late ones weigh most."""
         part = step / self.iterations
         rate = self.rate_first * (self.rate_last / self.rate_first) ** part
-        return rate, self.tau_first * (self.tau_last / self.tau_first) ** part, 2 * step > self.iterations
+        return rate, self.tau_first * (self.tau_last / self.tau_first) ** part, max(0.0, 2 * part - 1)
 
 
 PACE = Pace()
+FINE = Pace(256, rate_first=0.3)
+"""Where the usual pace does not reach its target: crowded problems, in which long strides overshoot by decades."""
+SETTLE = Pace(24, rate_first=0.03, rate_last=0.01, tau_first=0.01)
+"""From prices that are nearly right: to follow what moved since, and to average what services do at them."""
 
 
 class Slope:
@@ -50,51 +56,64 @@ class Slope:
 
 
 class LocalClimb:
-    """The prices that belong to some services alone, and the average of what those services did."""
+    """The prices that belong to some services alone, and the average of what those services did.
+
+    A site's own price is counted in its list price where it is positive. Where it is negative, which makes replicas
+    that have to stand cheaper to use, it is counted in what a replica costs there at all other prices: at -1 capacity
+    is free, and follows when pools become dear.
+    """
 
     def __init__(self, model: PriceModel, start: Prices | None = None) -> None:
         self.model = model
         begin = start or model.zero()
-        losses, sites = len(model.loss_scale), len(model.unit)
-        self.loss = Slope(begin.loss / model.loss_scale, np.zeros(losses), model.loss_most, 0.3)
-        self.spread = Slope(begin.spread / model.unit, np.zeros(sites), np.full(sites, 1e3), 0.3)
-        self.start = Slope(begin.start / model.start_scale, model.start_low, model.start_high, 0.3)
-        self.raw, self.link_use, self.averaged = np.zeros(sites), np.zeros(len(begin.link)), 0
+        losses, sites, h = len(model.loss_scale), len(model.unit), model.problem.sites
+        self.forced = bool((h.replicas_min > 0).any())
+        scale = np.where(begin.start < 0, np.maximum(self._whole(begin), 1e-12), model.start_scale)
+        low = np.where(h.replicas_min > 0, -1.0, 0.0)
+        self.loss = Slope(begin.loss / model.loss_scale, np.zeros(losses), model.loss_most, LOSS_FLOOR)
+        self.spread = Slope(begin.spread / model.unit, np.zeros(sites), np.full(sites, 1e3), OWN_FLOOR)
+        self.start = Slope(begin.start / scale, low, model.start_high, OWN_FLOOR)
+        self.raw, self.route_rps, self.weight = np.zeros(sites), np.zeros(len(model.problem.routes)), 0.0
         self.last = begin
 
     def prices(self, pool: Floats, link: Floats) -> Prices:
         """The whole point at the coordinator's prices."""
-        model = self.model
-        return Prices(
-            pool, link, self.loss.theta * model.loss_scale, self.spread.theta * model.unit,
-            self.start.theta * model.start_scale,
-        )  # fmt: skip
+        model, theta = self.model, self.start.theta
+        loss, spread = self.loss.theta * model.loss_scale, self.spread.theta * model.unit
+        prices = Prices(pool, link, loss, spread, theta * model.start_scale)
+        if not self.forced:
+            return prices
+        return replace(prices, start=np.where(theta < 0, theta * self._whole(prices), prices.start))
+
+    def _whole(self, prices: Prices) -> Floats:
+        """(H,) $/h of a replica at all prices but its site's own."""
+        rps = self.model.problem.sites.rps_per_replica
+        return np.asarray(np.maximum(self.model.raw_cost(prices) * rps - prices.start, 0.0))
 
     def respond(self, pool: Floats, link: Floats, step: int, pace: Pace) -> tuple[float, Floats, Floats]:
         """(own part of the bound, pool use, link use) at prices; then move the own prices."""
-        rate, tau, average = pace.at(step)
+        rate, tau, weight = pace.at(step)
         prices = self.prices(pool, link)
         answer = self.model.respond(prices, tau)
         self._step(answer, step, rate)
-        if average:
-            self.raw += answer.raw
-            self.link_use += answer.link_use
-            self.averaged += 1
+        if weight > 0:
+            kernels.add(self.raw, weight, answer.raw)
+            kernels.add(self.route_rps, weight, answer.route_rps)
+            self.weight += weight
         self.last = prices
         return answer.own, answer.pool_use, answer.link_use
 
-    def replicas(self) -> Floats:
-        """(H,) averaged."""
-        return self.raw / max(self.averaged, 1) / self.model.problem.sites.rps_per_replica
+    def averaged(self) -> tuple[Floats, Floats]:
+        """(H,) raw rps and (X,) rps, late responses weighing most. Demands, sites and call graph hold for them."""
+        return self.raw / self.weight, self.route_rps / self.weight
 
     def _step(self, answer: Response, step: int, rate: float) -> None:
         model, problem = self.model, self.model.problem
         h, losses = problem.sites, problem.losses
-        total, gone = kernels.standing(answer.raw, h.service, model.lost, problem.services, len(losses))
-        missing = losses.survive_rps - (total[losses.service] - gone)
-        self.loss.step(step, 0.5 * rate, np.maximum(missing / np.maximum(losses.survive_rps, 1e-9), -GRADIENT_MOST))
+        missing = kernels.lacking(answer.total, answer.gone, losses.service, losses.survive_rps, -GRADIENT_MOST)
+        self.loss.step(step, rate, missing)
         if len(model.spreads):
-            over = answer.raw / np.maximum(total[h.service], 1e-9) - model.spread
+            over = answer.raw / np.maximum(answer.total[h.service], 1e-9) - model.spread
             self.spread.step(step, 0.5 * rate, np.where(model.spread > 0, over, 0.0))
         some = model.limited
         if len(some):
@@ -138,7 +157,7 @@ class PoolClimb:
         self.link_scale = usd_scale.max(initial=1e-9) / np.maximum(bandwidth, 1e-9)
         pool, link = start if start is not None else (np.zeros_like(capacity), np.zeros(len(bandwidth)))
         theta = np.concatenate([np.where(self.open, pool.ravel() / self.pool_scale, 0.0), link / self.link_scale])
-        self.slope = Slope(theta, np.zeros(len(theta)), np.full(len(theta), np.inf), 0.5)
+        self.slope = Slope(theta, np.zeros(len(theta)), np.full(len(theta), np.inf), POOL_FLOOR)
         self.limit = np.concatenate([capacity.ravel(), bandwidth])
         self.best_bound, self.best = -np.inf, self.prices()
 

@@ -18,7 +18,7 @@ v_l shortfall, started_h where starting a replica costs something.
 The total keeps the loss rows sparse: each holds one T and the sites of one domain, not all the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linprog
@@ -81,9 +81,7 @@ def solve_relaxation(problem: AssignmentProblem) -> Assignment:
 def build(problem: AssignmentProblem) -> AssignmentProgram:
     """Assemble the program from column arrays; no Python loop over rows or columns."""
     x, h, g, losses = problem.routes, problem.sites, problem.demands, problem.losses
-    spread = problem.spread_max < 1
-    totals = np.flatnonzero(spread | (np.bincount(losses.service, minlength=problem.services) > 0))
-    starting = np.flatnonzero(h.migration_usd > 0)
+    totals, starting, sizes = _families(problem)
     counts = (len(x), len(h), len(g), len(totals), len(losses), len(starting))
     column = np.concatenate([[0], np.cumsum(counts)])
     families = (
@@ -96,21 +94,11 @@ def build(problem: AssignmentProblem) -> AssignmentProgram:
         _spread_rows(problem, totals, column[1], column[3]),
         _start_rows(starting, column[1], column[5]),
     )
-    sizes = (
-        len(g),
-        len(h),
-        problem.capacity.size,
-        len(problem.links.bandwidth),
-        len(totals),
-        len(losses),
-        int(spread[h.service].sum()),
-        len(starting),
-    )
     first = np.concatenate([[0], np.cumsum(sizes)])
     row = np.concatenate([entries[0] + start for entries, start in zip(families, first, strict=False)])
     col, value = (np.concatenate([entries[i] for entries in families]) for i in (1, 2))
     matrix = csr_matrix(coo_matrix((value, (row, col)), shape=(first[-1], column[-1])))
-    row_lower, row_upper = _row_limits(problem, sizes, starting)
+    row_lower, row_upper = _row_limits(problem)
     lower, upper = np.zeros(column[-1]), np.full(column[-1], np.inf)
     sites = slice(int(column[1]), int(column[2]))
     lower[sites], upper[sites] = h.replicas_min, h.replicas_max
@@ -127,9 +115,26 @@ def build(problem: AssignmentProblem) -> AssignmentProgram:
     )
 
 
-def _row_limits(problem: AssignmentProblem, sizes: tuple[int, ...], starting: Ints) -> tuple[Floats, Floats]:
+def moved(built: AssignmentProgram, problem: AssignmentProblem) -> AssignmentProgram:
+    """The program of a problem that differs only in demands, survival, capacity and standing replicas."""
+    row_lower, row_upper = _row_limits(problem)
+    return replace(built, program=replace(built.program, row_lower=row_lower, row_upper=row_upper))
+
+
+def _families(problem: AssignmentProblem) -> tuple[Ints, Ints, tuple[int, ...]]:
+    """Services that have a total, sites whose starts cost something, and how many rows each family has."""
+    h, spread = problem.sites, problem.spread_max < 1
+    totals = np.flatnonzero(spread | (np.bincount(problem.losses.service, minlength=problem.services) > 0))
+    starting = np.flatnonzero(h.migration_usd > 0)
+    pools, links, spreads = problem.capacity.size, len(problem.links.bandwidth), int(spread[h.service].sum())
+    return totals, starting, (
+        len(problem.demands), len(h), pools, links, len(totals), len(problem.losses), spreads, len(starting),
+    )  # fmt: skip
+
+
+def _row_limits(problem: AssignmentProblem) -> tuple[Floats, Floats]:
     """Row bounds, family by family as in the docstring of this module."""
-    demands, sites, _, _, totals, losses, spreads, _ = sizes
+    _, starting, (demands, sites, _, _, totals, losses, spreads, _) = _families(problem)
     below = np.full
     lower = [
         problem.demands.rps,

@@ -1,13 +1,12 @@
-"""Shards of services as independent linear programs: each gets a share of every pool and link, screened by price.
+"""Some services at a time as one linear program, within the room that all others leave.
 
-1. screen   keep routes whose cost at the prices is within a slack of their demand's cheapest, their sites, and sites
-            that are nearly free as spare. The program on the columns kept is feasible for the whole problem.
-2. share    with use_b the averaged use of block b and total their sum: where total > limit, use_b limit / total, else
-            use_b + (limit - total) (use_b / total + 1/k) / 2. Shares add up to the limit, so together blocks fit.
-3. solve    block after block; what one leaves of its share goes to those that follow. The sum of their objectives
-            over the bound of the dual, less one, is the certified gap.
+1. share    with use_b what block b is expected to take and total their sum: where total > limit, use_b limit / total,
+            else use_b + (limit - total) (use_b / total + 1/k) / 2. Least replicas come first. Shares add up to the
+            limit, so together blocks fit.
+2. solve    block after block; what one leaves of its share goes to those that follow.
 
-Blocks hold whole applications. Each keeps its program as columns, so that a solve only slices and sets bounds.
+Blocks hold whole applications. The program is built once as columns, so that a solve only slices and sets bounds. All
+columns of a service are offered: one that has to leave a crowded pool goes where prices alone would not have sent it.
 """
 
 from dataclasses import dataclass
@@ -17,22 +16,14 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 from placement.assignment import AssignmentProblem
 from placement.columns import Bools, Floats, Ints, floats
-from placement.solve.accounts import uses
-from placement.solve.assignment import AssignmentProgram, build
+from placement.solve.assignment import AssignmentProgram, build, moved
 from placement.solve.linear import LinearProgram, solve
-from placement.solve.prices import PriceModel, Prices
-
-PRICED = 0.9
-"""Part of a pool's price that a block pays for what it takes of its own share."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockAnswer:
-    """One block solved."""
+    """The services of one block solved."""
 
-    objective: float
-    use: Floats
-    """(P * R + K,) what it takes of pools and links."""
     replicas: Floats
     """(H of the block,)"""
     route_rps: Floats
@@ -40,58 +31,49 @@ class BlockAnswer:
 
 
 class Block:
-    """The services of one block with their program, built once; a solve changes columns offered and limits."""
+    """Services with their program, built once; a solve takes some of them and sets limits."""
 
     def __init__(self, problem: AssignmentProblem) -> None:
         self.problem = problem
         self.built: AssignmentProgram = build(problem)
         self.by_column: csc_matrix = self.built.program.matrix.tocsc()
 
-    def solve(self, keep_routes: Bools, keep_sites: Bools, room: Floats, price: Floats) -> BlockAnswer:
-        """The optimum on the columns kept within its room (P * R + K,), nearly at prices (P, R). Raises Unsolved.
+    def move(self, problem: AssignmentProblem) -> None:
+        """Take over a problem that differs only in demands, survival, capacity and standing replicas."""
+        self.problem, self.built = problem, moved(self.built, problem)
 
-        Pools cost almost their price here, so that a block leaves to the others what is worth more to them.
+    def solve(self, again: Bools, room: Floats, price: Floats) -> BlockAnswer:
+        """The optimum of services `again` (S,) within room (P * R + K,), where pools cost (P, R) besides.
+
+        Where that is almost their shadow price, a block leaves to the others what is worth more to them.
+        Raises Unsolved.
         """
-        built, lp = self.built, self.built.program
-        keep = np.ones(len(lp.cost), dtype=bool)
-        keep[built.routes], keep[built.sites] = keep_routes, keep_sites | (self.problem.sites.replicas_min > 0)
-        columns = np.flatnonzero(keep)
+        built, lp, h = self.built, self.built.program, self.problem.sites
+        columns = np.flatnonzero(again[built.column_service])
         part = csr_matrix(self.by_column[:, columns])
+        rows = np.flatnonzero(np.diff(part.indptr) > 0)
         row_upper = lp.row_upper.copy()
         row_upper[built.pool_rows.start : built.link_rows.stop] = room
-        h = self.problem.sites
-        priced = lp.cost.copy()
-        priced[built.sites] += PRICED * (h.use * price[h.pool]).sum(axis=1)
-        rows = np.flatnonzero(np.diff(part.indptr) > 0)
+        cost = lp.cost.copy()
+        cost[built.sites] += (h.use * price[h.pool]).sum(axis=1)
         found = solve(
             LinearProgram(
-                cost=priced[columns],
-                matrix=part[rows],
-                row_lower=lp.row_lower[rows],
-                row_upper=row_upper[rows],
-                lower=lp.lower[columns],
-                upper=lp.upper[columns],
+                cost[columns], part[rows], lp.row_lower[rows], row_upper[rows], lp.lower[columns], lp.upper[columns]
             )
         )
         x = np.zeros(len(lp.cost))
-        x[columns] = found.x
-        replicas, route_rps = np.maximum(x[built.sites], 0.0), np.maximum(x[built.routes], 0.0)
-        return BlockAnswer(float((lp.cost * x).sum()), uses(self.problem, replicas, route_rps), replicas, route_rps)
+        x[columns] = np.maximum(found.x, 0.0)
+        mine, theirs = again[h.service], again[self.problem.routes.service]
+        return BlockAnswer(x[built.sites][mine], x[built.routes][theirs])
 
 
-def screen(model: PriceModel, prices: Prices, slack: float) -> tuple[Bools, Bools]:
-    """(X,) routes and (H,) sites worth offering to a program at these prices; slack is relative to the cheapest."""
-    q = model.raw_cost(prices)
-    least, cost = model.least(prices, q)
-    best = least[model.problem.routes.demand]
-    routes = cost - best <= slack * np.maximum(np.abs(best), 1e-9)
-    sites = (model.spare_most > 0) & (q <= slack * model.unit)
-    sites[model.problem.routes.site[routes]] = True
-    return routes, sites
+def shares(use: Floats, limit: Floats, forced: Floats | None = None) -> Floats:
+    """(k, ...) slices of a limit (...) that add up to it, from what each of k wants to use (k, ...).
 
-
-def shares(use: Floats, limit: Floats) -> Floats:
-    """(k, ...) slices of a limit (...) that add up to it, from what each of k wants to use (k, ...)."""
+    `forced` (k, ...) is the part of the use that has no choice: it is granted first.
+    """
+    if forced is not None:
+        return floats(forced + shares(np.maximum(use - forced, 0.0), np.maximum(limit - forced.sum(axis=0), 0.0)))
     total = use.sum(axis=0)
     part = use / np.maximum(total, 1e-12)
     ample = use + (limit - total) * (0.5 * part + 0.5 / len(use))

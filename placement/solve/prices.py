@@ -68,6 +68,10 @@ class Response:
     route_rps: Floats
     raw: Floats
     """(H,) raw rps of capacity."""
+    total: Floats
+    """(S,) the sum of raw over the sites of each service."""
+    gone: Floats
+    """(L,) the part of it that each loss takes."""
     pool_use: Floats
     """(P, R)"""
     link_use: Floats
@@ -90,8 +94,12 @@ class PriceModel:
         self.per_raw = 1 / problem.utilization[h.service]
         self.lost = problem.site_losses()
         self.unit = problem.unit_usd[h.service]
+        self.per_unit = 1 / self.unit
+        self.usd_per_raw = h.usd_per_replica_hour / h.rps_per_replica
+        self.use_per_raw = h.use / h.rps_per_replica[:, None]
         self.loss_scale = problem.unit_usd[problem.losses.service]
         self.loss_most = problem.losses.short_usd / self.loss_scale
+        self.worth = _worth(problem)
         self.spread = np.where(problem.spread_max < 1, problem.spread_max, 0.0)[h.service]
         self.spreads = np.flatnonzero(self.spread > 0)
         self._limits()
@@ -100,9 +108,11 @@ class PriceModel:
     def moved(self, problem: AssignmentProblem) -> "PriceModel":
         """The model of a problem that differs only in demands, survival, capacity and standing replicas."""
         today = copy(self)
-        today.problem = problem
-        today._limits()  # noqa: SLF001  its own
-        today._spare()  # noqa: SLF001
+        old, today.problem = self.problem, problem
+        if problem.capacity is not old.capacity or problem.sites is not old.sites:
+            today._limits()  # noqa: SLF001  its own
+        if problem.demands is not old.demands or problem.losses is not old.losses:
+            today._spare()  # noqa: SLF001
         return today
 
     def _limits(self) -> None:
@@ -116,14 +126,13 @@ class PriceModel:
         self.stand = np.clip(h.standing, h.replicas_min, self.most).astype(np.float64)
         usd = np.maximum(h.usd_per_replica_hour, 1e-12)
         self.start_scale = usd
-        self.start_low = np.where(h.replicas_min > 0, -3.0, 0.0)
-        self.start_high = h.migration_usd / usd + np.where(binding, 20.0, 0.0)
+        self.start_high = (h.migration_usd + np.where(binding, self.worth, 0.0)) / usd
 
     def _spare(self) -> None:
         """(H,) the most spare capacity that can be worth having; see the docstring of this module."""
         problem, h, depth = self.problem, self.problem.sites, self.depth
         survive = np.zeros(problem.services)
-        np.maximum.at(survive, problem.losses.service, problem.losses.survive_rps)
+        kernels.most(problem.losses.service, problem.losses.survive_rps, survive)
         forced = h.rps_per_replica * h.replicas_min
         whole = np.bincount(problem.demands.service, problem.demands.rps, problem.services).astype(np.float64)
         for level in range(int(depth.max(initial=0))):
@@ -131,7 +140,7 @@ class PriceModel:
             asked = problem.calls_per_request[mine] * whole[problem.calls_parent[mine]]
             np.add.at(whole, problem.calls_child[mine], asked)
         forced_most = np.zeros(problem.services)
-        np.maximum.at(forced_most, h.service, forced)
+        kernels.most(h.service, forced, forced_most)
         level_cut = (whole / problem.utilization + survive + forced_most)[h.service]
         self.spare_most = np.where(self.spread > 0, level_cut, survive[h.service] + forced)
 
@@ -147,21 +156,14 @@ class PriceModel:
         h, losses = self.problem.sites, self.problem.losses
         reward = floats(np.bincount(losses.service, prices.loss, self.problem.services))
         cost = kernels.site_cost(
-            h.usd_per_replica_hour,
-            h.use,
-            h.pool,
-            prices.pool,
-            h.service,
-            self.lost,
-            prices.loss,
-            reward,
-            h.rps_per_replica,
+            self.usd_per_raw, self.use_per_raw, h.pool, prices.pool, h.service, self.lost, prices.loss, reward
         )
-        cost = (cost + prices.start) / h.rps_per_replica
+        if len(self.limited):
+            cost += prices.start / h.rps_per_replica
         if len(self.spreads):
             worth = np.bincount(h.service, prices.spread * self.spread, self.problem.services)
             cost += np.where(self.spread > 0, prices.spread - worth[h.service], 0.0)
-        return floats(cost)
+        return np.asarray(cost)
 
     def least(self, prices: Prices, q: Floats) -> tuple[Floats, Floats]:
         """(G,) W_g and (X,) the cost of each route, $/h per rps."""
@@ -237,8 +239,18 @@ class PriceModel:
             tau,
             rps,
         )
-        raw = kernels.raw_capacity(rps, x.site, self.per_raw, q, self.spare_most, 0.5 * tau * self.unit)
+        raw = kernels.raw_capacity(rps, x.site, self.per_raw, q, self.spare_most, self.per_unit, 2 / tau)
+        taken = kernels.take(raw, self.use_per_raw, h.pool, len(problem.capacity))
+        total, gone = kernels.standing(raw, h.service, self.lost, problem.services, len(problem.losses))
         links = problem.links
         link_use = np.bincount(links.link, (rps * x.bytes_per_request)[links.route], len(links.bandwidth))
-        pool_use = kernels.take(raw / h.rps_per_replica, h.use, h.pool, len(problem.capacity))
-        return Response(self.own_bound(prices, q, least), rps, raw, pool_use, floats(link_use))
+        return Response(self.own_bound(prices, q, least), rps, raw, total, gone, taken, floats(link_use))
+
+
+def _worth(problem: AssignmentProblem) -> Floats:
+    """(H,) $/h, the most that a replica can be worth: what it serves refused, and missing after every loss."""
+    g, h, losses = problem.demands, problem.sites, problem.losses
+    shed = np.zeros(problem.services)
+    kernels.most(g.service, g.shed_usd, shed)
+    short = np.bincount(losses.service, losses.short_usd, problem.services)
+    return floats(h.rps_per_replica * (problem.utilization * shed + short)[h.service])

@@ -1,12 +1,16 @@
-"""The decomposition over shards: prices down, usage up, then all shards solve their blocks, round by round.
+"""The decomposition over shards: prices down and usage up, then rounds in which shards improve their plans.
 
 `solve_sharded` sees shards only through `Fanout`, so it is the same for objects of this process, actors on one machine
 and actors on many. A shard that cannot answer yields None: its last usage stays in the pool rows and the others go on.
-Once its state is back it is asked again for what only it can give, its blocks and its part of the bound.
+Once its state is back it is asked again for what only it can give, its plan and its part of the bound.
+
+Popularity is a power law, and the average of the climb is near the optimum for all but a few percent of services; so a
+round solves only those that lose most by it, and rounds end as soon as the certified gap is at its target.
 """
 
-import resource
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,132 +18,125 @@ import numpy as np
 
 from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Bools, Floats, Ints, floats
-from placement.solve.accounts import excess_usd, room_of, service_usd, uses
-from placement.solve.ascent import PACE, LocalClimb, Pace, PoolClimb, pool_scale
-from placement.solve.blocks import Block, BlockAnswer, blocks_of, screen, shares
-from placement.solve.prices import PriceModel, Prices
+from placement.solve.accounts import room_of
+from placement.solve.ascent import FINE, PACE, Pace, PoolClimb, pool_scale
+from placement.solve.blocks import blocks_of, shares
+from placement.solve.prices import Prices
+from placement.solve.shard import TOLERANCE, Account, Delta, Shard
 
-BLOCK_SERVICES = 100
-"""Services per block: simplex time grows faster than size, the loss from splitting pools slower."""
-SLACK = 0.05
-"""Routes within this part of the cheapest are offered to the programs."""
-REPAIRED = 120
-"""Services that the last program takes together, without screening."""
-CATCH_UP = 30
-"""Iterations a restarted shard climbs alone."""
+TARGET = 0.005
+"""Certified gap at which a solve is done."""
+LEFT = 0.2
+"""Part of the target that services may lose which a round leaves alone; each further round a quarter of it."""
+PRICED = (0.9, 0.0, 0.0, 0.0)
+"""Part of a pool's price that programs pay for what they take of their room, round by round: nearly all of it, so that
+they leave to others what is worth more to them, then nothing, so that no plan gets worse and nothing is left idle."""
+AGAIN = 100
+"""Services that a second or later round solves at least: some may have to make room that prices do not ask of them."""
+STALLED = 0.8
+"""A round that leaves more than this part of the gap is the last: what remains is not in the plan but in the prices."""
 ATTEMPTS = 3
 """How often a lost shard is asked again for its answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A plan that stands on the shards, and the prices that certify it."""
+
+    assignment: Assignment
+    link_usd: Floats
+    """(K,) $/h per byte/s; the prices of pools are in the assignment."""
+
+    @property
+    def price(self) -> tuple[Floats, Floats]:
+        """Of pools (P, R) and links (K,)."""
+        return self.assignment.pool_usd, self.link_usd
+
+
 class Fanout(Protocol):
-    """Calls a method of every shard; one argument tuple per shard, one answer per shard, None from a lost one."""
+    """Shards, wherever they are: one argument tuple per shard, one answer per shard, None from a lost one."""
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Answers in the order of shards."""
+        """Call a method of every shard; answers in the order of shards."""
+        ...
+
+    def update(self, deltas: Sequence[Delta]) -> None:
+        """Tell every shard what changed; one that is restarted later begins after it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Which shard, and which block of it, holds each service: whole applications."""
+    """Which shard holds each service: whole applications."""
 
     shard: Ints
     """(S,)"""
-    block: Ints
-    """(S,)"""
     shards: int
-    blocks: int
-    """Of each shard."""
 
-    def parts(self, problem: AssignmentProblem) -> list[tuple[AssignmentProblem, Ints, int]]:
+    def masks(self) -> list[Bools]:
+        """(S,) the services of each shard."""
+        return [self.shard == i for i in range(self.shards)]
+
+    def parts(self, problem: AssignmentProblem) -> list[AssignmentProblem]:
         """What each `Shard` is made from."""
-        held = [self.shard == i for i in range(self.shards)]
-        return [(problem.only(mask), self.block[mask], self.blocks) for mask in held]
+        return [problem.only(mask) for mask in self.masks()]
+
+    def prices(self, problem: AssignmentProblem, prices: Prices) -> list[Prices]:
+        """What each shard has to know of prices."""
+        losses, sites = problem.losses.service, problem.sites.service
+        return [
+            replace(prices, loss=prices.loss[m[losses]], spread=prices.spread[m[sites]], start=prices.start[m[sites]])
+            for m in self.masks()
+        ]
+
+    def whole(self, problem: AssignmentProblem, parts: Sequence[Prices]) -> Prices:
+        """What all shards know of prices, as one point."""
+        losses, sites = problem.losses.service, problem.sites.service
+        loss, spread, start = np.zeros(len(losses)), np.zeros(len(sites)), np.zeros(len(sites))
+        for mask, part in zip(self.masks(), parts, strict=True):
+            loss[mask[losses]], spread[mask[sites]], start[mask[sites]] = part.loss, part.spread, part.start
+        return Prices(parts[0].pool, parts[0].link, loss, spread, start)
+
+    def deltas(self, old: AssignmentProblem, new: AssignmentProblem) -> list[Delta]:
+        """What each shard has to know to come from one problem to another that differs only in what `Delta` holds."""
+        demands = self._changed(old.demands.service, old.demands.rps, new.demands.rps)
+        losses = self._changed(old.losses.service, old.losses.survive_rps, new.losses.survive_rps)
+        sites = self._changed(old.sites.service, old.sites.standing, new.sites.standing)
+        capacity = None if np.array_equal(old.capacity, new.capacity) else new.capacity
+        return [Delta(*demands[i], *losses[i], *sites[i], capacity) for i in range(self.shards)]
+
+    def _changed(self, service: Ints, before: Any, after: Any) -> list[tuple[Ints, Any]]:
+        """Of each shard: which of its own rows of a column changed, and to what."""
+        changed = np.flatnonzero(before != after)
+        if not len(changed):
+            return [(changed, after[:0])] * self.shards
+        shard = self.shard[service]
+        mine = [changed[shard[changed] == i] for i in range(self.shards)]
+        return [(np.searchsorted(np.flatnonzero(shard == i), rows), after[rows]) for i, rows in enumerate(mine)]
 
 
-def partition(problem: AssignmentProblem, shards: int, block_services: int = BLOCK_SERVICES) -> Partition:
-    """Blocks of about `block_services`, dealt to shards by size."""
-    blocks = max(1, -(-problem.services // (block_services * shards)))
-    block = blocks_of(problem, blocks * shards)
-    return Partition(block % shards, block // shards, shards, blocks)
-
-
-class Shard:
-    """All state of some services: programs, prices and averages. Runs in process or as an actor."""
-
-    def __init__(self, problem: AssignmentProblem, block: Ints, blocks: int) -> None:
-        self.problem, self.model = problem, PriceModel(problem)
-        self.masks = [block == b for b in range(blocks)]
-        self.blocks = [Block(problem.only(mask)) for mask in self.masks]
-        self.climb = LocalClimb(self.model)
-        self.best: Prices | None = None
-        self.offered: tuple[Bools, Bools] | None = None
-
-    def warm_up(self) -> int:
-        """Load the compiled loops, so that the first round is not late for them; how many services there are."""
-        self.climb.respond(np.zeros_like(self.problem.capacity), np.zeros(len(self.problem.links.bandwidth)), 1, PACE)
-        return self.begin(False)
-
-    def peak_memory_mib(self) -> int:
-        """Of the process that holds this shard."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-    def begin(self, warm: bool) -> int:
-        """Start a climb, from the best own prices of the last one if warm; how many services there are."""
-        self.climb = LocalClimb(self.model, self.best if warm else None)
-        self.offered = None
-        return self.problem.services
-
-    def respond(self, pool: Floats, link: Floats, step: int, pace: Pace, keep: bool) -> tuple[float, Floats, Floats]:
-        """One iteration, see `LocalClimb.respond`. `keep`: the point before this one is the best so far."""
-        if keep:
-            self.best = self.climb.last
-        return self.climb.respond(pool, link, step, pace)
-
-    def offer(self, pool: Floats, link: Floats, slack: float) -> tuple[Floats, Floats]:
-        """((S,) parts of the bound, (blocks, P * R + K) expected use) at the coordinator's prices; screens columns.
-
-        A shard that was restarted has no own prices: it climbs alone at the coordinator's first.
-        """
-        if self.climb.averaged == 0:
-            pace = Pace(CATCH_UP)
-            for step in range(1, pace.iterations + 1):
-                self.climb.respond(pool, link, step, pace)
-            self.best = self.climb.last
-        assert self.best is not None
-        best = replace(self.best, pool=pool, link=link)
-        self.offered = screen(self.model, best, slack)
-        own = self.model.own_by_service(best)
-        return own, np.stack([self._block_use(mask) for mask in self.masks])
-
-    def solve(self, pool: Floats, link: Floats, slack: float, block: int, room: Floats) -> BlockAnswer:
-        """One block within its room (P * R + K,)."""
-        if self.offered is None:
-            self.offer(pool, link, slack)
-        assert self.offered is not None
-        mask, (routes, sites) = self.masks[block], self.offered
-        if not mask.any():
-            return BlockAnswer(0.0, np.zeros_like(room), np.zeros(0), np.zeros(0))
-        return self.blocks[block].solve(
-            routes[mask[self.problem.routes.service]], sites[mask[self.problem.sites.service]], room, pool
-        )
-
-    def _block_use(self, mask: Bools) -> Floats:
-        """(P * R + K,) averaged over the climb; link use in proportion to services."""
-        replicas = self.climb.replicas() * mask[self.problem.sites.service]
-        part = mask.sum() / max(1, len(mask)) / max(self.climb.averaged, 1)
-        return room_of(self.problem.pool_use(replicas), self.climb.link_use * part)
+def partition(problem: AssignmentProblem, shards: int) -> Partition:
+    """Services dealt to shards by size."""
+    return Partition(blocks_of(problem, shards), shards)
 
 
 class InProcess:
-    """Shards as objects of this process."""
+    """Shards as objects of this process, each on a thread: compiled loops and solvers let others run meanwhile."""
 
-    def __init__(self, parts: Sequence[tuple[AssignmentProblem, Ints, int]]) -> None:
-        self.parts = [Shard(*part) for part in parts]
+    def __init__(self, parts: Sequence[AssignmentProblem]) -> None:
+        self.parts = [Shard(part) for part in parts]
+        self._threads = ThreadPoolExecutor(max(1, min(len(parts), len(os.sched_getaffinity(0)))))
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Every shard in turn."""
-        return [getattr(shard, method)(*each) for shard, each in zip(self.parts, arguments, strict=True)]
+        """Every shard; what one raises is raised."""
+        if len(self.parts) == 1:
+            return [getattr(self.parts[0], method)(*arguments[0])]
+        pairs = zip(self.parts, arguments, strict=True)
+        return [future.result() for future in [self._threads.submit(getattr(s, method), *each) for s, each in pairs]]
+
+    def update(self, deltas: Sequence[Delta]) -> None:
+        """Tell every shard."""
+        self.call("update", [(delta,) for delta in deltas])
 
 
 def solve_sharded(
@@ -147,73 +144,91 @@ def solve_sharded(
     layout: Partition,
     fanout: Fanout,
     pace: Pace = PACE,
-    slack: float = SLACK,
-    ready: tuple[Floats, Floats] | None = None,
-) -> Assignment:
-    """Prices, shares and blocks over the shards of a layout. Raises Unsolved, Lost.
+    target: float = TARGET,
+    start: Prices | None = None,
+) -> Standing:
+    """A plan within `target` of its bound, or as near as a climb at a fine pace brings it. Raises Unsolved, Lost.
 
-    `ready`: prices of pools and links that these shards have climbed to before, as for a loss that was foreseen.
+    `start`: prices to climb from, as those kept ready for a loss; `pace` should then be a gentle one.
     """
-    pool, link = ready if ready is not None else climb(problem, layout.shards, fanout, pace)
-    offers = insist(fanout, "offer", [(pool, link, slack)] * layout.shards)
+    standing = _solve(problem, layout, fanout, pace, target, start)
+    if standing.assignment.gap <= target or pace.iterations >= FINE.iterations:
+        return standing
+    bound = standing.assignment.lower_bound_usd_per_hour
+    standing = _solve(problem, layout, fanout, FINE, target, start)
+    best = max(bound, standing.assignment.lower_bound_usd_per_hour)
+    return replace(standing, assignment=replace(standing.assignment, lower_bound_usd_per_hour=best))
+
+
+def _solve(
+    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace, target: float, start: Prices | None
+) -> Standing:
+    (pool, link), keep = climb(problem, layout, fanout, pace, start)
+    accounts = insist(fanout, "offer", [(pool, link, keep)] * layout.shards)
+    return improve(problem, layout, fanout, (pool, link), accounts, target)
+
+
+def improve(
+    problem: AssignmentProblem,
+    layout: Partition,
+    fanout: Fanout,
+    price: tuple[Floats, Floats],
+    accounts: list[Account],
+    target: float,
+) -> Standing:
+    """Rounds from the plans of shards, as their accounts state them, until the certified gap is at its target."""
+    pool, link = price
     limit = room_of(problem.capacity, problem.links.bandwidth)
-    share = shares(np.concatenate([use for _, use in offers]), limit)
-    share = share.reshape(layout.shards, layout.blocks, len(limit))
-    replicas, route_rps = np.zeros(len(problem.sites)), np.zeros(len(problem.routes))
-    objective, left = 0.0, np.zeros(len(limit))
-    for block in range(layout.blocks):
-        rooms = share[:, block] + left / layout.shards
-        answers = insist(fanout, "solve", [(pool, link, slack, block, room) for room in rooms])
-        left = np.maximum(rooms - np.stack([answer.use for answer in answers]), 0.0).sum(axis=0)
-        for shard, answer in enumerate(answers):
-            mine = (layout.shard == shard) & (layout.block == block)
-            replicas[mine[problem.sites.service]] = answer.replicas
-            route_rps[mine[problem.routes.service]] = answer.route_rps
-            objective += answer.objective
-    own = np.zeros(problem.services)
-    for shard, (parts, _) in enumerate(offers):
-        own[layout.shard == shard] = parts
-    repair(problem, (pool, link), own, replicas, route_rps)
-    objective = float(service_usd(problem, replicas, route_rps).sum())
     coupling = float((pool * problem.capacity).sum() + (link * problem.links.bandwidth).sum())
-    return Assignment(
-        replicas=floats(replicas),
-        route_rps=floats(route_rps),
-        objective_usd_per_hour=objective,
-        lower_bound_usd_per_hour=float(own.sum()) - coupling,
-        pool_usd=floats(pool),
-    )
+    bound = sum(float(account.own.sum()) for account in accounts) - coupling
+    last = np.inf
+    for number, part in enumerate(PRICED):
+        use = np.stack([account.use for account in accounts])
+        usd = sum(account.usd for account in accounts)
+        excess = np.concatenate([account.excess for account in accounts])
+        fits = (use.sum(axis=0) <= limit * (1 + TOLERANCE)).all() and np.isfinite(excess).all()
+        gap = usd / bound - 1 if fits else np.inf
+        if gap <= target or gap > STALLED * last:
+            break
+        last = gap
+        least = threshold(excess, LEFT * target * abs(bound) / 4**number, AGAIN if number else 0)
+        rooms = shares(use, limit, np.stack([account.forced for account in accounts]))
+        accounts = insist(fanout, "improve", [(pool, link, least, room, part) for room in rooms])
+    replicas, route_rps = np.zeros(len(problem.sites)), np.zeros(len(problem.routes))
+    answers = insist(fanout, "answer", [()] * layout.shards)
+    for mask, (mine, rps) in zip(layout.masks(), answers, strict=True):
+        replicas[mask[problem.sites.service]], route_rps[mask[problem.routes.service]] = mine, rps
+    usd = sum(account.usd for account in accounts)
+    return Standing(Assignment(floats(replicas), floats(route_rps), float(usd), bound, floats(pool)), floats(link))
 
 
-def repair(
-    problem: AssignmentProblem, price: tuple[Floats, Floats], own: Floats, replicas: Floats, route_rps: Floats
-) -> None:
-    """Solve the services that lost most by the shares again, together, with all that is left; in place."""
-    excess = excess_usd(problem, *price, own, replicas, route_rps)
-    worst = np.argsort(-excess, kind="stable")[:REPAIRED]
-    again = np.isin(problem.block, problem.block[worst])
-    site, route = again[problem.sites.service], again[problem.routes.service]
-    rest = uses(problem, floats(np.where(site, 0.0, replicas)), floats(np.where(route, 0.0, route_rps)))
-    room = np.maximum(room_of(problem.capacity, problem.links.bandwidth) - rest, 0.0)
-    part = problem.only(again)
-    everything = np.ones(len(part.routes), dtype=bool), np.ones(len(part.sites), dtype=bool)
-    answer = Block(part).solve(*everything, room, np.zeros_like(problem.capacity))
-    replicas[site], route_rps[route] = answer.replicas, answer.route_rps
+def threshold(excess: Floats, left: float, least: int = 0) -> float:
+    """Services with no more excess than this lose no more than `left` together, and `least` services have more."""
+    order = np.sort(excess)
+    few = int(np.searchsorted(np.cumsum(np.maximum(order, 0.0)), left, "right"))
+    few = max(0, min(few, len(order) - least))
+    return float(order[few - 1]) if few else -np.inf
 
 
-def climb(problem: AssignmentProblem, shards: int, fanout: Fanout, pace: Pace) -> tuple[Floats, Floats]:
-    """Best prices of pools (P, R) and links (K,). A shard lost on the way counts with its last answer meanwhile."""
-    pools = PoolClimb(problem.capacity, pool_scale(problem), problem.links.bandwidth)
+def climb(
+    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace, start: Prices | None = None
+) -> tuple[tuple[Floats, Floats], bool]:
+    """Best prices of pools (P, R) and links (K,), and whether they were the last.
+
+    A shard that is lost on the way counts with its last answer meanwhile.
+    """
+    at = None if start is None else (start.pool, start.link)
+    pools = PoolClimb(problem.capacity, pool_scale(problem), problem.links.bandwidth, at)
     nothing = (0.0, np.zeros_like(problem.capacity), np.zeros(len(problem.links.bandwidth)))
-    last = [nothing] * shards
-    fanout.call("begin", [(False,)] * shards)
+    last = [nothing] * layout.shards
+    fanout.call("begin", [(None,)] * layout.shards if start is None else [(p,) for p in layout.prices(problem, start)])
     keep = False
     for step in range(1, pace.iterations + 1):
-        answers = fanout.call("respond", [(*pools.prices(), step, pace, keep)] * shards)
+        answers = fanout.call("respond", [(*pools.prices(), step, pace, keep)] * layout.shards)
         last = [old if new is None else new for old, new in zip(last, answers, strict=True)]
         use, link_use = sum((a[1] for a in last), nothing[1]), sum((a[2] for a in last), nothing[2])
         keep = pools.observe(sum(a[0] for a in last), use, link_use, step, pace)
-    return pools.best
+    return pools.best, keep
 
 
 class Lost(Exception):  # noqa: N818  an outcome, as Unsolved is

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,16 @@ import numpy as np
 import pytest
 
 from benchmarks.instances import synthetic
-from placement.solve.ascent import Pace
-from placement.solve.sharded import InProcess, partition, solve_sharded
-from scheduler.fanout import RayShards, fan_out
+from benchmarks.tick import moved_demand
+from placement.solve.ascent import PACE
+from placement.solve.assignment import solve_relaxation
+from placement.solve.shard import Delta
+from placement.solve.sharded import TARGET, InProcess, Standing, partition, solve_sharded
+from placement.solve.ticks import tick
+from scheduler.fanout import RayShards, fan_out, solve_assignment
 
-PACE = Pace(20)
+ANY = 1.0
+"""A gap that one climb is sure to reach: the point here is who computes."""
 RAY = Path(sys.executable).with_name("ray")
 
 
@@ -27,6 +32,18 @@ def test_fan_out_of_a_small_problem_stays_in_process() -> None:
 
     assert isinstance(fanout, InProcess)
     assert layout.shards == 2
+
+
+def test_solve_assignment_of_a_tiny_problem_is_exact() -> None:
+    answer = solve_assignment(synthetic(20, 6), 2)
+
+    assert answer.gap == pytest.approx(0, abs=1e-9)
+
+
+def test_solve_assignment_as_told_in_process_is_certified() -> None:
+    answer = solve_assignment(synthetic(120, 10), 2, on_ray=False)
+
+    assert 0 < answer.gap <= TARGET
 
 
 def free_port() -> int:
@@ -104,24 +121,41 @@ class KillsInMidSolve:
             end(self.node)
         return self.inner.call(method, arguments)
 
+    def update(self, deltas: Sequence[Delta]) -> None:
+        """As the real one."""
+        self.inner.update(deltas)
+
 
 def test_solve_on_two_nodes_when_one_dies_is_finished_on_the_other(
     two_nodes: tuple[str, list[subprocess.Popen[bytes]]],
 ) -> None:
     _, nodes = two_nodes
     problem = synthetic(60, 10)
+    rng = np.random.default_rng(0)
+    today = moved_demand(problem, rng.random(60) < 0.2, rng)
     layout = partition(problem, 2)
-    expected = solve_sharded(problem, layout, InProcess(layout.parts(problem)), PACE)
+    here = InProcess(layout.parts(problem))
+    expected = solve_sharded(problem, layout, here, PACE, ANY)
+    expected_today = tick(problem, today, layout, here, expected, target=0.01)
 
     with RayShards(layout.parts(problem)) as shards:
-        together = solve_sharded(problem, layout, shards, PACE)
+        together = solve_sharded(problem, layout, shards, PACE, ANY)
         homes = shards.nodes()
-        alone = solve_sharded(problem, layout, KillsInMidSolve(shards, nodes[1]), PACE)
+        ticked = tick(problem, today, layout, shards, together, target=0.01)
+        alone = solve_sharded(today, layout, KillsInMidSolve(shards, nodes[1]), PACE, ANY)
         restarts = shards.restarts
 
     assert len(set(homes)) == 2
-    assert together.objective_usd_per_hour == pytest.approx(expected.objective_usd_per_hour, rel=1e-9)
-    np.testing.assert_allclose(together.replicas, expected.replicas, rtol=1e-9)
+    same(together, expected)
+    same(ticked, expected_today)
     assert restarts >= 1
-    assert alone.lower_bound_usd_per_hour <= expected.objective_usd_per_hour
-    assert (problem.pool_use(alone.replicas) <= problem.capacity * (1 + 1e-6)).all()
+    optimum = solve_relaxation(today).objective_usd_per_hour
+    assert alone.assignment.lower_bound_usd_per_hour <= optimum * (1 + 1e-9)
+    assert alone.assignment.objective_usd_per_hour == pytest.approx(optimum, rel=0.02)
+    assert (today.pool_use(alone.assignment.replicas) <= today.capacity * (1 + 1e-6)).all()
+
+
+def same(one: Standing, other: Standing) -> None:
+    """Two shards in two processes did the arithmetic of two in one."""
+    assert one.assignment.objective_usd_per_hour == pytest.approx(other.assignment.objective_usd_per_hour, rel=1e-9)
+    np.testing.assert_allclose(one.assignment.replicas, other.assignment.replicas, rtol=1e-9)
