@@ -61,13 +61,15 @@ class DrillMeshes:
         return [(origin, mesh) for origin, mesh in found if mesh is not None]
 
     async def _ordered(self, calls: Mapping[OriginId, Awaitable[Receipt]], urgent: Awaitable[object] | None) -> Answers:
+        """Every answer that came in time. An order that is not waited for may still be carried out, for its lease."""
         tasks = {
             o: asyncio.ensure_future(answered(within(self.deadline_s, c, f"{o}: drill"))) for o, c in calls.items()
         }
         hurry = [asyncio.ensure_future(urgent)] if urgent is not None else []
+        everybody = [asyncio.ensure_future(asyncio.wait(tasks.values()))] if tasks else []
         try:
-            await first_of(asyncio.gather(*tasks.values()), *hurry)
+            await first_of(*everybody, *hurry)
         finally:
-            for task in (*tasks.values(), *hurry):
+            for task in (*everybody, *tasks.values(), *hurry):
                 task.cancel()
         return {o: task.result() if task.done() and not task.cancelled() else None for o, task in tasks.items()}

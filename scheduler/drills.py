@@ -147,8 +147,7 @@ class Drills:
             self.hindrance = ""
 
     async def _made(self, level: Level, loss: str, who: str, look: Look) -> Live:
-        self._number += 1
-        return await made(f"d-{look.state.epoch}-{self._number}", level, loss, who, look, self.ports, self.book)
+        return await made(f"d-{look.state.epoch}-{self._number + 1}", level, loss, who, look, self.ports, self.book)
 
     async def _begin(self, live: Live, look: Look) -> None:
         """Write it down, then look at its capacity; nothing has moved yet. Raises NotNow where it cannot be kept."""
@@ -157,6 +156,7 @@ class Drills:
         except LedgerDown as down:
             raise NotNow(f"the ledger cannot be written: {down}") from down
         self.live = live
+        self._number += 1
         self.meter.follow(look.state.fleet)
         self._wake.set()
         log.info("drill", drill=live.drill.id, level=str(live.drill.level), loss=live.drill.loss, by=live.asked_by)
