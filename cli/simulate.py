@@ -4,8 +4,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simulator.play import Played
     from simulator.scenario.load import Loaded
 
@@ -82,10 +78,11 @@ def _play(loaded: "list[Loaded]", policies: list[str], seeds: int, jobs: int) ->
     runs = [(one, who, one.scenario.spec.seed + i) for one in loaded for who in policies for i in range(seeds)]
     if jobs > 1 and len(runs) > 1:
         return _play_apart(runs, jobs)
+    from cli.progress import progress
     from simulator.play import play
 
     played = []
-    with _progress(sum(one.scenario.spec.duration for one, _, _ in runs)) as advance:
+    with progress(sum(one.scenario.spec.duration for one, _, _ in runs)) as advance:
         for one, who, seed in runs:
             told = 0.0
 
@@ -102,27 +99,15 @@ def _play_apart(runs: "list[tuple[Loaded, str, int]]", jobs: int) -> "list[Playe
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
+    from cli.progress import progress
     from simulator.play import play
 
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, _progress(len(runs)) as advance:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, progress(len(runs)) as advance:
         futures = [pool.submit(play, *run) for run in runs]
         for future, run in zip(futures, runs, strict=True):
             future.result()
             advance(1.0, run[0].scenario.name)
         return [future.result() for future in futures]
-
-
-@contextmanager
-def _progress(total: float) -> "Iterator[Callable[[float, str], None]]":
-    """A bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn as Bar
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), Bar(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done, name: bar.update(task, advance=done, description=name)
 
 
 def _met(played: "list[Played]") -> bool:

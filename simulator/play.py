@@ -26,7 +26,7 @@ from simulator.physics.books import Books, Keeper
 from simulator.physics.demand import curves
 from simulator.physics.layout import Layout, layout_of
 from simulator.physics.mesh import DelayedMesh
-from simulator.physics.probing import Probing
+from simulator.physics.probing import Probing, watch_of
 from simulator.physics.strikes import Scene
 from simulator.physics.telemetry import Instruments
 from simulator.physics.truth import undisturbed
@@ -104,7 +104,7 @@ def set_up(
     world = World(layout, configuration.declared, demand, meshes, spec.world, streams[0], undisturbed(fleet))
     world.now_s = -PRELUDE_PERIODS * policy.period_s
     probes = loaded.configuration.policy.probes
-    watch = ProbeWatch(len(fleet.backends), policy.rules, len(spec.world.vantages))
+    watch = watch_of(fleet, policy.rules, len(spec.world.vantages))
     calm = max(probes.rise, probes.fall) + 2
     interval_s = probes.interval_ms / 1e3
     probing = Probing(fleet, watch, spec.world.vantages, interval_s, probes.timeout_ms, calm, streams[1])

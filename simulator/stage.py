@@ -17,7 +17,7 @@ from scheduler.turn import Turn
 from scheduler.watch import ProbeWatch
 from simulator.physics.books import Keeper
 from simulator.physics.layout import layout_of
-from simulator.physics.probing import Probing
+from simulator.physics.probing import Probing, watch_of
 from simulator.physics.strikes import Scene, boundaries, truth_at
 from simulator.physics.telemetry import Instruments
 from simulator.physics.truth import Truth
@@ -90,6 +90,7 @@ class Stage:
         happening = self.world.step(end_s - now_s)
         self.keeper.add(self.world.layout, happening)
         self.instruments.see(self.world, happening)
+        self.probing.witness(self.truth, happening)
         if self.boundaries_s and self.boundaries_s[0] <= self.now_s() + EPSILON_S:
             self._alter()
         self.probing.round(self.now_s())
@@ -99,7 +100,7 @@ class Stage:
         """A watch without memory, for a controller that was started anew."""
         fleet = self.world.fleet
         watch = self.probing.watch
-        self.probing.watch = ProbeWatch(len(fleet.backends), watch.rules, len(self.probing.home))
+        self.probing.watch = watch_of(fleet, watch.rules, len(self.probing.home))
         self.probing.alike = 0
         return self.probing.watch
 
@@ -111,6 +112,10 @@ class Stage:
     def mode(self) -> Mode:
         """Scenarios run on automatic."""
         return Mode.AUTO
+
+    def resumed(self) -> bool:
+        """Nobody is there to say so."""
+        return False
 
     def closing(self) -> bool:
         """At the end, and when the controller dies."""

@@ -14,7 +14,9 @@ class Conditions:
     """What a step finds: capacities, errors, paths."""
 
     capacity_rps: Floats
-    """(B + 1,)"""
+    """(B + 1,) at which nothing more is served."""
+    rated_rps: Floats
+    """(B + 1,) that is served within its objective."""
     error_ratio: Floats
     """(B + 1,) 1 where nothing answers."""
     slow_ms: Floats
@@ -53,7 +55,7 @@ class Passage:
     latency_ms: Floats
     """(N,) mean, to the end of everything that the request causes."""
     utilization: Floats
-    """(B + 1,) load over capacity; 0 where there is none."""
+    """(B + 1,) load over rated capacity; 0 where there is none."""
 
 
 def traverse(
@@ -74,7 +76,8 @@ def traverse(
     good = served * (1 - now.error_ratio)
     ok, latency = _upwards(layout, entries, good, own_ms, now)
     arrived = first_rps + called + again_rps
-    return Passage(arrived, sent, load, served, backlog, own_ms, good, ok, latency, busy)
+    used = np.divide(load, now.rated_rps, out=np.zeros_like(load), where=now.rated_rps > 0)
+    return Passage(arrived, sent, load, served, backlog, own_ms, good, ok, latency, used)
 
 
 def _upwards(layout: Layout, entries: Entries, good: Floats, own_ms: Floats, now: Conditions) -> tuple[Floats, Floats]:

@@ -2,12 +2,23 @@
 
 import numpy as np
 
+from health.rules import Rules
 from placement.columns import Bools, Floats, bools
 from placement.fleet import Fleet
 from scheduler.watch import ProbeWatch
+from simulator.physics.layout import total
 from simulator.physics.truth import Truth
+from simulator.physics.world import Happening
 
 CONTROLLER = "controller"
+LEAST_REQUESTS = 1e-3
+"""In a step; fewer are nobody."""
+
+
+def watch_of(fleet: Fleet, rules: Rules, vantages: int) -> ProbeWatch:
+    """A watch that remembers nothing yet."""
+    backends = fleet.backends
+    return ProbeWatch(len(backends), rules, vantages, backends.service, backends.cluster)
 
 
 class Probing:
@@ -48,6 +59,19 @@ class Probing:
             if not np.isnan(passes).any():
                 self.watch.report(self.everything, self._draw(passes), now_s, vantage)
         self.alike += 1
+
+    def witness(self, truth: Truth, now: Happening) -> None:
+        """What clients saw of every back end in a step, as far as their meshes can tell the controller."""
+        entries, passage = now.entries, now.passage
+        heard = np.append(truth.heard & truth.cluster_up & (truth.control_ok > 0.5), True)
+        told = heard[self.fleet.origins.cluster[entries.origin]]  # -1, outside of clusters, is the last
+        sent = np.where(told, passage.sent_rps * now.step_s, 0.0)
+        rows = len(self.fleet.backends) + 1
+        all_of_them = total(entries.backend, sent, rows)[:-1]
+        answered = total(entries.backend, sent * now.path_ok, rows)[:-1] * passage.backend_ok[:-1]
+        asked = np.flatnonzero(all_of_them > LEAST_REQUESTS)
+        failed = np.maximum(all_of_them - answered, 0.0)
+        self.watch.witness(asked, answered[asked], failed[asked], now.at_s - now.step_s, now.at_s)
 
     def _draw(self, passes: Floats) -> Bools:
         if ((passes == 0) | (passes == 1)).all():

@@ -46,6 +46,8 @@ class Happening:
     again: Floats
     """(N,) shares of retries."""
     passage: Passage
+    path_ok: Floats
+    """(N,) part of the requests that passes."""
     lost: Bools
     """(N,) entries that lead to what is dead."""
     moved_rps: float
@@ -127,7 +129,18 @@ class World:
         moved_rps = float((moved * passage.arrived_rps).sum())
         spent = self.replicas.usd_per_hour()
         return Happening(
-            self.now_s, step_s, asked, came, again_rps, self.entries, self.again, passage, lost, moved_rps, spent
+            self.now_s,
+            step_s,
+            asked,
+            came,
+            again_rps,
+            self.entries,
+            self.again,
+            passage,
+            self.path_ok,
+            lost,
+            moved_rps,
+            spent,
         )
 
     def capacity_rps(self) -> Floats:
@@ -142,7 +155,8 @@ class World:
         warm = self.capacity_rps() * self.replicas.warmth()
         error = np.append(np.where(self.answers[:-1], self.truth.error_ratio, 1.0), 1.0)
         return Conditions(
-            capacity_rps=np.append(warm, 0.0),
+            capacity_rps=np.append(warm * self.shape.saturation, 0.0),
+            rated_rps=np.append(warm, 0.0),
             error_ratio=error,
             slow_ms=np.append(self.truth.slow_ms, 0.0),
             path_ok=self.path_ok,

@@ -19,7 +19,7 @@ METRICS = {
     "p50Ms": "median time of what users asked for, ms",
     "p95Ms": "95th percentile of the same",
     "p99Ms": "99th percentile of the same",
-    "utilization": "load over capacity of the fullest backend, at its worst",
+    "utilization": "load over rated capacity of the fullest backend, at its worst",
     "costUsdPerHour": "compute and egress",
     "egressUsdPerHour": "egress alone",
     "totalUsdPerHour": "compute, egress, waiting and refusing, priced as the policy prices them",
@@ -142,6 +142,8 @@ class WorldShape(Shape):
     """Longest step; around events it is that of the probes."""
     queue: Duration = 5.0
     """Most seconds of work that wait at a back end; what comes on top is turned away."""
+    saturation: Annotated[float, Field(ge=1, le=10)] = 1.15
+    """Load at which a replica serves no more, in parts of its throughput, at which it still keeps its objective."""
     vantages: Many[Name | Literal["controller"]] = ("controller",)
     """Where probes come from: the controller, or clusters."""
     clients: Clients = Clients()
