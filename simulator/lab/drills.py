@@ -71,6 +71,12 @@ class Desk:
         """Wait until a drill moves this part of the requests."""
         return await self._follow(drill, lambda body: body["ratio"] >= ratio, f"a ratio of {ratio:g}")
 
+    async def reaches_or_ends(self, drill: str, ratio: float) -> Body:
+        """The same, or its outcome if that comes first."""
+        return await self._follow(
+            drill, lambda body: body["ratio"] >= ratio or bool(body["outcome"]), f"a ratio of {ratio:g} or an outcome"
+        )
+
     async def ends(self, drill: str) -> Body:
         """Wait for its outcome."""
         return await self._follow(drill, lambda body: bool(body["outcome"]), "an outcome")
