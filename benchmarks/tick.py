@@ -28,8 +28,9 @@ from placement.solve.assignment import build
 from placement.solve.linear import solve
 from placement.solve.prices import PriceModel
 from placement.solve.sharded import InProcess, Partition, Standing, partition, solve_sharded
-from placement.solve.standby import StandbyPrices, pools_of, prepare, without
+from placement.solve.standby import pools_of, without
 from placement.solve.ticks import tick
+from scheduler.standby import Standby
 
 MOVED = 0.05
 
@@ -76,8 +77,10 @@ def region_loss(problem: AssignmentProblem, layout: Partition, fanout: InProcess
     largest = max(regions, key=lambda region: float(problem.capacity[pools_of(problem, region), 0].sum()))
     lost = without(problem, largest)
     prices = layout.whole(problem, fanout.call("prices", [standing.price] * layout.shards))
-    foresee_s, ready = timed(lambda: StandbyPrices(dict(prepare(problem, prices, [largest]))))
-    reprice_s, plan = timed(lambda: tick(problem, lost, layout, fanout, standing, ready).assignment)
+    standby = Standby()
+    foresee_s, _ = timed(standby.prepare(problem, prices, [largest]).result)
+    reprice_s, plan = timed(lambda: tick(problem, lost, layout, fanout, standing, standby.ready).assignment)
+    standby.close()
     optimum = solve(build(lost).program).objective
     return {
         "region_loss_stale_gap": round(1 - PriceModel(lost).bound(prices) / optimum, 4),
