@@ -12,8 +12,10 @@ from connectors.connector import Unavailable
 from placement.baseline import nearest
 from placement.columns import Floats, bools, floats
 from placement.fleet import Fleet, OriginId
-from placement.problem import formulate
-from placement.readings import Snapshot
+from placement.problem import Problem, formulate, total_demand
+from placement.quantize import weight_tables
+from placement.readings import Readings, Snapshot
+from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
 from scheduler.loop import run
 from scheduler.ports import Configuration, Ports
@@ -103,6 +105,8 @@ def set_up(
     layout = _layout(loaded, fleet)
     world = World(layout, configuration.declared, demand, meshes, spec.world, streams[0], undisturbed(fleet))
     world.now_s = -PRELUDE_PERIODS * policy.period_s
+    configuration = replace(configuration, declared=_declared(configuration, demand.rps(world.now_s, world.drift)))
+    world.begin(_first_tables(configuration))
     probes = loaded.configuration.policy.probes
     watch = watch_of(fleet, policy.rules, len(spec.world.vantages))
     calm = max(probes.rise, probes.fall) + 2
@@ -181,10 +185,28 @@ def _layout(loaded: Loaded, fleet: Fleet) -> Layout:
     return layout_of(fleet, np.array([t.latency_ms for t in times]), np.array([float(t.slots) for t in times]))
 
 
+def _declared(configuration: Configuration, external_rps: Floats) -> Readings:
+    """What documents that fit the scenario would expect: the demand of its beginning, with calls made at home."""
+    fleet = configuration.fleet
+    demand = total_demand(fleet, external_rps, nearest(fleet))
+    return replace(configuration.declared, demand_rps=floats(demand))
+
+
+def _first_problem(configuration: Configuration) -> Problem:
+    fleet = configuration.fleet
+    whole = np.ones(len(fleet.backends))
+    snapshot = Snapshot(0.0, configuration.declared, nearest(fleet), bools(whole), floats(whole))
+    return formulate(fleet, snapshot, configuration.policy.prices)
+
+
+def _first_tables(configuration: Configuration) -> dict[OriginId, WeightTable]:
+    """What would stand in the meshes had the controller run before."""
+    problem = _first_problem(configuration)
+    return weight_tables(problem, solve_routing(problem).routing, configuration.policy.rounding, {})
+
+
 def _shed_usd(configuration: Configuration) -> Floats:
     """(F,) $/h of refusing a request/s, as the optimizer prices it where users come in."""
     fleet = configuration.fleet
-    whole = np.ones(len(fleet.backends))
-    readings = replace(configuration.declared, demand_rps=floats(np.ones(len(fleet.flows))))
-    snapshot = Snapshot(0.0, readings, nearest(fleet), bools(whole), floats(whole))
-    return formulate(fleet, snapshot, configuration.policy.prices).shed_usd
+    asked = replace(configuration.declared, demand_rps=floats(np.ones(len(fleet.flows))))
+    return _first_problem(replace(configuration, declared=asked)).shed_usd

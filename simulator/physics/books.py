@@ -111,7 +111,10 @@ def _columns(layout: Layout, now: Happening, shed_usd: Floats) -> dict[str, Floa
     fleet, entries, passage = layout.fleet, now.entries, now.passage
     flows, services, clusters = len(fleet.flows), len(fleet.services), len(fleet.clusters)
     of = fleet.flows.service
-    first, again = now.came_rps[entries.row] * entries.share, now.again_rps[entries.row] * now.again
+    first, again = (
+        now.came_rps[entries.row] * entries.share,
+        ((1 - entries.shed) * now.again_rps)[entries.row] * now.again,
+    )
     well = total(entries.row, (first + again) * passage.ok, flows)
     shed = now.came_rps * entries.shed
     good = np.minimum(well, np.maximum(now.came_rps - shed, 0.0))

@@ -63,9 +63,9 @@ def traverse(
 ) -> Passage:
     """Send (F,) first attempts by the shares and (F,) further ones by `again` (N,), and follow what they cause."""
     flows, backends = len(layout.fleet.flows), len(layout.fleet.backends)
-    called = np.zeros(flows)
+    called, admitted = np.zeros(flows), 1 - entries.shed
     for _ in range(layout.depth + 1):
-        sent = (first_rps + called)[entries.row] * entries.share + again_rps[entries.row] * again
+        sent = (first_rps + called)[entries.row] * entries.share + (again_rps * admitted)[entries.row] * again
         load = total(entries.backend, sent * now.path_ok, backends + 1)
         served, backlog, wait_s = flow_through(load, now.capacity_rps, now.backlog, now.queue_s, now.step_s)
         through = load * served

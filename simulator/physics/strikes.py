@@ -132,7 +132,7 @@ def _(event: f.Partition, truth: Truth, scene: Scene) -> None:
     ways = [(event.origin, event.cluster), (event.cluster, event.origin)]
     for sender, receiver in ways if event.two_way else ways[:1]:
         if receiver == CONTROLLER:
-            truth.heard &= ~_homes(sender, scene)
+            truth.heard[:-1] &= ~_homes(sender, scene)
         elif sender == CONTROLLER:
             truth.control_ok *= np.where(_homes(receiver, scene), 0.0, 1.0)
         else:
@@ -166,7 +166,7 @@ def _(event: f.DemandSurge, truth: Truth, scene: Scene) -> None:
 
 @strike.register
 def _(event: f.TelemetryStale, truth: Truth, scene: Scene) -> None:
-    truth.heard &= ~scene.clusters(event.cluster)
+    truth.heard &= np.append(~scene.clusters(event.cluster), event.cluster != "*")
 
 
 @strike.register

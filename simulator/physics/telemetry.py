@@ -30,7 +30,7 @@ class Instruments:
         self.fleet, self.shape, self.rng = fleet, shape, rng
         self.looks: deque[Look] = deque(maxlen=KEPT)
         self.batches: list[Batch] = []
-        self.due_s = 0.0
+        self.due_s = -np.inf
         services, clusters, origins = fleet.services.ids, fleet.clusters.ids, fleet.origins.ids
         of_flow = zip(fleet.flows.service.tolist(), fleet.flows.origin.tolist(), strict=True)
         of_backend = zip(fleet.backends.service.tolist(), fleet.backends.cluster.tolist(), strict=True)
@@ -72,7 +72,7 @@ class Instruments:
 
     def _report(self, truth: Truth, look: Look, loaded: Bools) -> list[Batch]:
         clusters = len(self.fleet.clusters)
-        heard = np.append(truth.heard & truth.cluster_up & (truth.control_ok > 0.5), True)
+        heard = truth.heard & np.append(truth.cluster_up & (truth.control_ok > 0.5), True)
         odd = np.append(truth.skew_s != 0, False)
         for _, who, _ in truth.lies:
             odd[:-1] |= who

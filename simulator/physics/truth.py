@@ -33,7 +33,7 @@ class Truth:
     control_ok: Floats
     """(C,) part of probes that pass from the controller; a mesh is reached where it is above a half."""
     heard: Bools
-    """(C,) whether its telemetry arrives."""
+    """(C + 1,) whether the telemetry of each cluster arrives, and last that of origins outside of them."""
     demand: Floats
     """(F,) factor."""
     price: Floats
@@ -81,7 +81,7 @@ def undisturbed(fleet: Fleet) -> Truth:
         path_ms=np.zeros((origins, clusters)),
         path_ok=np.ones((origins, clusters)),
         control_ok=np.ones(clusters),
-        heard=np.ones(clusters, dtype=bool),
+        heard=np.ones(clusters + 1, dtype=bool),
         demand=np.ones(len(fleet.flows)),
         price=np.ones(clusters),
         skew_s=np.zeros(clusters),

@@ -108,6 +108,13 @@ class World:
         self.heir = _heirs(fleet, truth.meshes_up(fleet))
         self._paths_changed()
 
+    def begin(self, tables: Mapping[OriginId, WeightTable]) -> None:
+        """Weights that stand already when time begins."""
+        for origin, table in tables.items():
+            self.meshes[origin].table = table
+        self.share = self.aim = routing_of(self.fleet, tables, nearest(self.fleet)).dense()
+        self._weights_changed(self.share)
+
     def reprice(self, layout: Layout) -> None:
         """The same fleet with other prices."""
         self.layout = layout
