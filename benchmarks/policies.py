@@ -4,7 +4,8 @@ Six instances of real regions, prices, round trips and demand shapes, five situa
 nothing of our optimizer (benchmarks/policy_fleets). Ours is the production solve, fed with what a controller sees: a
 minute old and wrong by a lognormal error; its data plane spills what a backend cannot take. Baselines in the data plane
 see the truth at once. The best baseline of a fleet is the configuration with the least mean objective on normal days;
-`gap` is the objective over the lower bound, less one.
+`gap` is the objective over the lower bound, less one. Then with joint placement on top, see policy_fleets/placing.py:
+`joint_cpu_vs_routing` is its objective over that of routing alone on the fleet as given.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.policy_fleets import baselines, controller
+from benchmarks.policy_fleets import baselines, controller, placing
 from benchmarks.policy_fleets.demand import Slots, rates, slots
 from benchmarks.policy_fleets.fleets import Model, model
 from benchmarks.policy_fleets.instances import FLEETS, SEEDS, SITUATIONS, STEPS, DataAbsentError, load
@@ -28,7 +29,8 @@ from placement.routing import Routing
 ERROR = 0.05
 ERRORS_REPEATED = (0.15, 0.30)
 OURS = "ours"
-REFERENCES = (OURS, "ours without spill", "lp", "lp without call graph")
+PLACED = "ours with placement"
+REFERENCES = (OURS, PLACED, "ours without spill", "lp", "lp without call graph")
 """Not baselines: ours, and ours with lessons left out."""
 
 Row = dict[str, Any]
@@ -36,13 +38,16 @@ Case = tuple[str, int, str]
 """Fleet, seed, situation."""
 
 
-def measure(case: Case, first: int, steps: int, error_seed: int, references: bool) -> list[Row]:
+def measure(
+    case: Case, first: int = 0, steps: int = STEPS, error_seed: int = 0, joint: bool = True, references: bool = False
+) -> list[Row]:
     """All rows of one situation of one fleet and seed."""
     fleet, seed, situation = case
     whole = load(fleet, seed)
     there = whole.in_situation(situation)
     made, time = model(there), slots(whole, situation, first, steps)
-    say = partial(_row, case, made, time, baselines.bound(made, time))
+    least = baselines.bound(made, time)
+    say = partial(_routed, case, made, time, least)
     rows = [
         say(name, 0.0, controller.at_once(made, time, policy))
         for name, policy in baselines.in_the_data_plane(there).items()
@@ -57,15 +62,22 @@ def measure(case: Case, first: int, steps: int, error_seed: int, references: boo
         weights = controller.plan(made, time, error, error_seed)
         rows.append(say(OURS, error, controller.spilled(made, time, weights)))
         rows.append(say("ours without spill", error, weights))
+    if situation == "normal" and joint:
+        rows.append(_row(case, least, PLACED, ERROR, placing.day(there, time, first, ERROR, error_seed)))
     if situation == "normal" and references:
         for name, lp in (("lp", baselines.hull_optimum), ("lp without call graph", baselines.blind_optimum)):
             rows.append(say(name, ERROR, controller.from_sight(made, time, ERROR, error_seed, lp)))
     return rows
 
 
-def _row(case: Case, made: Model, time: Slots, least: float, policy: str, error: float, routings: list[Routing]) -> Row:
+def _routed(
+    case: Case, made: Model, time: Slots, least: float, policy: str, error: float, routings: list[Routing]
+) -> Row:
+    return _row(case, least, policy, error, play(made.instance, time.weight, time.demand_rps, made.shares(routings)))
+
+
+def _row(case: Case, least: float, policy: str, error: float, out: Outcome) -> Row:
     fleet, seed, situation = case
-    out = play(made.instance, time.weight, time.demand_rps, made.shares(routings))
     identity: Row = {"fleet": fleet, "seed": seed, "situation": situation, "policy": policy, "error": error}
     return identity | _figures(out) | {"bound": round(least, 1), "gap": round(out.objective / least - 1, 5)}
 
@@ -123,6 +135,11 @@ def summary(rows: list[Row]) -> Row:
         for family in ("waterfall", "cost-greedy", "value-greedy"):
             theirs = mean("objective", pick(fleet, best_baseline(rows, fleet, family)))
             out[f"{fleet}_vs_{family.replace('-', '_')}"] = round(ours / theirs, 4)
+        together = [r["objective"] for r in pick(fleet, PLACED)]
+        if together:
+            out[f"joint_{fleet}_vs_routing"] = round(float(np.mean(together)) / ours, 4)
+            out[f"joint_{fleet}_vs_{best}"] = round(float(np.mean(together)) / mean("objective", pick(fleet, best)), 4)
+            out[f"joint_{fleet}_shed"] = max(r["shed"] for r in pick(fleet, PLACED))
         for situation in sorted({r["situation"] for r in rows}):
             for mine, theirs_row in zip(pick(fleet, OURS, situation, ERROR), pick(fleet, best, situation), strict=True):
                 ratios.append((mine["objective"] / theirs_row["objective"], f"{fleet} {mine['seed']} {situation}"))
@@ -155,12 +172,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="step of the day to begin with")
     parser.add_argument("--steps", type=int, default=STEPS, help="play only so many steps of a day, for a quick look")
     parser.add_argument("--error-seed", type=int, default=0, help="of the error of what the controller sees")
+    parser.add_argument("--no-joint", action="store_true", help="leave out the days with joint placement on top")
     parser.add_argument("--references", action="store_true", help="also the plain LP, with and without call graph")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rows", action="store_true", help="with --json: every policy in every situation too")
     wanted = parser.parse_args(argv)
     work = partial(
-        measure, first=wanted.first, steps=wanted.steps, error_seed=wanted.error_seed, references=wanted.references
+        measure,
+        first=wanted.first,
+        steps=wanted.steps,
+        error_seed=wanted.error_seed,
+        joint=not wanted.no_joint,
+        references=wanted.references,
     )
     cases = list(product(wanted.fleets, wanted.seeds, wanted.situations))
     try:

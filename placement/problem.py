@@ -8,10 +8,11 @@ Prices    per rps for one hour, of sending f to b:
             quality   3600 V_s QUALITY_MS e_b                 e_b measured share of failed requests (see qoe.py)
             egress    3600 (request_bytes out_oc + response_bytes back_oc) / 1e9
             compute   price of a replica-hour / (rps per replica x target utilization)
-          refusing    priority_s x shed_multiple x unit cost of the service (its dearest lawful route):
-                      scale-consistent, where a flat price per request makes
-                      either refusing or serving absurd for services that differ a thousandfold in cost
-          moving      churn_ratio x the same unit, per rps that changes cluster
+          refusing    priority_s x shed_multiple x unit cost of the service (its dearest lawful route) and of all that
+                      it calls, or a cheap service with dear children would rather refuse: scale-consistent,
+                      where a flat price per request makes either refusing or serving absurd for services that
+                      differ a thousandfold in cost
+          moving      churn_ratio x the service's own unit, per rps that changes cluster
           A request refused is worth its priority and also the patience of who made it: + 3600 V_s PATIENCE_MS.
           Without that a service whose latency is dear would rather refuse than make anybody wait.
 Pieces    what load costs a backend beyond that is convex (sitecost.py). With replicas as they are: the first
@@ -28,7 +29,7 @@ from placement.columns import Bools, Floats, Ints, bools, floats, lookup
 from placement.fleet import Fleet
 from placement.qoe import waiting_factor
 from placement.readings import Snapshot
-from placement.routes import Routes, compute_usd, offered_routes, unit_usd
+from placement.routes import Routes, compute_usd, offered_routes, tree_usd, unit_usd
 from placement.routing import Routing
 from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, expected, headroom
 
@@ -115,7 +116,8 @@ def formulate(
     inner = external <= DEMAND_FLOOR_RPS
     external = np.maximum(external, DEMAND_FLOOR_RPS)
     flow_unit = unit[fleet.flows.service]
-    shed = flow_unit * prices.shed_multiple * fleet.services.priority[fleet.flows.service]
+    whole = tree_usd(fleet, unit) * fleet.services.priority
+    shed = whole[fleet.flows.service] * prices.shed_multiple
     shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms[fleet.flows.service]
     target = fleet.services.utilization_target[fleet.backends.service]
     slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)

@@ -78,6 +78,18 @@ def unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
     return unit
 
 
+def tree_usd(fleet: Fleet, unit: Floats) -> Floats:
+    """(S,) `unit` (S,) and that of all that one request calls further down: what serving it to the end takes."""
+    whole = unit
+    for _ in range(len(unit)):
+        deeper = unit.copy()
+        np.add.at(deeper, fleet.calls.parent, fleet.calls.per_request * whole[fleet.calls.child])
+        if np.array_equal(deeper, whole):
+            break
+        whole = deeper
+    return whole
+
+
 def _pairs(fleet: Fleet) -> tuple[Ints, Ints]:
     """Every (flow, backend) of the same service, flow-major: a join of two tables sorted by service."""
     services = np.arange(len(fleet.services) + 1)

@@ -16,6 +16,7 @@ from placement.columns import Floats, Ints, floats, ints
 from placement.fleet import Fleet, coupled_services
 from placement.problem import PATIENCE_MS, external_demand
 from placement.readings import Snapshot
+from placement.routes import tree_usd
 
 SURVIVE_UTILIZATION = 0.95
 """How full the others may be after a loss: they are relieved within minutes, not hours."""
@@ -59,7 +60,8 @@ def assignment_problem(
     external = external_demand(fleet, snapshot.readings.demand_rps, snapshot.routing)
     routes, unit = _routes(fleet, snapshot, prices.candidates)
     service = fleet.flows.service
-    shed = unit * prices.shed_multiple * services.priority + 3600 * services.usd_per_request_ms * PATIENCE_MS
+    whole = tree_usd(fleet, unit)
+    shed = whole * prices.shed_multiple * services.priority + 3600 * services.usd_per_request_ms * PATIENCE_MS
     losses, domains = _losses(fleet, workloads, external, unit * prices.short_multiple)
     capacity = fleet.pools.capacity * fleet.pools.nodes[:, None]
     return AssignmentProblem(

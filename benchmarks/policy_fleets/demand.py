@@ -26,21 +26,26 @@ class Slots:
     the undisturbed demand of the step before it."""
 
 
-def rates(instance: Instance, step: Ints) -> Floats:
-    """(N, A, O) rps at steps of ten minutes, UTC; the formula of the study."""
+def expected(instance: Instance, step: Ints) -> Floats:
+    """(N, A, O) rps that the profiles say of steps of ten minutes, UTC: what yesterday teaches of today."""
     hour = (step[:, None] / 6 + instance.utc_offset_h) % 24
     low = np.floor(hour).astype(np.int64)
     part = (hour - low)[:, None, :]
     low = low % 24
     shape = instance.profile[:, low].transpose(1, 0, 2) * (1 - part)
     shape = shape + instance.profile[:, (low + 1) % 24].transpose(1, 0, 2) * part
+    return np.asarray(instance.mean_rps * shape, dtype=np.float64)
+
+
+def rates(instance: Instance, step: Ints) -> Floats:
+    """(N, A, O) rps at steps of ten minutes, UTC; the formula of the study."""
     apps, origins = instance.mean_rps.shape
     base = 7919 * np.arange(apps)[:, None] + 104729 * np.arange(origins) + 1299709 * instance.seed
     x = np.zeros((len(step), apps, origins))
     for k, f in enumerate(HARMONICS, start=1):
         phase = (base * (k * 0.6180339887498949)) % 1.0
         x += np.sqrt(0.4) * np.sin(2 * np.pi * (f * step[:, None, None] / STEPS + phase))
-    return instance.mean_rps * shape * np.exp(0.1 * x - 0.005)
+    return np.asarray(expected(instance, step) * np.exp(0.1 * x - 0.005), dtype=np.float64)
 
 
 def slots(instance: Instance, situation: str, first: int = 0, steps: int = STEPS) -> Slots:
@@ -50,6 +55,12 @@ def slots(instance: Instance, situation: str, first: int = 0, steps: int = STEPS
     step = np.arange(first, STEPS, 1 if situation == "normal" else 2)[:steps]
     now, before = rates(instance, step), rates(instance, (step - 1) % STEPS)
     return Slots(np.full(len(step), 1 / len(step)), now, 0.9 * now + 0.1 * before)
+
+
+def blocks(time: Slots, many: int) -> list[tuple[Ints, Slots]]:
+    """A day in parts: (the slots of each, and those slots; weights still sum to 1 over the day)."""
+    parts = np.array_split(np.arange(len(time.weight)), many)
+    return [(part, Slots(time.weight[part], time.demand_rps[part], time.seen_rps[part])) for part in parts]
 
 
 def _window(instance: Instance, situation: str) -> Slots:

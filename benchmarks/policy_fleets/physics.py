@@ -4,7 +4,7 @@ Shares are dense, one (N, sources, C) array per service: what a source sends whe
 Sources of a root are origins, of any other service clusters.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -73,6 +73,20 @@ class Outcome:
         """Upper edge of the bin that holds the quantile, over applications of some kinds (all: none named)."""
         total = np.sum([self.bins[k] for k in kinds or self.bins], axis=0)
         return float(np.append(EDGES, np.inf)[np.searchsorted(np.cumsum(total), quantile * total.sum())])
+
+
+SUMMED = tuple(f.name for f in fields(Outcome) if f.name not in {"worst_utilization", "bins"})
+
+
+def together(parts: list[Outcome]) -> Outcome:
+    """The outcome of a window from those of its parts, whose weights sum to 1 over all of them."""
+    whole = Outcome()
+    for part in parts:
+        for name in SUMMED:
+            setattr(whole, name, getattr(whole, name) + getattr(part, name))
+        whole.worst_utilization = max(whole.worst_utilization, part.worst_utilization)
+        whole.bins = {kind: whole.bins[kind] + part.bins[kind] for kind in whole.bins}
+    return whole
 
 
 def waiting_ms(utilization: Floats, service_ms: Floats, scv: float, servers: float) -> Floats:
