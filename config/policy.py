@@ -21,6 +21,7 @@ from config.fields import (
     Shape,
     Url,
 )
+from config.guards import Guards
 from config.origin import Prometheus
 
 
@@ -63,15 +64,6 @@ class Probes(Shape):
             limit, least = self.hold_down_max_seconds, self.hold_down_seconds
             raise ValueError(f"holdDownMaxSeconds {limit:g} is below holdDownSeconds {least:g}")
         return self
-
-
-class Guards(Shape):
-    """Limits on one step."""
-
-    step_max: PositiveRatio = 0.25
-    """Most of a flow that moves to other clusters in one tick, except away from what is down."""
-    gain_min: Ratio = 0.0
-    """A plan that improves the objective by less than this part of it is not worth a change."""
 
 
 class Weights(Shape):

@@ -22,8 +22,10 @@ IDLE_RPS = 2 * DEMAND_FLOOR_RPS
 class Limits:
     """What one tick may do on its own."""
 
-    step_max: float = 0.25
-    """Most of any flow that changes cluster in one tick, except away from what is down."""
+    step_max: float = 0.05
+    """Most of what any flow carries, or is to carry, that leaves its clusters in one tick, except away from what is
+    down. Twenty of such steps are transit-safe in all of 1,500 random pairs of plans at 15 % slack, where the plans at
+    once were in 2 %."""
     step_min: float = 0.05
     """A step this small is taken even when a mixed state would overfill: it overfills by a twentieth of the flow for
     the moments that the meshes need, and without it a full fleet could never be put right."""
@@ -60,7 +62,7 @@ def guard(problem: Problem, plan: Plan, objective_usd_per_hour: float, limits: L
     per_flow, guards = _fractions(problem, plan, stranded, limits)
     moving = moved_share(standing, plan.routing) > TINY_SHARE
     fraction = float(per_flow[moving].min(initial=1.0))
-    return Step(blend(standing, plan.routing, per_flow), fraction, guards)
+    return Step(between(problem, standing, plan.routing, per_flow), fraction, guards)
 
 
 def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) -> tuple[Floats, tuple[str, ...]]:
@@ -70,7 +72,8 @@ def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) ->
     flow_label, sets = label[fleet.flows.service], int(label.max(initial=-1)) + 1
     far = np.zeros(sets)
     idle = problem.demand_rps <= IDLE_RPS
-    moved = np.where(stranded | idle, 0.0, moved_share(standing, plan.routing))
+    fades = loads(problem, plan.routing).demand_rps <= IDLE_RPS  # its callers leave, so its own row hardly matters
+    moved = np.where(stranded | idle | fades, 0.0, left_share(standing, plan.routing))
     np.maximum.at(far, flow_label, moved)
     step = np.minimum(1.0, limits.step_max / np.maximum(far, limits.step_max))
     evacuates = np.zeros(sets, dtype=bool)
@@ -78,7 +81,9 @@ def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) ->
     transit = np.ones(sets)
     backend_k = transit_fraction(problem, standing, plan.routing)
     np.minimum.at(transit, label[fleet.backends.service], backend_k)
-    least = np.minimum(1.0, limits.step_min / np.maximum(far, limits.step_min))
+    risen = np.zeros(sets)  # with what is let in, which fills a backend like anything else
+    np.maximum.at(risen, flow_label, np.where(stranded | idle, 0.0, moved_share(standing, plan.routing)))
+    least = np.minimum(1.0, limits.step_min / np.maximum(risen, limits.step_min))
     transit = np.where(transit > 0, np.maximum(transit, least), 0.0)
     step, transit = np.where(evacuates, 1.0, step), np.where(evacuates, 1.0, transit)
     fraction = np.minimum(step, transit)
@@ -89,6 +94,26 @@ def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) ->
         tightest = fleet.backend_name(int(backend_k.argmin()))
         said.append(f"transit: {tightest} would overfill while some meshes have the new weights and some the old")
     return np.where(stranded | idle, 1.0, fraction[flow_label]), tuple(said)
+
+
+def between(problem: Problem, old: Routing, new: Routing, fraction: Floats) -> Routing:
+    """(F,) `fraction` of the way from `old` to `new`, on which every load is that fraction of its own way.
+
+    Each routing counts by the demand it gives a flow. Where one service calls another, mixing the shares alone would
+    send the calls that newly arrive by the old shares too, and load a backend more than either end does.
+    """
+    was, becomes = (np.maximum(loads(problem, routing).demand_rps, TINY_RPS) for routing in (old, new))
+    return blend(old, new, fraction * becomes / ((1 - fraction) * was + fraction * becomes))
+
+
+def left_share(old: Routing, new: Routing) -> Floats:
+    """(F,) part of each flow that leaves a cluster: sum of (old - new)^+ without what was refused, which moves nobody
+    when it is let in.
+    """
+    change = csr_array(old.matrix() - new.matrix())
+    gone = np.where(change.indices == old.columns - 1, 0.0, np.maximum(change.data, 0.0))
+    row = np.repeat(np.arange(len(old)), np.diff(change.indptr))
+    return np.asarray(np.bincount(row, weights=gone, minlength=len(old)), dtype=np.float64)
 
 
 def not_offered_share(problem: Problem, routing: Routing) -> Floats:

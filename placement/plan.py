@@ -14,6 +14,8 @@ class Reason(StrEnum):
     HELD = "held"
     FAILOVER = "failover"
     FROZEN = "frozen"
+    ROLLBACK = "rollback"
+    """Back to the last known good: a push made something worse."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from health.rules import Rules
 from placement.guard import Limits
 from placement.problem import Prices
 from placement.quantize import Rounding
+from scheduler.conduct import ConductLimits
 from scheduler.hygiene import HygieneLimits
 
 
@@ -24,3 +25,4 @@ class Policy:
     rounding: Rounding = field(default_factory=Rounding)
     rules: Rules = field(default_factory=Rules)
     hygiene: HygieneLimits = field(default_factory=HygieneLimits)
+    conduct: ConductLimits = field(default_factory=ConductLimits)

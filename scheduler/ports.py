@@ -93,6 +93,9 @@ class Desk(Protocol):
     def mode(self) -> Mode:
         """What the loop may do on its own."""
 
+    def resumed(self) -> bool:
+        """Whether an operator said since the last question that the loop may go on by itself."""
+
     def closing(self) -> bool:
         """Whether to end after this tick."""
 

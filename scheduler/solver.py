@@ -1,4 +1,4 @@
-"""The optimizer off the event loop: one worker thread, and nobody waits for it while something is down."""
+"""The optimizer off the event loop: worker threads, and nobody waits for them while something is down."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,36 +18,52 @@ from scheduler.push import first_of
 T = TypeVar("T")
 
 
+class Lane:
+    """One worker thread, and whether it still works on what nobody waits for any more."""
+
+    def __init__(self, name: str) -> None:
+        self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self.running: asyncio.Future[Any] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last work is not done."""
+        return self.running is not None and not self.running.done()
+
+
 class ThreadSolver:
-    """Solves in a thread of its own. HiGHS works outside the interpreter lock, so the loop goes on meanwhile."""
+    """Solves in threads of its own. HiGHS works outside the interpreter lock, so the loop goes on meanwhile.
+
+    Failover tables have a thread apart: an abandoned refresh must not keep a plan or an explanation waiting.
+    """
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solve")
-        self._running: asyncio.Future[Any] | None = None
+        self._plans, self._tables = Lane("solve"), Lane("tables")
 
     async def solve(self, problem: Problem) -> Plan | None:
         """The best routing; None when unsolved, when the alarm went off, or when an abandoned solve still runs."""
-        return await self._unless_alarmed(partial(solve_routing, problem))
+        return await self._unless_alarmed(self._plans, partial(solve_routing, problem))
 
     async def tabulate(self, order: TableOrder) -> FailoverTable | None:
         """The failover tables of a plan, as far as one refresh goes; None as above."""
-        return await self._unless_alarmed(partial(refreshed, order))
+        return await self._unless_alarmed(self._tables, partial(refreshed, order))
 
     async def price(self, problem: Problem) -> ShadowPrices | None:
         """Shadow prices, for explanations; None as above."""
-        return await self._unless_alarmed(partial(shadow_prices, problem))
+        return await self._unless_alarmed(self._plans, partial(shadow_prices, problem))
 
     def close(self) -> None:
-        """Let the thread end; a solve that still runs is not waited for."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Let the threads end; a solve that still runs is not waited for."""
+        for lane in (self._plans, self._tables):
+            lane.worker.shutdown(wait=False, cancel_futures=True)
 
-    async def _unless_alarmed(self, work: Callable[[], T]) -> T | None:
-        if self._running is not None and not self._running.done():
+    async def _unless_alarmed(self, lane: Lane, work: Callable[[], T]) -> T | None:
+        if lane.busy:
             return None
-        future = asyncio.get_running_loop().run_in_executor(self._worker, work)
+        future = asyncio.get_running_loop().run_in_executor(lane.worker, work)
         alarm = asyncio.ensure_future(self.watch.alarm())
-        self._running = future
+        lane.running = future
         try:
             await first_of(future, alarm)
         finally:

@@ -1,7 +1,7 @@
 """What the loop carries from one tick to the next, and how it is carried over to a changed fleet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -16,8 +16,11 @@ from placement.quantize import routing_of
 from placement.readings import Readings
 from placement.routing import Routing
 from placement.weights import WeightTable
+from scheduler.conduct import Conduct, ConductLimits, carried_conduct, first_conduct
 from scheduler.foresight import Foresight
 from scheduler.hygiene import Memory
+
+CONDUCT_LIMITS = ConductLimits()
 
 
 class Mode(StrEnum):
@@ -30,6 +33,8 @@ class Mode(StrEnum):
     """Nothing is pushed, whatever happens."""
     DRILLING = "drilling"
     """As frozen, for as long as a drill moves traffic: nobody sets it by hand."""
+    SAFE = "safe"
+    """As frozen, for as long as the loop cannot trust its senses or tools; see scheduler.safety. Nor is this set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +59,28 @@ class State:
     foresight: Foresight | None = None
     """What is believed of demand; None until some was measured."""
     failover: FailoverTable | None = None
+    conduct: Conduct = field(kw_only=True)
+    """What we did, which bounds what we do next."""
 
 
 def initial_state(
-    fleet: Fleet, declared: Readings, tables: Mapping[OriginId, WeightTable], epoch: int, at_s: float
+    fleet: Fleet,
+    declared: Readings,
+    tables: Mapping[OriginId, WeightTable],
+    epoch: int,
+    at_s: float,
+    limits: ConductLimits = CONDUCT_LIMITS,
+    good: Mapping[OriginId, WeightTable] | None = None,
 ) -> State:
     """Where a controller starts: what the meshes have stands; a fleet without any begins at the nearest clusters.
 
     Declared readings are infinitely old, so a restarted controller holds until something was measured. Only where
-    nothing stands yet does it plan with what was declared.
+    nothing stands yet does it plan with what was declared. `good` is what an earlier controller knew to be.
     """
     declared = replace(declared, at_s=-np.inf if tables else at_s)
     routing = routing_of(fleet, tables, nearest(fleet))
     version = max((table.version for table in tables.values()), default=0)
+    known = routing_of(fleet, good, routing) if good else None
     return State(
         fleet=fleet,
         readings=declared,
@@ -76,10 +90,11 @@ def initial_state(
         tables=tables,
         epoch=epoch,
         version=version,
+        conduct=first_conduct(fleet, routing, at_s, limits, known),
     )
 
 
-def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float) -> State:
+def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float, limits: ConductLimits = CONDUCT_LIMITS) -> State:
     """The same memory for a fleet that was reloaded: rows are found by name, new ones start as declared and up."""
     flow_row, backend_row = _flow_rows(state.fleet, fleet), backend_rows(state.fleet, fleet)
     last = state.readings
@@ -91,6 +106,9 @@ def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float) -> State:
         error_ratio=_carried(last.error_ratio, backend_row, declared.error_ratio),
     )
     verdicts = carried_verdicts(state.verdicts, backend_row, at_s)
+    services = _renamed(state.fleet.services.ids, fleet.services.ids)
+    same = len(flow_row) == len(state.fleet.flows) and bool((flow_row == np.arange(len(flow_row))).all())
+    same = same and state.fleet.clusters.ids == fleet.clusters.ids
     return replace(
         state,
         fleet=fleet,
@@ -101,6 +119,7 @@ def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float) -> State:
         problem=None,
         foresight=None,
         failover=None,
+        conduct=carried_conduct(state.conduct, backend_row, services, same, at_s, limits),
     )
 
 

@@ -6,6 +6,7 @@ from config.addresses import Addresses, addresses_of
 from config.configuration import Configuration as Documents
 from config.distances import round_trips, rtt_ms
 from config.fleet import declared_readings, fleet_of
+from config.guards import Guards
 from config.origin import HaproxyMesh, Origin, XdsMesh
 from config.policy import PolicySpec
 from connectors.haproxy.spec import HaproxySpec
@@ -15,10 +16,14 @@ from health.prober import Pace
 from health.rules import Rules
 from placement.fleet import ClusterId, Fleet, OriginId, ServiceId
 from placement.guard import Limits
+from placement.pace import PaceLimits
 from placement.problem import Prices
 from placement.quantize import Rounding
+from placement.trial import TrialLimits
+from scheduler.conduct import ConductLimits
 from scheduler.policy import Policy
 from scheduler.ports import Configuration
+from scheduler.safety import SafetyLimits
 
 
 def loop_configuration(documents: Documents) -> Configuration:
@@ -36,6 +41,7 @@ def policy_of(spec: PolicySpec) -> Policy:
         push_deadline_s=spec.push.deadline_seconds,
         prices=Prices(prices.shed_multiple, prices.churn_ratio, prices.headroom_multiple),
         limits=Limits(step_max=spec.guards.step_max, gain_min=spec.guards.gain_min),
+        conduct=conduct_of(spec.guards),
         rounding=Rounding(spec.weights.unit, spec.weights.sticky_band),
         rules=Rules(
             fall=probes.fall,
@@ -46,6 +52,38 @@ def policy_of(spec: PolicySpec) -> Policy:
             ramp_s=probes.ramp_seconds,
             panic_ratio=probes.panic_ratio,
         ),
+    )
+
+
+def conduct_of(guards: Guards) -> ConductLimits:
+    """The bounds of our own conduct."""
+    trial, safe = guards.trial, guards.safe
+    return ConductLimits(
+        pace=PaceLimits(
+            moved_per_minute=guards.moved_per_minute,
+            changes_per_hour=guards.changes_per_hour,
+            dwell_s=guards.dwell_seconds,
+            reversals_per_hour=guards.reversals_per_hour,
+        ),
+        trial=TrialLimits(
+            verify_s=trial.verify_seconds,
+            worse_ratio=trial.worse_ratio,
+            error_min=trial.error_min,
+            latency_min_ms=trial.latency_min_ms,
+            good_after_s=trial.good_after_seconds,
+            rest_s=trial.rest_seconds,
+            rollbacks_max=trial.rollbacks_max,
+        ),
+        safety=SafetyLimits(
+            stale_ratio=safe.stale_ratio,
+            stale_after_s=safe.stale_after_seconds,
+            unsolved_max=safe.unsolved_max,
+            clock_jump_s=safe.clock_jump_seconds,
+            fresh_rounds=safe.fresh_rounds,
+        ),
+        bake_s=guards.bake_seconds,
+        evacuations_max=guards.evacuations_max,
+        unmeasured_ratio=guards.unmeasured_ratio,
     )
 
 

@@ -67,3 +67,7 @@ class Turn:
     """Only origins that were written to."""
     rejections: Rejections
     duration_s: float
+    safe: tuple[str, ...] = ()
+    """Why the loop is in SAFE mode; empty while it is not."""
+    good: Mapping[OriginId, WeightTable] | None = None
+    """The weights that are newly known to be good, to go back to."""

@@ -17,12 +17,15 @@ from health.rules import Rules
 from placement.columns import bools
 from placement.failover import FailoverTable
 from placement.fleet import OriginId
+from placement.guard import Limits
+from placement.pace import PaceLimits
 from placement.plan import Plan
 from placement.problem import Problem
 from placement.solve.failover import TableOrder, refreshed
 from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
+from scheduler.conduct import ConductLimits
 from scheduler.loop import run
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, Ports
@@ -40,8 +43,11 @@ T = TypeVar("T")
 POLICY = Policy(
     period_s=5.0,
     readings_age_max_s=30.0,
+    limits=Limits(step_max=0.25),
     rules=Rules(fall=3, rise=8, hold_down_s=5.0, ramp_s=20.0),
+    conduct=ConductLimits(pace=PaceLimits(moved_per_minute=1.0, dwell_s=20.0), bake_s=0.0, unmeasured_ratio=1.0),
 )
+"""Brisker than in production, so that a story of two minutes has a return in it. Capacities are as declared."""
 
 
 @dataclass(slots=True)
@@ -134,6 +140,10 @@ class StoryDesk:
     def mode(self) -> Mode:
         """Stories run on automatic."""
         return Mode.AUTO
+
+    def resumed(self) -> bool:
+        """Nobody is there to say so."""
+        return False
 
     def closing(self) -> bool:
         """At the end of the story."""

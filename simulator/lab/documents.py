@@ -100,7 +100,8 @@ def policy(setting: Setting) -> Document:
             "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3, "rise": 8,
             "holdDownSeconds": 2, "holdDownMaxSeconds": 4, "rampSeconds": 8, "quorum": 1,
         },
-        "guards": {"stepMax": setting.step_max},
+        "guards": {"stepMax": setting.step_max, "movedPerMinute": 1.0, "changesPerHour": 1000, "dwellSeconds": 0,
+                   "reversalsPerHour": 1000, "bakeSeconds": 0, "evacuationsMax": 1000},
         "server": {
             "api": f"{LOOPBACK}:{ports.api}",
             "xds": f"{LOOPBACK}:{ports.xds}",

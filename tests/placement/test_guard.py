@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from placement.cost import evaluate, loads
-from placement.guard import IDLE_RPS, Limits, guard, transit_fraction
+from placement.guard import IDLE_RPS, Limits, between, guard, left_share, transit_fraction
 from placement.plan import Plan, Reason
 from placement.problem import Prices, formulate
-from placement.routing import blend, from_dense, moved_share
+from placement.routing import blend, from_dense
 from placement.solve.routing import solve_routing
 from simulator.trio import declared, trio
 from tests.oracles import worst_mix_rps
@@ -20,8 +22,36 @@ def test_guard_on_random_plans_moves_no_flow_further_than_the_step(seed: int) ->
 
     step = guard(problem, plan, standing, Limits(step_max=0.2))
 
-    carried = problem.demand_rps > IDLE_RPS
-    assert moved_share(problem.standing, step.routing)[carried].max() <= 0.2 + 1e-9, f"seed {seed}"
+    was, becomes = (loads(problem, routing).demand_rps for routing in (problem.standing, plan.routing))
+    left_rps = left_share(problem.standing, step.routing) * was
+    assert (left_rps <= 0.2 * np.maximum(was, becomes) + IDLE_RPS).all(), f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_guard_on_calling_services_keeps_every_load_between_its_ends(seed: int) -> None:
+    problem = problem_of(seed)
+    plan = solve_routing(problem)
+    fraction = np.full(len(problem.standing), 0.4)
+
+    ends = [loads(problem, routing).backend_rps for routing in (problem.standing, plan.routing)]
+    way = loads(problem, between(problem, problem.standing, plan.routing, fraction)).backend_rps
+
+    assert way == pytest.approx(0.6 * ends[0] + 0.4 * ends[1], rel=1e-3, abs=1e-2), f"seed {seed}"
+
+
+def test_guard_when_much_was_refused_lets_in_no_more_than_fits_in_transit() -> None:
+    problem = problem_of(3, services=1, clusters=3, load=0.6)
+    refused = np.zeros((len(problem.standing), problem.fleet.shed + 1))
+    refused[:, -1] = 1.0
+    problem = replace(problem, standing=from_dense(refused))
+    plan = solve_routing(problem)
+    limits = Limits(step_max=1.0, step_min=0.05)
+
+    step = guard(problem, plan, evaluate(problem, problem.standing).objective_usd_per_hour, limits)
+
+    demand = problem.demand_rps
+    worst = [worst_mix_rps(problem, problem.standing, step.routing, b, demand) for b in range(len(problem.capacity_rps))]
+    assert (np.array(worst) <= problem.capacity_rps + limits.step_min * demand.sum() + 1e-6).all()
 
 
 def test_guard_for_a_failover_takes_the_plan_whole() -> None:

@@ -74,12 +74,18 @@ class Counter:
     current: Configuration
     now: Mode = Mode.AUTO
     ticks: int = 1
+    word: bool = False
+    """What an operator says next."""
 
     def configuration(self) -> Configuration:
         return self.current
 
     def mode(self) -> Mode:
         return self.now
+
+    def resumed(self) -> bool:
+        said, self.word = self.word, False
+        return said
 
     def closing(self) -> bool:
         self.ticks -= 1

@@ -26,7 +26,7 @@ async def test_serve_answers_every_route_and_ends_cleanly_on_sigterm(tmp_path: P
         assert {f["flow"].split("@")[0] for f in explained.json()["flows"]} == {"storefront"}
         assert (unknown.status_code, unknown.headers["Content-Type"].split(";")[0]) == (404, "application/problem+json")
         assert "storefront@" in unknown.json()["detail"]
-        assert 'equipoise_mode{mode="auto"} 1.0' in metrics
+        assert sum(f'equipoise_mode{{mode="{mode}"}} 1.0' in metrics for mode in ("auto", "safe")) == 1
         assert "equipoise_event_loop_lag_seconds_bucket" in metrics
         assert await controller.stop() == 0
 
@@ -53,7 +53,7 @@ async def test_serve_after_a_restart_pushes_nothing_when_nothing_changed(tmp_pat
         after = await controller.plan()
 
         assert after["epoch"] == before["epoch"] + 1
-        assert after["pushes"] == []
+        assert [p for p in after["pushes"] if p["stored"]] == [], "and a mesh that is away is only asked again"
         assert [f["weights"] for f in after["flows"]] == [f["weights"] for f in before["flows"]]
 
 
@@ -69,7 +69,7 @@ async def test_freeze_holds_over_a_restart_until_unfreeze(tmp_path: Path) -> Non
         await controller.client.delete(controller.url + "/api/v1/freeze")
 
         async def thawed() -> bool:
-            return bool((await controller.plan())["mode"] == "auto")
+            return bool((await controller.plan())["mode"] in {"auto", "safe"})
 
         await eventually(thawed, "mode auto")
 
@@ -80,7 +80,7 @@ async def test_freeze_with_a_bad_body_is_refused_and_changes_nothing(tmp_path: P
             answer = await controller.client.post(controller.url + "/api/v1/freeze", content=body)
             assert answer.status_code == 422, body
             assert answer.headers["Content-Type"].startswith("application/problem+json")
-        assert (await controller.plan())["mode"] == "auto"
+        assert (await controller.plan())["mode"] in {"auto", "safe"}, "not frozen; safe while the probes are in doubt"
 
 
 async def test_documents_that_become_invalid_are_refused_and_the_last_good_ones_stay(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""Guard and push: what one tick may do of what was decided, and doing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from placement.cost import Cost, evaluate
+from placement.evacuation import spare_rps, spill
+from placement.failover import failover_routing, shed_words
+from placement.fleet import OriginId
+from placement.guard import Step, guard, not_offered_share
+from placement.plan import Plan, Reason
+from placement.problem import Problem
+from placement.quantize import weight_tables
+from placement.readings import Readings, Snapshot
+from placement.weights import WeightTable
+from scheduler.conduct import Conduct, back_to, measured_capacity, resting, restrained, wrong
+from scheduler.hygiene import Memory
+from scheduler.policy import Policy
+from scheduler.ports import LedgerDown, Ports
+from scheduler.push import write_tables
+from scheduler.safety import Safety
+from scheduler.state import Mode, State
+from scheduler.turn import Outcome, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a move is made of: the state before the tick, what it sees, and the mode in force."""
+
+    state: State
+    snapshot: Snapshot
+    problem: Problem
+    readings: Readings
+    memory: Memory
+    conduct: Conduct
+    mode: Mode
+    tables: Mapping[OriginId, WeightTable]
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one tick may do: the plan, the part of it that the guards let through, and the tables that say so."""
+
+    plan: Plan
+    standing_cost: Cost
+    step: Step
+    cost: Cost
+    tables: Mapping[OriginId, WeightTable]
+    """Only those that differ from what the meshes have."""
+    waits: bool
+    """Whether something waits for the next stage of a rollout."""
+
+
+def in_force(wanted: Mode, safety: Safety) -> Mode:
+    """The mode of a tick: what operators and drills say counts first."""
+    return Mode.SAFE if wanted is Mode.AUTO and safety.on else wanted
+
+
+def guarded(sight: Sight, solved: Plan | None) -> Move:
+    """Bound the plan, or the fallback where there is none, and round it to integer weights.
+
+    A held routing is left alone in every mesh that has one: to hold is not to write.
+    """
+    problem, policy, tables = sight.problem, sight.policy, sight.tables
+    plan = decided(sight, solved)
+    standing_cost = evaluate(problem, problem.standing)
+    step = guard(problem, plan, standing_cost.objective_usd_per_hour, policy.limits)
+    waits = False
+    if plan.reason is Reason.SOLVED:
+        free = step
+        step = restrained(sight.conduct, problem, free, sight.snapshot.at_s, policy.conduct)
+        waits = any(said.startswith("rollout") for said in step.guards)
+    if plan.reason is Reason.FAILOVER:
+        step = replace(step, guards=step.guards + shed_words(problem, problem.standing, step.routing))
+    if sight.conduct.refused:
+        names = ", ".join(lost.domain for lost in sight.conduct.refused)
+        words = f"emergency budget: {policy.conduct.evacuations_max} domains in ten minutes; {names} waits for a human"
+        step = replace(step, guards=(*step.guards, words))
+    wanted = weight_tables(problem, step.routing, policy.rounding, tables)
+    holds = plan.reason in {Reason.HELD, Reason.FROZEN}
+    differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
+    return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, waits)
+
+
+def decided(sight: Sight, solved: Plan | None) -> Plan:
+    """The plan to guard: back where the last pushes made something worse, else the solved one, else the fallback."""
+    conduct, at_s, limits = sight.conduct, sight.snapshot.at_s, sight.policy.conduct
+    if sight.mode is Mode.AUTO and not stranded(sight):
+        worse = wrong(conduct, sight.problem, sight.readings, sight.memory, at_s, limits.trial)
+        if worse:
+            target = back_to(conduct, sight.problem.standing)
+            routing = spill(sight.problem, target, sight.snapshot.usable, spare(sight))
+            return Plan(routing, evaluate(sight.problem, routing), Reason.ROLLBACK, worse)
+        rest = resting(conduct, at_s, limits)
+        if rest:
+            return fallback(sight, rest)
+    return solved or fallback(sight, "no new solution")
+
+
+def stranded(sight: Sight) -> bool:
+    """Whether something stands where it may not."""
+    return bool((not_offered_share(sight.problem, sight.problem.standing) > 0).any())
+
+
+def fallback(sight: Sight, why: str) -> Plan:
+    """What to do without a solution: the failover table for what is down, else exactly what stands."""
+    problem, snapshot, mode = sight.problem, sight.snapshot, sight.mode
+    standing = problem.standing
+    if not stranded(sight) or mode is Mode.STOPPED:
+        if mode not in {Mode.AUTO, Mode.SAFE}:
+            return Plan(standing, evaluate(problem, standing), Reason.FROZEN, f"mode is {mode}")
+        if snapshot.age_s() > sight.policy.readings_age_max_s:
+            why = f"readings are {snapshot.age_s():.0f} s old"
+        elif mode is Mode.SAFE:
+            why = f"SAFE mode: {'; '.join(sight.conduct.safety.reasons)}"
+        return Plan(standing, evaluate(problem, standing), Reason.HELD, why)
+    routing, source = failover_routing(problem, sight.state.failover, standing, snapshot.usable, spare(sight))
+    return Plan(routing, evaluate(problem, routing), Reason.FAILOVER, source)
+
+
+def spare(sight: Sight) -> np.ndarray:
+    """(B,) what receivers may be brought to: by the problem of the last tick, in which nothing had moved in yet."""
+    last = sight.state.problem
+    known = last if last is not None and len(last.capacity_rps) == len(sight.problem.capacity_rps) else sight.problem
+    measured = measured_capacity(sight.memory, len(known.capacity_rps))
+    return spare_rps(known, measured, sight.policy.conduct.unmeasured_ratio)
+
+
+async def push(
+    state: State, move: Move, mode: Mode, ports: Ports, policy: Policy
+) -> tuple[dict[OriginId, Outcome], int, tuple[str, ...]]:
+    """Write the tables of a move; returns outcomes, the version now used, and what kept us from writing.
+
+    The switch is looked at again: a freeze that came while we were deciding holds.
+    """
+    differs = {origin: table for origin, table in move.tables.items() if origin in ports.connectors}
+    now = ports.desk.mode()
+    optional = move.plan.reason not in {Reason.FAILOVER, Reason.HELD}
+    if not differs or Mode.STOPPED in {mode, now}:
+        return {}, state.version, ("stopped by an operator",) if differs else ()
+    if optional and now is not Mode.AUTO:
+        return {}, state.version, (f"mode became {now} meanwhile",)
+    version = state.version + 1
+    fenced = {origin: table.fenced(state.epoch, version) for origin, table in differs.items()}
+    try:
+        await ports.ledger.intend(state.turn + 1, fenced)
+    except LedgerDown as down:
+        if move.plan.reason is not Reason.FAILOVER:
+            return {}, state.version, (f"ledger: {down}; only an evacuation goes on without it",)
+    sent_at_s = ports.clock.now_s()
+    outcomes = await write_tables(ports.connectors, fenced, policy.push_deadline_s, ports.watch, sent_at_s)
+    return outcomes, version, ()
+
+
+async def record(ports: Ports, turn: Turn) -> str:
+    """Write the turn down; why that was not possible, else empty. The loop outlives its ledger."""
+    try:
+        await ports.ledger.record(turn)
+    except LedgerDown as down:
+        return str(down)
+    return ""
