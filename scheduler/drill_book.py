@@ -95,14 +95,22 @@ class PathBook:
             key = self.losses[loss] * self.paths.flows + flows
             self.book = verified(self.book, level, key, wall_s)
 
-    def summary(self, wall_s: float) -> Json:
-        """Coverage by level, and the oldest unverified path."""
-        day = {level: coverage(self.book, level, wall_s) for level in Level}
+    def summary(self, wall_s: float, kinds: Iterable[str] = KINDS) -> Json:
+        """Coverage by level, and the oldest unverified path.
+
+        Proofs and probes are for every loss; `kinds` are those that are also drilled, and so what L2 and above cover.
+        """
+        drilled = self._rows_of(kinds)
+        day = {
+            level: coverage(self.book, level, wall_s, of=drilled if level >= Level.DRY_PUSH else None)
+            for level in Level
+        }
         ages_s = wall_s - self.proved_at_s
         fresh = self.book.weight[ages_s <= PROOF_WINDOW_S].sum() / max(self.book.weight.sum(), 1e-9)
         return {
             "paths": len(self.book),
             "coverage24": {str(level): round(found.ratio, 6) for level, found in day.items()},
+            "drilled_kinds": list(kinds),
             "coverage24_by_kind": {kind: self._of_kind(kind, wall_s) for kind in self._kinds()},
             "proof_coverage": round(float(fresh), 6) if len(self.book) else 1.0,
             "proof_window_s": PROOF_WINDOW_S,
@@ -127,10 +135,15 @@ class PathBook:
         return [kind for kind in found if kind in KINDS]
 
     def _of_kind(self, kind: str, wall_s: float) -> Json:
-        numbers = [n for loss, n in self.losses.items() if loss.split(" ", 1)[0] == kind]
-        flows = self.paths.flows if self.paths else 1
-        rows: Bools = np.isin(self.book.key // max(flows, 1), numbers)
+        rows = self._rows_of((kind,))
         return {str(level): round(coverage(self.book, level, wall_s, of=rows).ratio, 6) for level in Level}
+
+    def _rows_of(self, kinds: Iterable[str]) -> Bools:
+        """(N,) the paths of losses of some kinds."""
+        wanted = set(kinds)
+        numbers = [n for loss, n in self.losses.items() if loss.split(" ", 1)[0] in wanted]
+        flows = self.paths.flows if self.paths else 1
+        return np.asarray(np.isin(self.book.key // max(flows, 1), numbers), dtype=np.bool_)
 
     def _rename(self, fleet: Fleet) -> None:
         before, self.fleet = self.fleet, fleet

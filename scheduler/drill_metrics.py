@@ -6,6 +6,7 @@ from prometheus_client.core import CollectorRegistry, CounterMetricFamily, Gauge
 from prometheus_client.registry import Collector
 
 from scheduler.drill_book import PathBook
+from scheduler.drill_paths import KINDS
 from scheduler.drills import Drills
 
 
@@ -24,7 +25,7 @@ class DrillMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """What holds now."""
-        found = self.book.summary(self.wall_s())
+        found = self.book.summary(self.wall_s(), self.drills.ports.policy().kinds or KINDS)
         covered = GaugeMetricFamily(
             "equipoise_drill_coverage_ratio", "Traffic whose failover path was verified in 24 h.", labels=["level"]
         )

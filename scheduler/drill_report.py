@@ -6,14 +6,15 @@ from typing import Any
 
 from health.drill import ENDED, Phase
 from scheduler.drill_book import PathBook, times
+from scheduler.drill_paths import KINDS
 
 Json = dict[str, Any]
 COUNTED = (Phase.SUCCEEDED, Phase.FAILED, Phase.INTERRUPTED)
 """Outcomes of drills that began; one that found no room has moved nothing."""
 
 
-def report(book: PathBook, drills: Sequence[Json], wall_s: float) -> Json:
-    """`GET /api/v1/drills/report`; `drills` are the bodies of those that ended."""
+def report(book: PathBook, drills: Sequence[Json], wall_s: float, kinds: Sequence[str] = KINDS) -> Json:
+    """`GET /api/v1/drills/report`; `drills` are the bodies of those that ended, `kinds` the losses to be drilled."""
     moved = [d for d in drills if d["ratio_max"] and d["outcome"] in COUNTED]
     rto = times(d["rto_s"] for d in moved if d["rto_s"] is not None)
     revert = times(d["revert_s"] for d in moved if d["revert_s"] is not None)
@@ -21,7 +22,7 @@ def report(book: PathBook, drills: Sequence[Json], wall_s: float) -> Json:
     rehearsed, failed = (sum(d[name] for d in moved) for name in ("rehearsed_requests", "rehearsed_failed"))
     return {
         "format_version": 1,
-        **book.summary(wall_s),
+        **book.summary(wall_s, kinds),
         "predicted_vs_measured": predicted_vs_measured(moved),
         "rto_p50_s": rto[0],
         "rto_p99_s": rto[1],

@@ -10,6 +10,7 @@ from health.drill import Level
 from scheduler.api.app import problem
 from scheduler.drill_begin import NotNow
 from scheduler.drill_ledger import DrillLedger, Json
+from scheduler.drill_paths import KINDS
 from scheduler.drill_report import report
 from scheduler.drills import Drills
 from scheduler.ports import LedgerDown
@@ -110,7 +111,8 @@ class DrillRoutes:
         except LedgerDown as down:
             return problem(503, "The ledger cannot be read", str(down))
         ended = [entry.body for entry in entries if entry.body["outcome"]]
-        found = await asyncio.to_thread(report, self.drills.book, ended, self.wall_s())
+        kinds = self.drills.ports.policy().kinds or KINDS
+        found = await asyncio.to_thread(report, self.drills.book, ended, self.wall_s(), kinds)
         return web.json_response(found)
 
 

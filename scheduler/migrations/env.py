@@ -4,9 +4,10 @@ from alembic import context
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from scheduler import tables
+from scheduler import drill_tables, tables
 
-assert tables, "imported so that the metadata knows every row"
+ROWS = (tables, drill_tables)
+"""Imported so that the metadata knows every row."""
 
 
 def upgrade_online() -> None:

@@ -113,7 +113,7 @@ async def stage(policy: DrillPolicy = POLICY_OF_DRILLS) -> Stage:
     keys = len(b.fleet.flows) * len(b.fleet.clusters)
     targets = tuple(ProbeTarget("tcp", "192.0.2.1", port) for port in range(1, keys + 1))
     probes.replace(Legs(ints(range(keys)), ints(range(keys + 1)), ints(range(keys)), targets), 60.0)
-    probes.good_at_s[:] = np.inf
+    probes.good_at_s[:] = 1e9
     store = Store()
     made: Stage
 
