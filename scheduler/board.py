@@ -64,6 +64,7 @@ class Board:
             "detail": turn.plan.detail,
             "fraction": turn.fraction,
             "guards": list(turn.guards),
+            "safe": list(turn.safe),
             "certified_gap": finite(turn.plan.gap),
             "readings_age_s": round(turn.snapshot.age_s(), 3),
             "panic": turn.verdicts.panic,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy
 from alembic import command
@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, create_engine, select
 
 from placement.fleet import OriginId
+from placement.trial import RING
 from placement.weights import WeightTable, table_from_content
 from scheduler.ports import LedgerDown
 from scheduler.summary import turn_summary
-from scheduler.tables import IntentRow, LeaseRow, SwitchRow, TurnRow
+from scheduler.tables import GoodRow, IntentRow, LeaseRow, SwitchRow, TurnRow
 from scheduler.turn import Turn
 
 T = TypeVar("T")
@@ -45,6 +46,10 @@ class Ledger:
     async def tables(self) -> dict[OriginId, WeightTable]:
         """The newest intent of every origin: what the meshes were last given."""
         return await self._run(self._tables)
+
+    async def good(self) -> dict[OriginId, WeightTable]:
+        """The newest weights that are known good; empty where none are."""
+        return await self._run(self._good)
 
     async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
         """Durable before any of them is written to a mesh."""
@@ -113,6 +118,12 @@ class Ledger:
             session.commit()
         return result
 
+    def _good(self) -> dict[OriginId, WeightTable]:
+        with Session(self._engine) as session:
+            row = session.exec(select(GoodRow).order_by(col(GoodRow.id).desc())).first()
+            content: dict[str, Any] = row.content if row else {}
+            return {OriginId(origin): table_from_content(table, (0, 0)) for origin, table in content.items()}
+
     def _add(self, *rows: IntentRow | SwitchRow) -> None:
         with Session(self._engine) as session:
             session.add_all(rows)
@@ -131,6 +142,12 @@ class Ledger:
         )
         with Session(self._engine) as session:
             session.add(row)
+            if turn.good is not None:
+                content: dict[str, object] = {str(origin): table.content() for origin, table in turn.good.items()}
+                session.add(GoodRow(turn=turn.number, wall_s=turn.wall_s, content=content))
+                session.flush()
+                newest = select(GoodRow.id).order_by(col(GoodRow.id).desc()).limit(RING)
+                session.execute(sqlalchemy.delete(GoodRow).where(col(GoodRow.id).not_in(newest)))
             session.commit()
         self.last_hash = digest
 

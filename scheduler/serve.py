@@ -23,6 +23,7 @@ from placement.columns import Bools, Ints
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 from scheduler.api.app import Api
+from scheduler.api.guards import GuardsApi
 from scheduler.api.metrics import Metrics
 from scheduler.board import Board
 from scheduler.clock import SystemClock
@@ -36,10 +37,9 @@ from scheduler.observer import Observer
 from scheduler.ports import Configuration, Ports
 from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, initial_state
+from scheduler.switches import MODE_SWITCH, Switches
 from scheduler.translate import host_port, loop_configuration, pace_of
 from scheduler.watch import ProbeWatch
-
-MODE_SWITCH = "mode"
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ async def serve(paths: tuple[Path, ...]) -> None:
     async with AsyncExitStack() as stack:
         ledger = Ledger(server.ledger)
         stack.callback(ledger.close)
-        epoch, tables = await ledger.open(), await ledger.tables()
+        epoch, tables, good = await ledger.open(), await ledger.tables(), await ledger.good()
         controller = _controller(documents)
         stack.callback(controller.close)
         board, metrics = Board(source_failures=controller.collector.failures), Metrics()
@@ -75,15 +75,11 @@ async def serve(paths: tuple[Path, ...]) -> None:
         stack.callback(solver.close)
         stack.callback(compute.close)
 
-        async def set_mode(mode: Mode, reason: str) -> None:
-            desk.set_mode(mode)
-            clock.nudge()
-            await ledger.set_switch(MODE_SWITCH, str(mode), reason)
-            log.warning("mode set", mode=str(mode), reason=reason)
-
+        switches = Switches(desk, clock, ledger)
         drills = await drilling.start(clock, controller.watch, controller.connectors, compute)
-        application = Api(board, metrics, solver, set_mode).application()
+        application = Api(board, metrics, solver, switches.set_mode).application()
         drilling.show(application, metrics.registry)
+        GuardsApi(board, switches.resume).add_to(application)
         await _listen(stack, application, server.api)
         _close_on_signals(desk, clock)
         works = (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run())
@@ -93,7 +89,10 @@ async def serve(paths: tuple[Path, ...]) -> None:
         ports = Ports(
             clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute
         )
-        state = initial_state(desk.current.fleet, desk.current.declared, standing, epoch, clock.now_s())
+        current = desk.current
+        state = initial_state(
+            current.fleet, current.declared, standing, epoch, clock.now_s(), current.policy.conduct, good
+        )
         log.info("serving", api=server.api, xds=server.xds, epoch=epoch, fleet=str(documents), ledger=server.ledger)
         await run(state, ports, observer.show)
         log.info("closed", turns=board.turn.number if board.turn else 0)

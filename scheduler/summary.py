@@ -10,10 +10,13 @@ from health.verdict import State as Verdict
 from placement.cost import COMPONENTS, Cost, loads
 from placement.explain import Explanation
 from placement.fleet import RESOURCES, Fleet, OriginId
+from placement.pace import HOUR_S, MINUTE_S
 from placement.problem import Problem
 from placement.routing import Routing, RoutingView, moved_share
+from placement.stages import STAGES
 from placement.weights import WeightTable
 from placement.worth import Worth
+from scheduler.conduct import Conduct
 from scheduler.turn import Turn
 
 Json = dict[str, Any]
@@ -44,6 +47,7 @@ def turn_summary(turn: Turn) -> Json:
         "detail": turn.plan.detail,
         "fraction": turn.fraction,
         "guards": list(turn.guards),
+        "safe": list(turn.safe),
         "cost_before_usd_per_hour": cost_summary(turn.standing_cost),
         "cost_usd_per_hour": cost_summary(turn.pushed_cost),
         "certified_gap": finite(turn.plan.gap),
@@ -62,6 +66,27 @@ def turn_summary(turn: Turn) -> Json:
             for origin, outcome in turn.outcomes.items()
         },
         "duration_s": round(turn.duration_s, 6),
+    }
+
+
+def conduct_summary(conduct: Conduct, fleet: Fleet, at_s: float) -> Json:
+    """What bounds the next move; ages in seconds."""
+    pace, safety, trial = conduct.pace, conduct.safety, conduct.trial
+    recent = pace.reversed_at_s > at_s - HOUR_S
+    restless = np.flatnonzero(recent.all(axis=1)).tolist()
+    return {
+        "format_version": 1,
+        "safe": list(safety.reasons) if safety.on else [],
+        "safe_for_s": round(at_s - safety.since_s, 3) if safety.on else None,
+        "moved_last_minute": round(sum(part for when, part in pace.moved if at_s - when < MINUTE_S), 6),
+        "oscillating": [fleet.backend_name(b) for b in restless],
+        "reversals_last_hour": int(recent.sum()),
+        "rollout": STAGES[conduct.rollout.stage] if conduct.rollout else None,
+        "on_trial_for_s": round(at_s - trial.begun_at_s, 3) if trial else None,
+        "known_good": sum(good.baked for good in conduct.ring),
+        "rollbacks": len(conduct.rollbacks_at_s),
+        "evacuated": [{"domain": e.domain, "age_s": round(at_s - e.at_s, 3)} for e in conduct.evacuated],
+        "waits_for_a_human": [e.domain for e in conduct.refused],
     }
 
 

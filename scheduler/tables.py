@@ -42,6 +42,18 @@ class TurnRow(SQLModel, table=True):
     hash: str
 
 
+class GoodRow(SQLModel, table=True):
+    """Weights that stood well long enough to be gone back to; the newest row counts."""
+
+    __tablename__ = "good"
+
+    id: int | None = Field(default=None, primary_key=True)
+    turn: int
+    wall_s: float
+    content: dict[str, object] = Field(sa_column=Column(JSON, nullable=False))
+    """By origin; see WeightTable.content."""
+
+
 class SwitchRow(SQLModel, table=True):
     """A switch that an operator set, with the reason; the newest row of a name counts."""
 
