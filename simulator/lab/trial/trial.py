@@ -20,7 +20,7 @@ from simulator.lab.trial import attempts as logs
 from simulator.lab.trial import clients, documents, faults, gateways
 from simulator.lab.trial.attempts import GatewayLog, Lines
 from simulator.lab.trial.documents import Setting
-from simulator.lab.trial.faults import Breaker, Fault
+from simulator.lab.trial.faults import UNPROBED, Breaker, Fault
 from simulator.lab.trial.gateways import ANCHORS, K8GB_LIKE, STEERED, STEERINGS, Gateway
 from simulator.lab.trial.ground import CLUSTERS, FAULTY, HOME, SERVICE, at, choose
 from simulator.lab.watch import Watch
@@ -144,7 +144,7 @@ class Trial:
         for name in self.logs.keys() - {STEERED}:
             await self.family.stop(self._gateways[name])
             await self.start_gateway(name)
-        if fault is Fault.GRAY and self._controller is not None:
+        if fault in UNPROBED and self._controller is not None:
             await self.family.stop(self._controller)
             await self.start_controller()
         return from_s, to_s
