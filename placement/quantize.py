@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from placement.columns import Ints, index_of, lookup
+from placement.columns import Bools, Ints, index_of, ints, lookup
+from placement.cost import loads
 from placement.fleet import Fleet, OriginId
 from placement.problem import Problem
+from placement.rounding import diffused, largest_remainder
 from placement.routing import Routing, from_triplets
 from placement.weights import WeightTable
 
 BACKUPS_MAX = 8
 """Most standbys behind the weighted clusters of one flow; a data plane tries them in order of price."""
+COARSE = 1_000
+"""Units up to which rounding one row without the others would be felt at a backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +37,18 @@ def weight_tables(
     """One table per origin, under fence (0, 0); the loop sets the fence when it decides to write.
 
     Each row is the largest-remainder rounding of its shares (Hamilton's method: sums are exact), or the standing row
-    where that is within the sticky band and drains nothing. Standbys are the offered routes without weight, cheapest
+    where that is within the sticky band and drains nothing. Where weights are coarse, errors are diffused over the rows
+    that change, so that backends get what they should. Standbys are the offered routes without weight, cheapest
     first, so a data plane that fails over by itself stays lawful.
     """
     weights = largest_remainder(routing, rounding.unit)
     same_unit = {origin: table for origin, table in standing.items() if table.unit == rounding.unit}
     last = table_entries(problem.fleet, same_unit)
-    return _tables(problem, routing, _sticky(routing, weights, last, rounding), rounding)
-
-
-def largest_remainder(routing: Routing, unit: int) -> Ints:
-    """(N,) integers whose sum over each row is exactly `unit`: floors, then one each to the largest remainders."""
-    want = routing.share * unit
-    floor = np.floor(want + 1e-9)
-    row = routing.row
-    missing = unit - np.bincount(row, weights=floor, minlength=len(routing)).astype(np.int64)
-    order = np.lexsort((routing.column, -(want - floor), row))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - np.repeat(routing.row_start[:-1], np.diff(routing.row_start))
-    return np.asarray(floor, dtype=np.int64) + (rank < missing[row])
+    weights, kept = _sticky(routing, weights, last, rounding)
+    if rounding.unit <= COARSE:
+        demand = loads(problem, routing).demand_rps
+        weights = diffused(problem.fleet, routing, demand, weights, kept, rounding.unit)
+    return _tables(problem, routing, weights, rounding)
 
 
 class TableEntries(NamedTuple):
@@ -64,14 +62,11 @@ class TableEntries(NamedTuple):
 
 def table_entries(fleet: Fleet, tables: Mapping[OriginId, WeightTable]) -> TableEntries:
     """Read tables back. Rows of an unknown service, origin or cluster are left out whole."""
-    service_row, cluster_row, origin_row = (
-        index_of(ids) for ids in (fleet.services.ids, fleet.clusters.ids, fleet.origins.ids)
-    )
+    origin_row = index_of(fleet.origins.ids)
     flow_keys = fleet.flows.service * len(fleet.origins) + fleet.flows.origin
     parts = [TableEntries(*(np.zeros(0, dtype=np.int64),) * 4)]
     for origin, table in tables.items():
-        service = np.array([service_row.get(s, -1) for s in table.services], dtype=np.int64)
-        cluster = np.array([cluster_row.get(c, -1) for c in table.clusters], dtype=np.int64)
+        service, cluster = _rows(fleet.services.ids, table.services), _rows(fleet.clusters.ids, table.clusters)
         known = (service >= 0) & (origin in origin_row)
         flow = np.where(known, lookup(flow_keys, service * len(fleet.origins) + origin_row.get(origin, 0)), -1)
         row, column = table.row, cluster[table.column] if len(table.column) else table.column
@@ -82,6 +77,13 @@ def table_entries(fleet: Fleet, tables: Mapping[OriginId, WeightTable]) -> Table
         real = (flow[row] >= 0) & (weight > 0)
         parts.append(TableEntries(flow[row][real], column[real], weight[real], np.full(int(real.sum()), table.unit)))
     return TableEntries(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+@lru_cache(maxsize=4_096)
+def _rows(names: tuple[str, ...], wanted: tuple[str, ...]) -> Ints:
+    """(wanted,) the row of each among `names`, -1 where there is none. Kept: meshes name the same things every tick."""
+    known = index_of(names)
+    return ints([known.get(name, -1) for name in wanted])
 
 
 def routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> Routing:
@@ -98,8 +100,8 @@ def routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: 
     )
 
 
-def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Rounding) -> Ints:
-    """`weights`, but a row whose clusters stay and whose every weight is within the band keeps its last ones.
+def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Rounding) -> tuple[Ints, Bools]:
+    """`weights`, and (F,) whether a row keeps its last ones: where its clusters stay and every weight is in the band.
 
     A share that rounds to nothing is no entry: it neither keeps a row nor changes it.
     """
@@ -115,7 +117,7 @@ def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Round
         np.bincount(rows, minlength=len(routing)) for rows in (routing.row[moves], routing.row[used], last.flow)
     )
     keep = (moved == 0) & (size == last_size)
-    return np.where(keep[routing.row], previous, weights)
+    return np.where(keep[routing.row], previous, weights), keep
 
 
 def _tables(problem: Problem, routing: Routing, weight: Ints, rounding: Rounding) -> dict[OriginId, WeightTable]:
@@ -130,21 +132,26 @@ def _tables(problem: Problem, routing: Routing, weight: Ints, rounding: Rounding
         flow, cluster, rank = _standbys(problem, row, column)
         row, column = np.concatenate([row, flow]), np.concatenate([column, cluster])
         weights, priority = np.concatenate([weights, np.zeros_like(flow)]), np.concatenate([priority, rank])
-    order = np.lexsort((column, priority, row))
+    # By origin, then row; within a row weights stand before standbys, each in the order they have: sorts are stable.
+    origin_of, every = fleet.flows.origin, np.arange(len(fleet.origins) + 1)
+    order = np.argsort(origin_of[row] * len(routing) + row, kind="stable")
     row, column, weights, priority = (a[order] for a in (row, column, weights, priority))
-    origin_of = fleet.flows.origin
+    by_origin = np.argsort(origin_of, kind="stable")
+    flow_ends = np.searchsorted(origin_of[by_origin], every)
+    part_ends = np.searchsorted(origin_of[row], every)
+    targets = np.bincount(row, minlength=len(routing))
     tables = {}
     for index, origin in enumerate(fleet.origins.ids):
-        flows = np.flatnonzero(origin_of == index)
-        part = np.flatnonzero(origin_of[row] == index)
-        counts = np.bincount(row[part], minlength=len(routing))[flows]
+        flows = by_origin[flow_ends[index] : flow_ends[index + 1]]
+        part = slice(part_ends[index], part_ends[index + 1])
+        counts = targets[flows]
         tables[origin] = WeightTable(
             origin=origin,
             epoch=0,
             version=0,
             unit=rounding.unit,
             clusters=fleet.clusters.ids,
-            services=tuple(fleet.services.ids[s] for s in fleet.flows.service[flows]),
+            services=tuple(fleet.services.ids[s] for s in fleet.flows.service[flows].tolist()),
             row_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             column=column[part],
             weight=weights[part],
@@ -157,9 +164,12 @@ def _tables(problem: Problem, routing: Routing, weight: Ints, rounding: Rounding
 def _standbys(problem: Problem, row: Ints, column: Ints) -> tuple[Ints, Ints, Ints]:
     """(flow, cluster, priority from 1) of offered routes that carry no weight, cheapest first."""
     routes, columns = problem.routes, problem.fleet.shed + 1
-    taken = np.isin(routes.flow * columns + routes.cluster, row * columns + column)
-    spare = np.flatnonzero(~taken)
-    spare = spare[np.lexsort((routes.cluster[spare], routes.usd[spare], routes.flow[spare]))]
+    place = lookup(routes.flow * columns + routes.cluster, row * columns + column)
+    free = np.ones(len(routes), dtype=bool)
+    free[place[place >= 0]] = False
+    spare = np.flatnonzero(free)
+    spare = spare[np.argsort(routes.usd[spare], kind="stable")]  # routes stand flow by flow, clusters ascending
+    spare = spare[np.argsort(routes.flow[spare], kind="stable")]
     flow = routes.flow[spare]
     rank = np.arange(len(spare)) - np.searchsorted(flow, flow)
     near = rank < BACKUPS_MAX

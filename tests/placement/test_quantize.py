@@ -1,25 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from placement.quantize import Rounding, largest_remainder, routing_of, weight_tables
+from placement.quantize import Rounding, routing_of, weight_tables
+from placement.rounding import largest_remainder
 from placement.routing import blend, from_dense
 from placement.solve.routing import solve_routing
-from tests.oracles import hamilton
 from tests.placement.fleets import problem_of, random_routing
-
-rows = st.lists(st.floats(0.001, 1.0), min_size=1, max_size=8)
-
-
-@given(row=rows, unit=st.sampled_from([10, 100, 10_000]))
-def test_largest_remainder_agrees_with_hamilton(row: list[float], unit: int) -> None:
-    routing = from_dense(np.array([row]) / sum(row))
-
-    weights = largest_remainder(routing, unit)
-
-    assert weights.tolist() == hamilton(routing.share.tolist(), unit)
-    assert weights.sum() == unit
 
 
 @pytest.mark.parametrize("seed", range(8))
