@@ -65,9 +65,14 @@ class Diary:
 
     def write(self, turn: Turn) -> None:
         """Note a turn."""
-        tables = ",".join(f"{o}:{out.table.digest()}:{out.landed}" for o, out in turn.outcomes.items())
-        words = f"{self.trace}|{turn.at_s!r}|{turn.plan.reason}|{turn.fraction!r}|{tables}"
-        self.trace = hashlib.sha256(words.encode()).hexdigest()
+        words = f"{self.trace}|{turn.at_s!r}|{turn.plan.reason}|{turn.fraction!r}"
+        digest = hashlib.sha256(words.encode())
+        for origin, outcome in turn.outcomes.items():
+            table = outcome.table
+            digest.update(f"{origin}:{table.fence}:{outcome.landed}".encode())
+            for column in (table.row_start, table.column, table.weight, table.priority, table.shed_weight):
+                digest.update(column.tobytes())
+        self.trace = digest.hexdigest()
         self.reasons.append((turn.at_s, str(turn.plan.reason), turn.verdicts.panic))
         self.verdicts += [(c.at_s, f"{c.backend}: {c.before} -> {c.after}") for c in turn.changes]
         for row in turn.rejections.rows:

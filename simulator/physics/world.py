@@ -8,9 +8,8 @@ import numpy as np
 from placement.baseline import nearest
 from placement.columns import Bools, Floats, Ints
 from placement.fleet import Fleet, OriginId
-from placement.quantize import routing_of
+from placement.quantize import routing_of, table_entries
 from placement.readings import Readings
-from placement.routing import Routing, from_dense
 from placement.weights import WeightTable
 from simulator.physics.demand import Curves
 from simulator.physics.hops import Conditions, Passage, traverse
@@ -154,10 +153,6 @@ class World:
         """(B,) requests/s that each back end could serve now, were it warm."""
         return np.asarray(self.replicas.capacity_rps() * self.truth.capacity * self.answers[:-1], dtype=np.float64)
 
-    def routing(self) -> Routing:
-        """The weights in force."""
-        return from_dense(self.share)
-
     def _conditions(self, step_s: float) -> Conditions:
         warm = self.capacity_rps() * self.replicas.warmth()
         error = np.append(np.where(self.answers[:-1], self.truth.error_ratio, 1.0), 1.0)
@@ -191,11 +186,11 @@ class World:
     def _apply_weights(self, step_s: float) -> Floats:
         """(F,) part of each flow that changes cluster in this step."""
         fleet = self.fleet
-        for row, origin in enumerate(fleet.origins.ids):
+        for origin in fleet.origins.ids:
             mesh = self.meshes[origin]
             mesh.now_s = self.now_s
             for table, part in mesh.taking_effect(self.now_s) if mesh.due else ():
-                self._retarget(row, table, part)
+                self._retarget(origin, table, part)
         if self.aim is self.share:
             return np.zeros(len(fleet.flows))
         before = self.share
@@ -209,12 +204,15 @@ class World:
         moved = np.maximum(self.share - before, 0.0).sum(axis=1)
         return np.asarray(moved, dtype=np.float64)
 
-    def _retarget(self, origin: int, table: WeightTable, part: float) -> None:
-        """Rows of one origin go where a table says; `part` of its proxies took it."""
-        fleet = self.fleet
-        told = routing_of(fleet, {fleet.origins.ids[origin]: table}, from_dense(self.aim)).dense()
-        mine = (fleet.flows.origin == origin)[:, None]
-        self.aim = np.where(mine, (1 - part) * self.aim + part * told, self.aim)
+    def _retarget(self, origin: OriginId, table: WeightTable, part: float) -> None:
+        """The flows of one origin go where a table says; `part` of its proxies took it."""
+        told = table_entries(self.fleet, {origin: table})
+        rows = np.unique(told.flow)
+        wanted = np.zeros_like(self.aim)
+        np.add.at(wanted, (told.flow, told.column), told.weight / told.unit)
+        aim = self.aim.copy()
+        aim[rows] = (1 - part) * aim[rows] + part * wanted[rows]
+        self.aim = aim
 
     def _weights_changed(self, share: Floats) -> None:
         self.entries = entries_of(self.layout, share)
