@@ -23,6 +23,7 @@ from benchmarks.drill_loop import measure_loop
 from simulator.lab import effects
 from simulator.lab.drills import Body, Desk, Pace, away, hurry
 from simulator.lab.fleet import Lab, Options, running, until
+from simulator.lab.places import PLACES
 from simulator.lab.processes import LabError
 from tests.real import envoy_path
 
@@ -32,6 +33,8 @@ STILL_S = 1e9
 """A day so long that demand does not swing."""
 ABORTS = Pace(step_s=1.0, hold_s=30.0, lease_s=1.0)
 WHOLE = Pace(step_s=8.0, hold_s=20.0, lease_s=2.0)
+ROOMY = 0.7
+"""Of the usual load: at all of it a lost cluster fills the others above what a drill may."""
 GRACE_S = 1.5
 """After an abort; what moves later than that was not moved by it."""
 TRIES = 3
@@ -72,6 +75,8 @@ async def measure_lab(times: int, seed: int) -> dict[str, Any]:
     options = Options(day_s=STILL_S, seed=seed, step_max=1.0)
     async with running(options) as lab, aiohttp.ClientSession() as session:
         desk = Desk(lab, session)
+        for region in PLACES:
+            lab.set_load(region, ROOMY)
         hurry(lab, ABORTS)
         await until(lambda: lab.watch.turn > 10, "demand is measured")
         began_s = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 from simulator.lab import gateways
 from simulator.lab.drills import Desk, Pace, away, hurry
 from simulator.lab.fleet import Lab, Options, running, until
+from simulator.lab.places import PLACES
 
 needs_envoy = pytest.mark.skipif(gateways.installed() is None, reason="no Envoy wheel for this platform")
 STILL_S = 1e9
@@ -40,6 +41,8 @@ async def drilled(lab: Lab, desk: Desk) -> str:
 async def test_full_drill_when_aborted_or_left_alone_by_a_killed_controller_is_back_soon_and_fails_nobody() -> None:
     async with running(Options(day_s=STILL_S, step_max=1.0)) as lab, aiohttp.ClientSession() as session:
         desk = Desk(lab, session)
+        for region in PLACES:
+            lab.set_load(region, 0.7)
         hurry(lab, PACE)
         await until(lambda: lab.watch.turn > 8, "demand is measured")
 
