@@ -126,10 +126,10 @@ def candidates(ring: tuple[Good, ...], pushed: Routing, at_s: float) -> tuple[Go
 
 def baked(ring: tuple[Good, ...], at_s: float, limits: TrialLimits) -> tuple[tuple[Good, ...], Good | None]:
     """The ring with what has stood long enough known as good, and the newest of those that newly are."""
-    done = [g for g in ring if not g.baked and at_s - g.pushed_at_s >= limits.good_after_s]
-    kept = [replace(g, baked=True) if g in done else g for g in ring]
+    done = [not g.baked and at_s - g.pushed_at_s >= limits.good_after_s for g in ring]
+    kept = [replace(g, baked=True) if newly else g for g, newly in zip(ring, done, strict=True)]
     good = [g for g in kept if g.baked][-RING:]
-    return (*good, *(g for g in kept if not g.baked)), (good[-1] if done else None)
+    return (*good, *(g for g in kept if not g.baked)), (good[-1] if any(done) else None)
 
 
 def spoiled(ring: tuple[Good, ...]) -> tuple[Good, ...]:
