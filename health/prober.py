@@ -5,16 +5,25 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from health.destinations import Destinations, Forbidden
 from health.probe import PROBES, ProbeTarget
 from placement.columns import Bools, Ints, bools, ints
 
-ROUND_S = 0.01
+ROUND_S = 0.005
 """Results are handed over, and probes that are due are started, this often."""
 JITTER = 0.1
 """Part of the interval by which a probe may come later than its place in it."""
+
+PIN_EVERY_S = 60.0
+"""Names are looked up this often; in between, and when that fails, the address they had is asked."""
+STRAIN_MAX = 3
+"""A prober that was late waits up to 2**3 times as long for answers (Lifeguard, Dadgar et al., DSN 2018)."""
+CALM_S = 10.0
+"""Without being late for this long, it waits half as long again."""
+LAGS_KEPT = 100_000
 
 Report = Callable[[Ints, Bools, float], None]
 """Takes one round: the rows, whether each answered, and when. A row occurs at most once in a round."""
@@ -31,7 +40,7 @@ class Pace:
     """Distance between the probes that confirm a first miss."""
     fall: int = 3
     """Misses in a row that condemn: a first one is followed by `fall - 1` quick ones."""
-    concurrency: int = 256
+    concurrency: int = 1_024
     """Probes under way at once; each holds one file descriptor."""
 
     def __post_init__(self) -> None:
@@ -70,17 +79,35 @@ class Prober:
         pace: Pace,
         clock: Callable[[], float],
         rng: random.Random,
+        destinations: Destinations | None = None,
     ) -> None:
         self.report, self.pace, self.clock, self.rng = report, pace, clock, rng
+        self.destinations = destinations or Destinations()
         self.discarded = 0
-        """Failures that were not counted because this process was late: then we are broken, and not they."""
-        self.stalled_until_s = float("-inf")
+        """Failures that were not counted because this process was late, or out of sockets: we are broken, not they."""
+        self.strain = 0
+        """How often timeouts are doubled now."""
+        self.stalled_s = 0.0
+        """How late the last round was."""
+        self.calm_due_s = self.stalled_until_s = float("-inf")
+        self.skipped = 0
+        """Places in the schedule that had passed before their probe could be started."""
+        self.lags_s: deque[float] = deque(maxlen=LAGS_KEPT)
+        """From the place of a regular probe to its start, of the latest."""
         self.under_way = 0
         self.replace(targets)
 
     def replace(self, targets: Sequence[ProbeTarget]) -> None:
         """Probe these from now on; what is under way for the old ones is forgotten."""
         self.targets = tuple(targets)
+        self.refused: dict[str, str] = {}
+        """Why a host is not probed: it may not be, or it has no address. Nothing is said of its targets."""
+        self.expires_s: dict[int, float] = {}
+        """Row -> seconds that the certificate it last showed is still good for."""
+        self.pinned: dict[str, str] = {}
+        self.asked = list(self.targets)
+        """The targets with the addresses of their hosts, where those are known."""
+        self.pin_due_s = float("-inf")
         self.origin_s = self.clock()
         self.answers: deque[Answer] = deque()
         self.missed = [False] * len(self.targets)
@@ -95,22 +122,56 @@ class Prober:
                 expected_s = self.clock() + ROUND_S
                 await asyncio.sleep(ROUND_S)
                 now_s = self.clock()
-                if now_s - expected_s > self.pace.interval_s / 2:
-                    self.stalled_until_s = now_s
+                self.mind_lateness(now_s - expected_s, now_s)
+                if now_s >= self.pin_due_s:
+                    self.pin_due_s = now_s + PIN_EVERY_S
+                    probes.create_task(self.pin_hosts(self.targets))
                 self.hand_over(now_s)
                 for row in self.take_due(now_s):
-                    self.under_way += 1
-                    probes.create_task(self.probe(row, self.targets))
+                    if self.targets[row].host in self.pinned:
+                        self.under_way += 1
+                        probes.create_task(self.probe(row, self.targets))
+
+    def mind_lateness(self, late_s: float, now_s: float) -> None:
+        """Take note of how late this round is: failures of a time in which we stood still are our own."""
+        self.stalled_s = max(late_s, 0.0)
+        if late_s > self.pace.interval_s / 2:
+            self.stalled_until_s = self.calm_due_s = now_s
+            self.strain = min(self.strain + 1, STRAIN_MAX)
+        if self.strain and now_s - self.calm_due_s > CALM_S:
+            self.strain, self.calm_due_s = self.strain - 1, now_s
+
+    async def pin_hosts(self, targets: tuple[ProbeTarget, ...]) -> None:
+        """Look up every host once. One that cannot be looked up keeps the address it had."""
+        rows: dict[str, list[int]] = {}
+        for row, target in enumerate(targets):
+            rows.setdefault(target.host, []).append(row)
+        for host, of_host in rows.items():
+            try:
+                address = await self.destinations.pin(host)
+            except (OSError, UnicodeError, Forbidden) as error:
+                if targets is self.targets and (host not in self.pinned or isinstance(error, Forbidden)):
+                    self.pinned.pop(host, None)
+                    self.refused[host] = str(error)
+                continue
+            if targets is self.targets and self.pinned.get(host) != address:
+                self.pinned[host] = address
+                self.refused.pop(host, None)
+                for row in of_host:
+                    self.asked[row] = replace(targets[row], address=address)
 
     async def probe(self, row: int, targets: tuple[ProbeTarget, ...]) -> None:
         """Ask one target and note the answer, unless the targets are others by then."""
-        began_s = self.clock()
+        began_s, target = self.clock(), self.asked[row]
         try:
-            result = await PROBES[targets[row].protocol](targets[row], self.pace.timeout_s)
+            result = await PROBES[target.protocol](target, self.pace.timeout_s * 2**self.strain)
         finally:
             self.under_way -= 1
-        if targets is self.targets:
+        self.discarded += result.ours
+        if targets is self.targets and not result.ours:
             self.answers.append(Answer(row, began_s, result.ok))
+            if result.expires_s is not None:
+                self.expires_s[row] = result.expires_s
 
     def hand_over(self, now_s: float) -> None:
         """Report what has come in since the last round. A second answer of the same row waits for the next round."""
@@ -152,7 +213,9 @@ class Prober:
             due = heapq.heappop(self.schedule)
             rows.append(due.row)
             if due.regular:
+                self.lags_s.append(now_s - due.at_s)
                 passed = int((now_s - self.place_s(due.row, 0)) // self.pace.interval_s)
+                self.skipped += max(0, passed - int((due.at_s - self.place_s(due.row, 0)) // self.pace.interval_s))
                 jitter_s = self.rng.uniform(0, JITTER * self.pace.interval_s)
                 heapq.heappush(self.schedule, due._replace(at_s=self.place_s(due.row, passed + 1) + jitter_s))
         return rows

@@ -2,12 +2,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from health.probe import PROBES, ProbeResult, ProbeTarget
+from tests.health.certificates import certificate, serving
 
 HOST = "127.0.0.1"
 DEADLINE_S = 5.0
@@ -85,8 +87,8 @@ async def test_http_probe_of_the_expected_status_is_ok_and_names_the_host() -> N
         (b"HTTP/1.1 \r\n", "not HTTP"),
         (b"HTTP/1.1 2000000 OK\r\n", "not HTTP"),
         (b"\r\n", "not HTTP"),
-        (b"HTTP/1.1 200", "IncompleteReadError"),
-        (b"", "IncompleteReadError"),
+        (b"HTTP/1.1 200", "EOFError: ended after 12 bytes"),
+        (b"", "EOFError"),
         (b"x" * 100_000, "no status line within 4096 bytes"),
     ],
 )
@@ -189,7 +191,7 @@ async def test_grpc_probe_says_what_the_health_service_says(service: str, detail
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"protocol": "icmp"}, "no probe speaks 'icmp'; there are grpc, http, https, tcp"),
+        ({"protocol": "icmp"}, "no probe speaks 'icmp'; there are grpc, http, https, tcp, tls"),
         ({"port": 0}, "port 0 .* is not within 1 to 65535"),
         ({"path": "/x\r\nHost: evil"}, "unprintable"),
         ({"host_header": "a b"}, "blank"),
@@ -201,3 +203,72 @@ def test_probe_target_that_cannot_be_asked_is_refused(fields: dict[str, object],
 
     with pytest.raises(ValueError, match=message):
         ProbeTarget(**(sound | fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("more", "detail"),
+    [
+        ({"expect_body": "all is well"}, ""),
+        ({"expect_body": "all is lost"}, "'all is lost' is not in the body"),
+        ({"expect_header": "X-Shop: fra"}, ""),
+        ({"expect_header": "x-shop"}, ""),
+        ({"expect_header": "x-shop: iad"}, "header 'x-shop: iad' is not there"),
+        ({"expect_body": "all is well", "expect_status": 204}, "status 200, not 204"),
+    ],
+)
+async def test_http_probe_looks_for_what_is_expected_in_headers_and_body(more: dict[str, str], detail: str) -> None:
+    chunks = b"6\r\nall is\r\n5\r\n well\r\n0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nX-Shop: fra-1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with listening(saying(head + chunks)) as port:
+        result = await ask("http", port, **more)
+
+    assert result.ok is (detail == "")
+    assert detail in result.detail
+
+
+async def test_http_probe_of_an_endless_body_without_the_text_ends() -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+
+    async with listening(flood) as port:
+        result = await ask("http", port, expect_body="y")
+
+    assert result.detail == "'y' is not in the first 65536 bytes of the body"
+
+
+async def test_tls_probe_says_how_long_the_certificate_is_good(tmp_path: Path) -> None:
+    pem = certificate(tmp_path, "shop.example", days=10)
+    async with serving(pem) as port:
+        by_tls = await ask("tls", port, host_header="shop.example", ca_file=str(pem))
+        by_https = await ask("https", port, host_header="shop.example", ca_file=str(pem))
+        other = await ask("tls", port, host_header="bank.example", ca_file=str(pem))
+        untrusted = await ask("tls", port, host_header="shop.example")
+
+    assert by_tls.ok, by_tls.detail
+    assert by_https.ok, by_https.detail
+    assert by_tls.expires_s == pytest.approx(10 * 86_400, abs=60)
+    assert "not valid for 'bank.example'" in other.detail
+    assert not untrusted.ok
+
+
+async def test_probe_connects_to_the_pinned_address_and_asks_for_the_name() -> None:
+    heard: list[bytes] = []
+    async with listening(saying(b"HTTP/1.1 200 OK\r\n\r\n", heard)) as port:
+        target = ProbeTarget("http", "no-such-name.invalid", port, address=HOST)
+        result = await PROBES["http"](target, DEADLINE_S)
+
+    assert result.ok, result.detail
+    assert b"Host: no-such-name.invalid\r\n" in heard[0]
+
+
+async def test_tls_probe_of_an_expired_certificate_is_not_ok(tmp_path: Path) -> None:
+    pem = certificate(tmp_path, "shop.example", days=-1)
+    async with serving(pem) as port:
+        result = await ask("tls", port, host_header="shop.example", ca_file=str(pem))
+
+    assert not result.ok
+    assert "certificate has expired" in result.detail

@@ -204,3 +204,28 @@ async def test_prober_of_200_targets_four_times_a_second_keeps_up() -> None:
     assert all(ok for _, ok, _ in diary.lines)
     assert len(counts) == 200
     assert max(counts.values()) - min(counts.values()) <= 3
+
+
+async def test_prober_says_nothing_of_targets_that_it_may_not_or_cannot_ask() -> None:
+    diary = Diary()
+    async with listening(silent) as port:
+        names = ["169.254.169.254", "x" * 64 + ".invalid"]
+        targets = [tcp(port), *(ProbeTarget("tcp", name, port) for name in names)]
+        prober = prober_of(targets, diary, Pace(interval_s=0.05))
+        async with running(prober):
+            await until(lambda: len(diary.lines) >= 10 and len(prober.refused) == 2)
+
+    assert {row for row, _, _ in diary.lines} == {0}
+    assert "not probed" in prober.refused["169.254.169.254"]
+
+
+def test_prober_that_was_late_waits_longer_for_answers_until_it_was_calm() -> None:
+    prober = prober_of([tcp(80)], Diary(), Pace(interval_s=0.25), lambda: 0.0)
+    for now_s in (1.0, 2.0, 3.0, 4.0):
+        prober.mind_lateness(0.2, now_s)
+    assert prober.strain == 3
+
+    for now_s in (5.0, 15.0, 30.0, 45.0):
+        prober.mind_lateness(0.0, now_s)
+
+    assert prober.strain == 0
