@@ -39,7 +39,13 @@ Case = tuple[str, int, str]
 
 
 def measure(
-    case: Case, first: int = 0, steps: int = STEPS, error_seed: int = 0, joint: bool = True, references: bool = False
+    case: Case,
+    first: int = 0,
+    steps: int = STEPS,
+    error_seed: int = 0,
+    repeated: Sequence[float] = ERRORS_REPEATED,
+    joint: bool = True,
+    references: bool = False,
 ) -> list[Row]:
     """All rows of one situation of one fleet and seed."""
     fleet, seed, situation = case
@@ -58,7 +64,7 @@ def measure(
         rows.append(
             say("static(mean)" if quantile is None else f"static({quantile})", 0.0, [routing] * len(time.weight))
         )
-    for error in (ERROR, *ERRORS_REPEATED) if situation == "normal" else (ERROR,):
+    for error in (ERROR, *repeated) if situation == "normal" else (ERROR,):
         weights = controller.plan(made, time, error, error_seed)
         rows.append(say(OURS, error, controller.spilled(made, time, weights)))
         rows.append(say("ours without spill", error, weights))
@@ -129,7 +135,7 @@ def summary(rows: list[Row]) -> Row:
         best = best_baseline(rows, fleet)
         out[f"best_baseline_{fleet}"] = best
         out[f"gap_{fleet}"] = round(mean("gap", pick(fleet, OURS, error=ERROR)), 4)
-        for error in ERRORS_REPEATED:
+        for error in sorted({r["error"] for r in pick(fleet, OURS)} - {ERROR}):
             out[f"gap_{fleet}_error_{round(100 * error)}"] = round(mean("gap", pick(fleet, OURS, error=error)), 4)
         ours = mean("objective", pick(fleet, OURS, error=ERROR))
         for family in ("waterfall", "cost-greedy", "value-greedy"):
@@ -172,6 +178,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="step of the day to begin with")
     parser.add_argument("--steps", type=int, default=STEPS, help="play only so many steps of a day, for a quick look")
     parser.add_argument("--error-seed", type=int, default=0, help="of the error of what the controller sees")
+    parser.add_argument("--errors", nargs="*", type=float, default=ERRORS_REPEATED, help="to repeat normal days with")
     parser.add_argument("--no-joint", action="store_true", help="leave out the days with joint placement on top")
     parser.add_argument("--references", action="store_true", help="also the plain LP, with and without call graph")
     parser.add_argument("--processes", type=int, default=2)
@@ -182,6 +189,7 @@ def main(argv: Sequence[str]) -> int:
         first=wanted.first,
         steps=wanted.steps,
         error_seed=wanted.error_seed,
+        repeated=wanted.errors,
         joint=not wanted.no_joint,
         references=wanted.references,
     )
