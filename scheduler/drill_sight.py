@@ -45,6 +45,8 @@ def precedence(look: Look, fleet: Fleet) -> str:
     mode = look.turn.mode
     if mode not in {Mode.AUTO, Mode.DRILLING}:
         return f"mode is {mode}"
+    if look.turn.safe:
+        return f"SAFE mode: {'; '.join(look.turn.safe)}"
     if look.state.fleet is not fleet:
         return "the documents changed"
     if look.turn.verdicts.panic:

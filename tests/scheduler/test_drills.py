@@ -227,6 +227,21 @@ async def test_drill_when_an_operator_freezes_yields() -> None:
     assert (s.ended["outcome"], s.ended["reason"]) == ("INTERRUPTED", "mode is frozen")
 
 
+async def test_drill_when_the_loop_is_in_safe_mode_yields_and_none_begins() -> None:
+    s = await stage()
+    await s.drills.ask(Level.CANARY, LOSS, "test")
+    await s.until(Phase.AWAY)
+    assert s.turn is not None
+
+    s.turn = replace(s.turn, safe=("the clock jumped",))
+    await s.drills.look()
+    await s.drills.look()
+
+    assert (s.ended["outcome"], s.ended["reason"]) == ("INTERRUPTED", "SAFE mode: the clock jumped")
+    with pytest.raises(NotNow, match="the clock jumped"):
+        await s.drills.ask(Level.CANARY, LOSS, "test")
+
+
 async def test_drill_when_aborted_is_back_at_the_next_look() -> None:
     s = await stage()
     begun = await s.drills.ask(Level.CANARY, LOSS, "test")
