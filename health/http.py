@@ -7,6 +7,8 @@ import h11
 from health.wire import Wire
 
 STATUS_LINE_MAX_BYTES = 4_096
+TAG_HEADER = "x-equipoise-drill"
+"""By which whoever is asked along a failover path tells it from a request of a user."""
 BODY_MAX_BYTES = 64 * 1024
 """A text has to occur in this much of a body; the rest is not read."""
 
@@ -22,9 +24,11 @@ class Expected:
     """A text that the body contains. Empty: any body, and none is read."""
 
 
-async def check_answer(wire: Wire, host: str, path: str, expected: Expected) -> str:
+async def check_answer(wire: Wire, host: str, path: str, expected: Expected, tag: str = "") -> str:
     """Ask with GET; what is wrong with the answer, empty for nothing. No redirect is followed."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: equipoise-probe\r\nConnection: close\r\n\r\n"
+    more = f"{TAG_HEADER}: {tag}\r\n" if tag else ""
+    agent = "User-Agent: equipoise-probe"
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{agent}\r\n{more}Connection: close\r\n\r\n"
     await wire.send(request.encode("ascii"))
     if expected.header or expected.body:
         return await _whole(wire, host, expected)

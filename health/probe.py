@@ -51,13 +51,15 @@ class ProbeTarget:
     """https, tls: certificates to trust, on the machine that probes; empty: those of the machine."""
     address: str = ""
     """The IP address to connect to; empty: `host`, which is looked up each time."""
+    tag: str = ""
+    """http, https: what the request says it is for; empty: nothing."""
 
     def __post_init__(self) -> None:
         if self.protocol not in PROBES:
             raise ValueError(f"no probe speaks {self.protocol!r}; there are {', '.join(sorted(PROBES))}")
         if not 0 < self.port < 65_536:
             raise ValueError(f"port {self.port} of probe target {self.host!r} is not within 1 to 65535")
-        for part in (self.host, self.path, self.host_header, self.address):
+        for part in (self.host, self.path, self.host_header, self.address, self.tag):
             if not part.isascii() or not part.isprintable() or " " in part:
                 raise ValueError(f"{part!r} of probe target {self.host!r} holds a blank or an unprintable character")
 
@@ -139,9 +141,9 @@ async def check_http(target: ProbeTarget) -> Finding:
     expected = Expected(target.expect_status, target.expect_header, target.expect_body)
     if target.protocol == "http":
         async with plain(await _address(target), target.port) as wire:
-            return Finding(await check_answer(wire, host, target.path, expected))
+            return Finding(await check_answer(wire, host, target.path, expected, target.tag))
     async with secure(await _address(target), target.port, target.name, target.ca_file) as (wire, expires_s):
-        return Finding(await check_answer(wire, host, target.path, expected), expires_s)
+        return Finding(await check_answer(wire, host, target.path, expected, target.tag), expires_s)
 
 
 async def check_grpc(target: ProbeTarget) -> Finding:

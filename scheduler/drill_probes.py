@@ -6,12 +6,13 @@ name one (`via`), with the question that the health probe asks. Legs that share 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from config.addresses import Addresses, addresses_of
 from config.configuration import Configuration as Documents
+from health.drill import Level
 from health.probe import PROBES, ProbeTarget
 from placement.columns import Floats, Ints, floats, ints, lookup
 from placement.fleet import ClusterId, Fleet, OriginId, ServiceId
@@ -56,16 +57,10 @@ def _asked(book: Addresses, origin: OriginId, service: ServiceId, cluster: Clust
     question = book.probes.get((service, cluster))
     if question is None:
         return []
+    both = {f.name for f in fields(question)} & {f.name for f in fields(ProbeTarget)}
+    asked = {name: getattr(question, name) for name in both}
     return [
-        ProbeTarget(
-            protocol=question.protocol,
-            host=host,
-            port=port,
-            path=question.path,
-            expect_status=question.expect_status,
-            host_header=question.host_header,
-            grpc_service=question.grpc_service,
-        )
+        ProbeTarget(host=host, port=port, tag=str(Level.PROBE), **asked)
         for host, port in map(host_port, book.seen_from(origin, service, cluster))
     ]
 
