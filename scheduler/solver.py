@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from placement.cost import evaluate
 from placement.failover import FailoverTable
-from placement.plan import Plan
+from placement.plan import Plan, Reason
+from placement.policies.loaded import value_greedy, within_capacity
 from placement.problem import Problem
 from placement.solve.failover import TableOrder, refreshed
 from placement.solve.linear import Unsolved
@@ -37,13 +39,16 @@ class ThreadSolver:
     Failover tables have a thread apart: an abandoned refresh must not keep a plan or an explanation waiting.
     """
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, watch: Watch, optimize: Callable[[Problem], Plan] = solve_routing) -> None:
+        self.watch, self.optimize = watch, optimize
         self._plans, self._tables = Lane("solve"), Lane("tables")
 
     async def solve(self, problem: Problem) -> Plan | None:
-        """The best routing; None when unsolved, when the alarm went off, or when an abandoned solve still runs."""
-        return await self._unless_alarmed(self._plans, partial(solve_routing, problem))
+        """The best routing, or a value-greedy one where the optimizer gave up and that is better than what stands.
+
+        None when there is nothing better, when the alarm went off, or when an abandoned solve still runs.
+        """
+        return await self._unless_alarmed(self._plans, partial(solved_or_greedy, problem, self.optimize))
 
     async def tabulate(self, order: TableOrder) -> FailoverTable | None:
         """The failover tables of a plan, as far as one refresh goes; None as above."""
@@ -75,6 +80,22 @@ class ThreadSolver:
             return future.result()
         except Unsolved:
             return None
+
+
+def solved_or_greedy(problem: Problem, optimize: Callable[[Problem], Plan]) -> Plan:
+    """The plan of the optimizer, and without one the value-greedy routing: within a tenth of it on normal days, where
+    weights that stay for hours are not. Nothing certifies it, and every guard of a solved plan bounds it.
+
+    Raises Unsolved where that would cost more than what stands.
+    """
+    try:
+        return optimize(problem)
+    except Unsolved as unsolved:
+        routing = within_capacity(problem, value_greedy(problem))
+        cost = evaluate(problem, routing)
+        if cost.objective_usd_per_hour >= evaluate(problem, problem.standing).objective_usd_per_hour:
+            raise
+        return Plan(routing, cost, Reason.SOLVED, f"value-greedy, because the optimizer gave up: {unsolved}")
 
 
 class Arithmetic:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from placement.columns import Bools, Floats
+from placement.cost import loads
 from placement.policies.hops import Hop, descend, fill, spread_rest
 from placement.problem import Problem
-from placement.routing import Routing
+from placement.routing import Routing, from_triplets
 
 
 def waterfall(problem: Problem, limit: float = 0.8) -> Routing:
@@ -108,6 +109,22 @@ def value_greedy(problem: Problem, limit: float = 0.8) -> Routing:
         return _overflowing(hop, taken)
 
     return descend(problem, rule)
+
+
+def within_capacity(problem: Problem, routing: Routing) -> Routing:
+    """A routing that refuses what its backends could not serve, each the same part of everybody's load."""
+    load, most = loads(problem, routing).backend_rps, problem.pieces.served_rps
+    part = np.minimum(1.0, most / np.where(load > 0, load, 1.0))
+    backend = problem.backend_of(routing.row, routing.column)
+    kept = routing.share * np.where(backend >= 0, part[np.maximum(backend, 0)], 1.0)
+    flows = np.arange(len(routing))
+    refused = np.bincount(routing.row, weights=routing.share - kept, minlength=len(routing))
+    return from_triplets(
+        np.concatenate([routing.row, flows]),
+        np.concatenate([routing.column, np.full(len(flows), problem.fleet.shed)]),
+        np.concatenate([kept, refused]),
+        (len(routing), routing.columns),
+    )
 
 
 def _overflowing(hop: Hop, taken: Floats) -> Floats:

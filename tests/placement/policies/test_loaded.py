@@ -5,7 +5,14 @@ import pytest
 
 from placement.columns import floats
 from placement.cost import loads
-from placement.policies.loaded import cost_greedy, proportional, spray_to_region, value_greedy, waterfall
+from placement.policies.loaded import (
+    cost_greedy,
+    proportional,
+    spray_to_region,
+    value_greedy,
+    waterfall,
+    within_capacity,
+)
 from placement.problem import Prices, Problem, formulate
 from placement.routing import RoutingView
 from simulator.trio import declared, trio
@@ -132,3 +139,20 @@ def test_value_greedy_with_dear_latency_stays_near() -> None:
     view = RoutingView(problem.fleet, value_greedy(dear, limit=0.9))
 
     assert view["front@ams"] == pytest.approx({"ams": 1.0})
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_within_capacity_refuses_no_more_than_was_too_much_and_leaves_the_rest(seed: int) -> None:
+    problem = problem_of(seed, load=1.3)
+    planned = value_greedy(problem)
+
+    routing = within_capacity(problem, planned)
+
+    before, after = loads(problem, planned), loads(problem, routing)
+    assert (after.backend_rps <= problem.capacity_rps * (1 + 1e-9) + 1e-9).all()
+    over = before.backend_rps > problem.capacity_rps
+    assert over.any()
+    assert (routing.dense()[:, :-1] <= planned.dense()[:, :-1] + 1e-12).all()
+    calm = ~over[problem.backend_of(planned.row, planned.column)] & (planned.column != problem.fleet.shed)
+    kept = routing.dense()[planned.row[calm], planned.column[calm]]
+    assert kept == pytest.approx(planned.share[calm], abs=1e-8)

@@ -1,0 +1,62 @@
+"""What the loop gets when the optimizer gives up."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from health.rules import Rules
+from placement.cost import evaluate, loads
+from placement.plan import Plan, Reason
+from placement.problem import Problem
+from placement.solve.linear import Unsolved
+from placement.solve.routing import solve_routing
+from scheduler.solver import ThreadSolver, solved_or_greedy
+from scheduler.watch import ProbeWatch
+from tests.placement.fleets import problem_of
+
+
+def gives_up(_: Problem) -> Plan:
+    raise Unsolved("glop: ABNORMAL")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_solved_or_greedy_without_a_solution_is_cheaper_than_what_stands_and_says_it_is_greedy(seed: int) -> None:
+    problem = problem_of(seed, services=8, clusters=5, load=0.5)
+
+    plan = solved_or_greedy(problem, gives_up)
+
+    assert plan.cost.objective_usd_per_hour < evaluate(problem, problem.standing).objective_usd_per_hour
+    assert plan.reason is Reason.SOLVED, "so that the guards bound it like any other step"
+    assert plan.detail == "value-greedy, because the optimizer gave up: glop: ABNORMAL"
+    assert math.isnan(plan.gap)
+    routing = plan.routing
+    assert (problem.route_of(routing.row, routing.column)[routing.column != problem.fleet.shed] >= 0).all()
+    assert (loads(problem, routing).backend_rps <= problem.capacity_rps * (1 + 1e-6) + 1e-6).all()
+
+
+def test_solved_or_greedy_when_greedy_is_no_better_keeps_what_stands() -> None:
+    problem = problem_of(2)
+    best = replace(problem, standing=solve_routing(problem).routing)
+
+    with pytest.raises(Unsolved):
+        solved_or_greedy(best, gives_up)
+
+
+def test_solved_or_greedy_with_a_solution_is_that() -> None:
+    plan = solved_or_greedy(problem_of(3), solve_routing)
+
+    assert (plan.reason, plan.detail) == (Reason.SOLVED, "")
+    assert abs(plan.gap) < 1e-6
+
+
+async def test_thread_solver_whose_optimizer_gives_up_answers_with_a_greedy_plan() -> None:
+    problem = problem_of(4)
+    solver = ThreadSolver(ProbeWatch(len(problem.fleet.backends), Rules()), gives_up)
+    try:
+        plan = await solver.solve(problem)
+    finally:
+        solver.close()
+
+    assert plan is not None
+    assert plan.detail.startswith("value-greedy")
