@@ -237,12 +237,9 @@ def reason_of(when: str, sight: Sight) -> str:
 
 def ladder(level: Level, step_s: float, hold_s: float) -> tuple[Step, ...]:
     """The steps of a drill: 1, 5, 10 % and back for a canary; all of it, held for `hold_s`, and back for a full one."""
-    match level:
-        case Level.CANARY:
-            out, held = (0.01, 0.05, 0.10), step_s
-        case Level.FULL:
-            out, held = (0.01, 0.10, 0.50, 1.0), hold_s
-        case _:
-            return ()
+    ways: dict[Level, tuple[float, ...]] = {Level.CANARY: (0.01, 0.05, 0.10), Level.FULL: (0.01, 0.10, 0.50, 1.0)}
+    if level not in ways:
+        return ()
+    out, held = ways[level], hold_s if level is Level.FULL else step_s
     way_back = [Step(ratio, step_s / 2) for ratio in reversed(out[:-1])]
     return (*(Step(ratio, step_s) for ratio in out[:-1]), Step(out[-1], held), *way_back, Step(0.0, 0.0))
