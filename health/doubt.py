@@ -7,6 +7,7 @@
 | dead    | fail, or nobody asks                     | out, within the budgets                                    |
 | one vantage says dead | fail                       | out: the clients are the second witness                    |
 | content | all fail, beyond an accident             | out, within the budgets                                    |
+| content | fail, and ask for more than it can serve | overloaded: kept; taking it out would overload the next    |
 | content | some fail                                | gray: moved in steps (gray.py)                             |
 
 Probes alone take out no more than the budgets: `ejection_ratio` of the clusters, `ejection_capacity_ratio` of a
@@ -27,6 +28,8 @@ from placement.columns import Bools, Floats, Ints
 from placement.fleet import Backends
 
 TOLERANCE = 1e-9
+FULL = 0.9
+"""Part of its capacity at which a backend that fails requests may fail them for want of room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,12 @@ class Charges:
     """The probes say that it is out, and clients are served well."""
 
 
-def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules) -> Charges:
-    """What probes and clients say together: the table above."""
+def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules, capacity_rps: Floats | None = None) -> Charges:
+    """What probes and clients say together: the table above. Without (B,) `capacity_rps` nobody counts as overloaded.
+
+    An overload that takes its victim out moves on to the next: the loop of a metastable failure (Bronson et al.,
+    Metastable Failures in Distributed Systems, HotOS 2021). It is for the optimizer and for shedding to end it.
+    """
     clients = evidence.clients
     if not len(clients):
         none = np.zeros(len(evidence.fails), dtype=bool)
@@ -59,6 +66,8 @@ def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules) -> Charg
     fine = often & (counted > 0) & well
     waiting = busy & (counted == 0) & (at_s - since_s < rules.testimony_s)
     contradicted = said.failing & fine & ~confirmed
+    if capacity_rps is not None:
+        certain &= clients.rate_rps(at_s) < FULL * capacity_rps
     charged = (said.failing & ~fine & ~waiting) | (said.accused & confirmed) | certain
     return Charges(charged, confirmed, contradicted)
 

@@ -179,12 +179,13 @@ def judge(
 ) -> Verdicts:
     """The verdicts at `at_s`, one step of TRANSITIONS after `verdicts`. `at_s` never goes back.
 
-    `capacity_rps` (B,) is what the budget of a service counts in; without it all backends count the same.
+    `capacity_rps` (B,) is what the budget of a service counts in, and what tells an overload from an outage; without it
+    all backends count the same.
     """
     assert len(verdicts) == len(evidence.fails) == len(backends), "verdicts, evidence and backends disagree in rows"
     assert rules.quorum <= evidence.vantages, f"quorum {rules.quorum} of {evidence.vantages} vantages is never reached"
     said = votes(evidence, backends.cluster, at_s, rules)
-    charge = charges(evidence, said, at_s, rules)
+    charge = charges(evidence, said, at_s, rules, capacity_rps)
     weight = np.ones(len(backends)) if capacity_rps is None else capacity_rps
     in_service = usable(verdicts)
     free = in_service & (verdicts.state != State.FROZEN)

@@ -69,6 +69,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     if not urgent and due(state, snapshot, mode, policy, ails):
         plan = await ports.solver.solve(problem)
         conduct = replace(conduct, safety=solved(conduct.safety, plan is not None))
+        plan = plan if mode is Mode.AUTO else None  # in SAFE mode it is asked only whether it answers again
 
     # Guard. One tick may move only so much, whatever was decided.
     sight = Sight(state, snapshot, problem, view.readings, view.memory, conduct, mode, tables, policy)
@@ -198,7 +199,7 @@ def due(state: State, snapshot: Snapshot, mode: Mode, policy: Policy, ails: bool
     for a backend that newly `ails`: that step is small already.
     """
     early = not ails and snapshot.at_s - state.solved_at_s < policy.period_s * EARLY
-    return mode is Mode.AUTO and not early and snapshot.age_s() <= policy.readings_age_max_s
+    return mode in {Mode.AUTO, Mode.SAFE} and not early and snapshot.age_s() <= policy.readings_age_max_s
 
 
 async def prepare(

@@ -17,8 +17,11 @@ REPORT_S = 0.2
 class Scene:
     """Probes every 250 ms and load reports every 200 ms of a service in five clusters."""
 
-    def __init__(self, backends: Backends = FIVE, rules: Rules = RULES, rps: float = 100.0) -> None:
+    def __init__(
+        self, backends: Backends = FIVE, rules: Rules = RULES, rps: float = 100.0, capacity_rps: float = 1e3
+    ) -> None:
         self.backends, self.rules, self.rps, self.at_s = backends, rules, rps, 100.0
+        self.capacity_rps = floats(np.full(len(backends), capacity_rps))
         self.evidence: Evidence = no_evidence(len(backends))
         self.verdicts: Verdicts = all_up(len(backends), self.at_s)
         self.ever_contradicted = np.zeros(len(backends), dtype=bool)
@@ -40,7 +43,7 @@ class Scene:
                 since_s, from_s = missing_since_s(self.evidence), floats([self.at_s - REPORT_S] * rows)
                 news = observe(self.evidence.clients, counts, self.backends.service, since_s, from_s, self.at_s)
                 self.evidence = with_clients(self.evidence, news)
-            self.verdicts = judge(self.verdicts, self.evidence, self.backends, self.at_s, self.rules)
+            self.verdicts = judge(self.verdicts, self.evidence, self.backends, self.at_s, self.rules, self.capacity_rps)
             self.ever_contradicted |= self.verdicts.contradicted
         return self
 
@@ -80,6 +83,10 @@ def test_clients_that_turn_from_content_to_failing_are_believed_at_once() -> Non
 
 def test_all_requests_failing_takes_out_though_the_probes_are_content() -> None:
     assert Scene().run(5).run(0.45, failing={1}).out == [1]
+
+
+def test_all_requests_failing_of_more_than_it_can_serve_keeps_an_overloaded_backend() -> None:
+    assert Scene(rps=100, capacity_rps=80).run(5).run(10, failing={1}).out == []
 
 
 def test_part_of_the_requests_failing_takes_nobody_out() -> None:
