@@ -73,7 +73,7 @@ def play(
     """Play it once. Raises simulator.physics.demand.NoData for a trace that is not there."""
     seed = loaded.scenario.spec.seed if seed is None else seed
     began_s = time.process_time()
-    configuration = loop_configuration(loaded.configuration)
+    configuration = _configured(loaded)
     stage = set_up(loaded, configuration, seed, progress)
     diary = Diary(stage.scene.fleet)
     asyncio.run(steer(stage, lambda _, turn: diary.write(turn)) if policy == EQUIPOISE else _rival(stage, policy))
@@ -183,6 +183,14 @@ async def _standing(stage: Stage) -> dict[OriginId, WeightTable]:
 def _layout(loaded: Loaded, fleet: Fleet) -> Layout:
     times = [loaded.built.times.get(s, Times()) for s in fleet.services.ids]
     return layout_of(fleet, np.array([t.latency_ms for t in times]), np.array([float(t.slots) for t in times]))
+
+
+def _configured(loaded: Loaded) -> Configuration:
+    """What the loop is given by the documents; the quorum is that of the scenario's own vantages where it says one."""
+    made, world = loop_configuration(loaded.configuration), loaded.scenario.spec.world
+    quorum = made.policy.rules.quorum if world.quorum is None else world.quorum
+    rules = replace(made.policy.rules, quorum=min(quorum, len(world.vantages)))
+    return replace(made, policy=replace(made.policy, rules=rules))
 
 
 def _declared(configuration: Configuration, external_rps: Floats) -> Readings:

@@ -128,11 +128,6 @@ def _dangling(scenario: Scenario, built: Built) -> Iterator[tuple[tuple[int | st
                 ("spec", "world", "vantages", row),
                 f"no cluster {quoted(vantage)}{nearest(vantage, known['cluster'])}",
             )
-    if built.configuration.policy.probes.quorum > len(spec.world.vantages):
-        why = (
-            f"quorum {built.configuration.policy.probes.quorum} of {len(spec.world.vantages)} vantages is never reached"
-        )
-        yield ("spec", "world", "vantages"), why
 
 
 def _at(file: Path, mark: Mark, why: str) -> Problem:

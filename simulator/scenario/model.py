@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from config.document import Document
-from config.fields import Many, Milliseconds, Name, PositiveRatio, Ratio, Shape, Text
+from config.fields import Many, Milliseconds, Name, PositiveCount, PositiveRatio, Ratio, Shape, Text
 from config.policy import PolicySpec
 from simulator.scenario.demand import DemandShape
 from simulator.scenario.faults import Fault
@@ -146,6 +146,8 @@ class WorldShape(Shape):
     """Load at which a replica serves no more, in parts of its throughput, at which it still keeps its objective."""
     vantages: Many[Name | Literal["controller"]] = ("controller",)
     """Where probes come from: the controller, or clusters."""
+    quorum: PositiveCount | None = None
+    """Of them that must agree. Omitted: as the policy says."""
     clients: Clients = Clients()
     meshes: Meshes = Meshes()
     telemetry: Telemetry = Telemetry()
@@ -154,6 +156,12 @@ class WorldShape(Shape):
     """Omitted: replicas stay as they are."""
     services: dict[Name, Times] = Field(default_factory=dict)
     """Times of services."""
+
+    @model_validator(mode="after")
+    def _reached(self) -> Self:
+        if self.quorum is not None and self.quorum > len(self.vantages):
+            raise ValueError(f"quorum {self.quorum} of {len(self.vantages)} vantages is never reached")
+        return self
 
 
 class ScenarioSpec(Shape):
