@@ -41,6 +41,8 @@ class AssignmentProgram:
     pool_rows: slice
     """P x R, pool-major."""
     link_rows: slice
+    loss_rows: slice
+    start_rows: slice
     column_service: Ints
     """(columns,) the service that owns each."""
 
@@ -111,13 +113,19 @@ def build(problem: AssignmentProblem) -> AssignmentProgram:
         sites=sites,
         pool_rows=slice(int(first[2]), int(first[3])),
         link_rows=slice(int(first[3]), int(first[4])),
+        loss_rows=slice(int(first[5]), int(first[6])),
+        start_rows=slice(int(first[7]), int(first[8])),
         column_service=np.concatenate([x.service, h.service, g.service, totals, losses.service, h.service[starting]]),
     )
 
 
 def moved(built: AssignmentProgram, problem: AssignmentProblem) -> AssignmentProgram:
     """The program of a problem that differs only in demands, survival, capacity and standing replicas."""
-    row_lower, row_upper = _row_limits(problem)
+    row_lower, row_upper = built.program.row_lower.copy(), built.program.row_upper.copy()
+    row_lower[: len(problem.demands)] = row_upper[: len(problem.demands)] = problem.demands.rps
+    row_upper[built.pool_rows] = problem.capacity.ravel()
+    row_lower[built.loss_rows] = problem.losses.survive_rps
+    row_upper[built.start_rows] = problem.sites.standing[problem.sites.migration_usd > 0]
     return replace(built, program=replace(built.program, row_lower=row_lower, row_upper=row_upper))
 
 

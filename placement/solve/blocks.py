@@ -48,23 +48,27 @@ class Block:
         Where that is almost their shadow price, a block leaves to the others what is worth more to them.
         Raises Unsolved.
         """
+        built, columns = self.built, self._columns(again)
+        x = np.maximum(solve(self.program(again, room, price)).x, 0.0)
+        sites = (columns >= built.sites.start) & (columns < built.sites.stop)
+        return BlockAnswer(x[sites], x[(columns >= built.routes.start) & (columns < built.routes.stop)])
+
+    def program(self, again: Bools, room: Floats, price: Floats) -> LinearProgram:
+        """What `solve` solves."""
         built, lp, h = self.built, self.built.program, self.problem.sites
-        columns = np.flatnonzero(again[built.column_service])
+        columns = self._columns(again)
         part = csr_matrix(self.by_column[:, columns])
-        rows = np.flatnonzero(np.diff(part.indptr) > 0)
-        row_upper = lp.row_upper.copy()
-        row_upper[built.pool_rows.start : built.link_rows.stop] = room
-        cost = lp.cost.copy()
-        cost[built.sites] += (h.use * price[h.pool]).sum(axis=1)
-        found = solve(
-            LinearProgram(
-                cost[columns], part[rows], lp.row_lower[rows], row_upper[rows], lp.lower[columns], lp.upper[columns]
-            )
-        )
-        x = np.zeros(len(lp.cost))
-        x[columns] = np.maximum(found.x, 0.0)
-        mine, theirs = again[h.service], again[self.problem.routes.service]
-        return BlockAnswer(x[built.sites][mine], x[built.routes][theirs])
+        rows = np.flatnonzero(np.diff(part.indptr))
+        cost, row_upper = lp.cost[columns], lp.row_upper[rows]
+        on_site = np.flatnonzero((columns >= built.sites.start) & (columns < built.sites.stop))
+        site = columns[on_site] - built.sites.start
+        cost[on_site] += (h.use[site] * price[h.pool[site]]).sum(axis=1)
+        first, last = np.searchsorted(rows, [built.pool_rows.start, built.link_rows.stop])
+        row_upper[first:last] = room[rows[first:last] - built.pool_rows.start]
+        return LinearProgram(cost, part[rows], lp.row_lower[rows], row_upper, lp.lower[columns], lp.upper[columns])
+
+    def _columns(self, again: Bools) -> Ints:
+        return np.flatnonzero(again[self.built.column_service])
 
 
 def shares(use: Floats, limit: Floats, forced: Floats | None = None) -> Floats:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from placement.columns import Floats, Ints
+from placement.columns import Bools, Floats, Ints
 
 STEEP = 16.0
 """Options dearer than the best by more than this many temperatures get nothing."""
@@ -24,15 +24,21 @@ def fade(z: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def site_cost(
-    usd: Floats, use: Floats, pool: Ints, price: Floats, service: Ints, lost: Ints, loss: Floats, reward: Floats
-) -> Floats:
-    """(H,) $/h per raw rps: its own price, what it takes of pools, less what it is worth to the losses it survives."""
+def costly(price: Floats) -> Bools:
+    """(P,) which pools have any price: most have none, so the loops over sites skip them."""
     dear = np.zeros(len(price), dtype=np.bool_)
     for p in range(len(price)):
         for r in range(price.shape[1]):
             dear[p] |= price[p, r] != 0
-    out = np.empty(len(usd))
+    return dear
+
+
+@njit(cache=True, nogil=True)
+def site_cost(
+    usd: Floats, use: Floats, pool: Ints, price: Floats, service: Ints, lost: Ints, loss: Floats, reward: Floats
+) -> Floats:
+    """(H,) $/h per raw rps: its own price, what it takes of pools, less what it is worth to the losses it survives."""
+    out, dear = np.empty(len(usd)), costly(price)
     for h in range(len(usd)):
         cost = usd[h] - reward[service[h]]
         for k in range(lost.shape[1]):
@@ -205,14 +211,15 @@ def spend_sites(
     priced: Floats,
 ) -> Floats:
     """(H,) raw rps; adds to (S,) $/h of replicas and starts, and what they take of pools at prices (P, R)."""
-    raw = np.zeros(len(replicas))
+    raw, dear = np.zeros(len(replicas)), costly(price)
     for h in range(len(replicas)):
         n = replicas[h]
         if n > 0:
             raw[h] = n * rps[h]
             spent[service[h]] += n * usd[h] + start_usd[h] * max(n - stand[h], 0.0)
-            for r in range(use.shape[1]):
-                priced[service[h]] += n * use[h, r] * price[pool[h], r]
+            if dear[pool[h]]:
+                for r in range(use.shape[1]):
+                    priced[service[h]] += n * use[h, r] * price[pool[h], r]
     return raw
 
 

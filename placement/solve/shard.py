@@ -96,10 +96,10 @@ class Shard:
         """Of the process that holds this shard."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
-    def begin(self, start: Prices | None) -> int:
-        """Start a climb, from prices of its own if there are any; how many services there are."""
-        self.climb = LocalClimb(self.model, start)
-        self.best = start
+    def begin(self, start: Prices | None, warm: bool = False) -> int:
+        """Start a climb, from prices or, if warm, those it stands by; how many services there are."""
+        self.best = self.best if warm else start
+        self.climb = LocalClimb(self.model, self.best)
         return self.problem.services
 
     def respond(self, pool: Floats, link: Floats, step: int, pace: Pace, keep: bool) -> tuple[float, Floats, Floats]:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,17 +26,25 @@ from placement.solve.shard import TOLERANCE, Account, Delta, Shard
 
 TARGET = 0.005
 """Certified gap at which a solve is done."""
-LEFT = 0.2
-"""Part of the target that services may lose which a round leaves alone; each further round a quarter of it."""
-PRICED = (0.9, 0.0, 0.0, 0.0)
-"""Part of a pool's price that programs pay for what they take of their room, round by round: nearly all of it, so that
-they leave to others what is worth more to them, then nothing, so that no plan gets worse and nothing is left idle."""
-AGAIN = 100
-"""Services that a second or later round solves at least: some may have to make room that prices do not ask of them."""
 STALLED = 0.8
 """A round that leaves more than this part of the gap is the last: what remains is not in the plan but in the prices."""
 ATTEMPTS = 3
 """How often a lost shard is asked again for its answer."""
+
+
+class Round(NamedTuple):
+    """Which services a round solves again, and what they pay."""
+
+    left: float
+    """Part of the target that the services left alone may lose together."""
+    least: int
+    """Services that are solved in any case: some may have to make room that prices do not ask of them."""
+    priced: float
+    """Part of a pool's price that programs pay for what they take of their room. At nearly 1 they leave to others what
+    is worth more to them; at 0 no plan gets worse, and nothing is left idle at a price that is wrong."""
+
+
+ROUNDS = (Round(0.2, 0, 0.9), Round(0.05, 100, 0.0), Round(0.012, 100, 0.0), Round(0.003, 100, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,10 @@ class Standing:
     def price(self) -> tuple[Floats, Floats]:
         """Of pools (P, R) and links (K,)."""
         return self.assignment.pool_usd, self.link_usd
+
+
+Start = Prices | Standing | None
+"""Where a climb begins: at prices kept ready, at those the shards stand by, or at none."""
 
 
 class Fanout(Protocol):
@@ -145,24 +157,25 @@ def solve_sharded(
     fanout: Fanout,
     pace: Pace = PACE,
     target: float = TARGET,
-    start: Prices | None = None,
+    start: Start = None,
 ) -> Standing:
     """A plan within `target` of its bound, or as near as a climb at a fine pace brings it. Raises Unsolved, Lost.
 
-    `start`: prices to climb from, as those kept ready for a loss; `pace` should then be a gentle one.
+    With a `start`, `pace` should be a gentle one.
     """
-    standing = _solve(problem, layout, fanout, pace, target, start)
+    standing = solve_once(problem, layout, fanout, pace, target, start)
     if standing.assignment.gap <= target or pace.iterations >= FINE.iterations:
         return standing
     bound = standing.assignment.lower_bound_usd_per_hour
-    standing = _solve(problem, layout, fanout, FINE, target, start)
+    standing = solve_once(problem, layout, fanout, FINE, target, start)
     best = max(bound, standing.assignment.lower_bound_usd_per_hour)
     return replace(standing, assignment=replace(standing.assignment, lower_bound_usd_per_hour=best))
 
 
-def _solve(
-    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace, target: float, start: Prices | None
+def solve_once(
+    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace, target: float, start: Start
 ) -> Standing:
+    """One climb and its rounds, whatever gap that gives. Raises Unsolved, Lost."""
     (pool, link), keep = climb(problem, layout, fanout, pace, start)
     accounts = insist(fanout, "offer", [(pool, link, keep)] * layout.shards)
     return improve(problem, layout, fanout, (pool, link), accounts, target)
@@ -175,6 +188,7 @@ def improve(
     price: tuple[Floats, Floats],
     accounts: list[Account],
     target: float,
+    rounds: Sequence[Round] = ROUNDS,
 ) -> Standing:
     """Rounds from the plans of shards, as their accounts state them, until the certified gap is at its target."""
     pool, link = price
@@ -182,7 +196,7 @@ def improve(
     coupling = float((pool * problem.capacity).sum() + (link * problem.links.bandwidth).sum())
     bound = sum(float(account.own.sum()) for account in accounts) - coupling
     last = np.inf
-    for number, part in enumerate(PRICED):
+    for each in rounds:
         use = np.stack([account.use for account in accounts])
         usd = sum(account.usd for account in accounts)
         excess = np.concatenate([account.excess for account in accounts])
@@ -191,9 +205,9 @@ def improve(
         if gap <= target or gap > STALLED * last:
             break
         last = gap
-        least = threshold(excess, LEFT * target * abs(bound) / 4**number, AGAIN if number else 0)
+        least = threshold(excess, each.left * target * abs(bound), each.least)
         rooms = shares(use, limit, np.stack([account.forced for account in accounts]))
-        accounts = insist(fanout, "improve", [(pool, link, least, room, part) for room in rooms])
+        accounts = insist(fanout, "improve", [(pool, link, least, room, each.priced) for room in rooms])
     replicas, route_rps = np.zeros(len(problem.sites)), np.zeros(len(problem.routes))
     answers = insist(fanout, "answer", [()] * layout.shards)
     for mask, (mine, rps) in zip(layout.masks(), answers, strict=True):
@@ -211,17 +225,20 @@ def threshold(excess: Floats, left: float, least: int = 0) -> float:
 
 
 def climb(
-    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace, start: Prices | None = None
+    problem: AssignmentProblem, layout: Partition, fanout: Fanout, pace: Pace, start: Start = None
 ) -> tuple[tuple[Floats, Floats], bool]:
     """Best prices of pools (P, R) and links (K,), and whether they were the last.
 
     A shard that is lost on the way counts with its last answer meanwhile.
     """
-    at = None if start is None else (start.pool, start.link)
+    at = start.price if isinstance(start, Standing) else None if start is None else (start.pool, start.link)
     pools = PoolClimb(problem.capacity, pool_scale(problem), problem.links.bandwidth, at)
     nothing = (0.0, np.zeros_like(problem.capacity), np.zeros(len(problem.links.bandwidth)))
     last = [nothing] * layout.shards
-    fanout.call("begin", [(None,)] * layout.shards if start is None else [(p,) for p in layout.prices(problem, start)])
+    if isinstance(start, Prices):
+        fanout.call("begin", [(part,) for part in layout.prices(problem, start)])
+    else:
+        fanout.call("begin", [(None, start is not None)] * layout.shards)
     keep = False
     for step in range(1, pace.iterations + 1):
         answers = fanout.call("respond", [(*pools.prices(), step, pace, keep)] * layout.shards)

@@ -4,15 +4,28 @@
 2. certify  the bound at the standing prices holds for today's problem too (see `prices`); it takes milliseconds.
 3. improve  where the gap is above its target, services that lose most, or take too much, are solved again within the
             room that the others leave.
-4. detect   the gap of the result says whether prices still hold. After a capacity shock they do not: climb from the
+4. detect   the gap of the result says whether prices still hold. Where they do not, they follow what moved by a few
+            gentle iterations, and all services with them. After a capacity shock that is not enough: climb from the
             prices kept ready for that loss, or from nothing.
 """
 
 from placement.assignment import AssignmentProblem
 from placement.solve.ascent import PACE, SETTLE
-from placement.solve.sharded import TARGET, Fanout, Partition, Standing, improve, insist, solve_sharded
+from placement.solve.sharded import (
+    TARGET,
+    Fanout,
+    Partition,
+    Round,
+    Standing,
+    improve,
+    insist,
+    solve_once,
+    solve_sharded,
+)
 from placement.solve.standby import StandbyPrices
 
+FEW = Round(0.5, 0, 0.9)
+"""What moved most; the target is not to be bettered by far, or every tick would pay for it."""
 STALE = 0.01
 """Certified gap above which prices no longer hold."""
 
@@ -32,7 +45,7 @@ def tick(
     if lost is not None:
         return solve_sharded(now, layout, fanout, SETTLE, STALE, lost)
     accounts = insist(fanout, "certify", [standing.price] * layout.shards)
-    after = improve(now, layout, fanout, standing.price, accounts, target)
-    if after.assignment.gap <= STALE:
-        return after
-    return solve_sharded(now, layout, fanout, PACE, target)
+    after = improve(now, layout, fanout, standing.price, accounts, target, (FEW,))
+    if after.assignment.gap > STALE:
+        after = solve_once(now, layout, fanout, SETTLE, target, after)
+    return after if after.assignment.gap <= STALE else solve_sharded(now, layout, fanout, PACE, target)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from placement.assignment import AssignmentProblem
-from placement.columns import floats
+from placement.columns import floats, ints
 from placement.solve.accounts import service_usd
-from placement.solve.assignment import build, solve_relaxation
+from placement.solve.assignment import build, moved, solve_relaxation
 from placement.solve.linear import solve
 from tests.placement.assignments import crowded
 
@@ -23,6 +23,21 @@ def test_relaxation_of_a_crowded_problem_costs_what_its_services_cost(seed: int)
     spent = service_usd(problem, floats(answer.replicas), answer.route_rps).sum()
     assert spent == pytest.approx(answer.objective_usd_per_hour, rel=1e-6)
     assert (problem.pool_use(answer.replicas) <= problem.capacity * (1 + 1e-6) + 1e-6).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_program_when_moved_is_that_of_the_new_problem(seed: int) -> None:
+    problem = crowded(seed)
+    rng = np.random.default_rng(seed)
+    demands = replace(problem.demands, rps=floats(problem.demands.rps * rng.random(len(problem.demands))))
+    losses = replace(problem.losses, survive_rps=floats(problem.losses.survive_rps * 2))
+    sites = replace(problem.sites, standing=ints(problem.sites.standing + 3))
+    today = replace(problem, demands=demands, losses=losses, sites=sites, capacity=floats(problem.capacity * 1.5))
+
+    now, wanted = moved(build(problem), today).program, build(today).program
+
+    np.testing.assert_array_equal(now.row_lower, wanted.row_lower)
+    np.testing.assert_array_equal(now.row_upper, wanted.row_upper)
 
 
 def with_more(problem: AssignmentProblem, pool: int, resource: int, part: float) -> AssignmentProblem:
