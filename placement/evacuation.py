@@ -26,11 +26,11 @@ NEARLY = 0.999
 def spill(problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats | None = None) -> Routing:
     """The routing without shares on unusable or unlawful routes, within `limit_rps` (B,) at every backend.
 
-    The limit is the capacity if none is given. What fits nowhere is shed; what was shed stays so. The routing itself
-    where nothing is to be done.
+    The limit is what backends serve if none is given. What fits nowhere is shed, what was shed stays so. The routing
+    itself where nothing is to be done.
     """
     chain = asks(problem.fleet)
-    limit = problem.capacity_rps if limit_rps is None else limit_rps
+    limit = problem.pieces.served_rps if limit_rps is None else limit_rps
     # Load stays where calls were in vain before, for that is no news; none goes there anew.
     good = viable(problem, usable, chain.of(shed_share(problem.standing) < 1 - TINY_SHARE))
     sound = viable(problem, usable, chain)
@@ -184,11 +184,13 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
 
 
 def spare_rps(problem: Problem, measured: Bools, trust: float) -> Floats:
-    """(B,) load that a receiver may be brought to: its capacity, or `trust` of it where nobody measured that.
+    """(B,) load that a receiver may be brought to: what it serves, or `trust` of it where nobody measured its capacity.
+
+    Where replicas follow load that is what the most of them serve, or the ready ones if others take time to start.
 
     What stands above it already is not cut: an evacuation refuses nobody whom it does not move.
     """
-    capacity = problem.capacity_rps * np.where(measured, 1.0, trust)
+    capacity = problem.pieces.served_rps * np.where(measured, 1.0, trust)
     standing = loads(problem, problem.standing).backend_rps
     return floats(np.where(problem.capacity_rps > 0, np.maximum(capacity, standing), 0.0))
 

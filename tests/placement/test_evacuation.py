@@ -24,6 +24,7 @@ from placement.routing import Routing, from_dense
 from placement.solve.routing import solve_routing
 from tests.oracles import demand_of
 from tests.placement.fleets import problem_of, random_routing, snapshot_of, tiered
+from tests.placement.solve.test_routing import autoscaled_problem
 
 FLOOR_RPS = 0.05
 """Flows that nobody uses are solved with a little: no limit is held against that."""
@@ -204,3 +205,23 @@ def test_p95_of_a_chain_adds_the_round_trips_and_times_of_its_calls() -> None:
 
     rtt = problem.fleet.network.rtt_ms[:, 0]
     assert took == pytest.approx(rtt.max() + 5.0 + rtt[0] + 5.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_spill_where_replicas_follow_load_fills_what_the_most_of_them_serve(seed: int) -> None:
+    problem = autoscaled_problem(seed, 0.8)
+    scaler = problem.fleet.scaler
+    assert scaler is not None
+    larger = autoscaled_problem(seed, 0.8, scaled=replace(scaler, replicas_max=floats(2 * scaler.replicas_max)))
+    alive = problem.fleet.backends.cluster != seed % len(problem.fleet.clusters)
+
+    shed, load = [], []
+    for now in (problem, larger):
+        after_loss = spill(now, solve_routing(now).routing, alive)
+        made = loads(now, after_loss)
+        assert (made.backend_rps <= now.pieces.served_rps * (1 + 1e-6) + FLOOR_RPS).all()
+        shed.append(made.shed_rps.sum())
+        load.append(made.backend_rps)
+
+    assert shed[0] > shed[1]
+    assert (load[1] > larger.capacity_rps * (1 + 1e-6)).any(), "more than the replicas of now would serve"
