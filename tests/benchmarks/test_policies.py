@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks.policy_fleets import baselines, controller
-from benchmarks.policy_fleets.demand import slots
+from benchmarks.policy_fleets import baselines, controller, placing
+from benchmarks.policy_fleets.demand import blocks, expected, slots
 from benchmarks.policy_fleets.fleets import model
 from benchmarks.policy_fleets.instances import SITUATIONS, DataAbsentError, Instance, load
-from benchmarks.policy_fleets.physics import Outcome, play
+from benchmarks.policy_fleets.physics import Outcome, play, together
 from placement.policies.loaded import proportional, waterfall
 from placement.policies.proximity import local
 from placement.problem import Problem
@@ -76,3 +76,36 @@ def test_lost_cluster_in_a_loss_gets_nothing() -> None:
     routings = controller.at_once(made, time, local)
 
     assert all((share[:, :, where] == 0).all() for share in made.shares(routings))
+
+
+def test_placement_within_the_stock_promises_no_more_cost_than_the_places_given() -> None:
+    instance = instance_of(("gpu", 1))
+    ahead = expected(instance, np.arange(6))
+
+    there = placing.placed(instance, ahead.max(axis=0))
+
+    for kind in {name for row in instance.pool for name in row if name}:
+        held, given_to = (
+            np.where(np.array(i.pool) == kind, i.replicas_max, 0.0).sum(axis=0) for i in (there, instance)
+        )
+        assert (held <= given_to + 1e-6).all(), kind
+    assert (there.raw_rps.sum(axis=1) > 0).all(), "every service stands somewhere"
+    mean = ahead.mean(axis=0)
+    assert placing.promised_usd(there, mean) < 1.02 * placing.promised_usd(instance, mean)
+
+
+def test_outcomes_of_the_parts_of_a_day_together_are_the_outcome_of_the_day() -> None:
+    instance = instance_of(("cpu", 0))
+    made, time = model(instance), slots(instance, "normal", steps=4)
+    routings = controller.at_once(made, time, local)
+    whole = play(instance, time.weight, time.demand_rps, made.shares(routings))
+
+    parts = [
+        play(instance, part.weight, part.demand_rps, made.shares([routings[i] for i in rows]))
+        for rows, part in blocks(time, 2)
+    ]
+
+    both = together(parts)
+    assert (both.objective, both.shed, both.mean_ms) == pytest.approx((whole.objective, whole.shed, whole.mean_ms))
+    assert both.worst_utilization == whole.worst_utilization
+    assert both.percentile_ms(0.95) == whole.percentile_ms(0.95)
