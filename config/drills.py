@@ -70,6 +70,9 @@ class Drills(Shape):
     """How long a full drill holds everything away."""
     lease_seconds: Seconds = 5.0
     """A mesh that hears nothing for this long lets go of a drill by itself."""
+    trickle_ratio: Annotated[float, Field(ge=0, le=0.1, allow_inf_nan=False)] = 0.0
+    """Part of every flow from outside that stands on one cluster alone which goes to its next best one all the time,
+    so that no standby is cold. 0 for none."""
     limits: DrillLimits = DrillLimits()
     blocked: Many[Blocked] = ()
     """When no drill begins."""

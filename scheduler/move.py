@@ -16,6 +16,7 @@ from placement.quantize import weight_tables
 from placement.readings import Readings, Snapshot
 from placement.weights import WeightTable
 from scheduler.conduct import Conduct, back_to, measured_capacity, resting, restrained, wrong
+from scheduler.drill_trickle import trickled
 from scheduler.hygiene import Memory
 from scheduler.policy import Policy
 from scheduler.ports import LedgerDown, Ports
@@ -73,6 +74,7 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
         free = step
         step = restrained(sight.conduct, problem, free, sight.snapshot.at_s, policy.conduct)
         waits = any(said.startswith("rollout") for said in step.guards)
+        step = replace(step, routing=trickled(problem, step.routing, policy.trickle_ratio))
     if plan.reason is Reason.FAILOVER:
         step = replace(step, guards=step.guards + shed_words(problem, problem.standing, step.routing))
     if sight.conduct.refused:

@@ -26,3 +26,5 @@ class Policy:
     rules: Rules = field(default_factory=Rules)
     hygiene: HygieneLimits = field(default_factory=HygieneLimits)
     conduct: ConductLimits = field(default_factory=ConductLimits)
+    trickle_ratio: float = 0.0
+    """Least part of a flow from outside that goes to its next best cluster, so that a standby is never cold."""

@@ -42,6 +42,7 @@ def policy_of(spec: PolicySpec) -> Policy:
         prices=Prices(prices.shed_multiple, prices.churn_ratio, prices.headroom_multiple),
         limits=Limits(step_max=spec.guards.step_max, gain_min=spec.guards.gain_min),
         conduct=conduct_of(spec.guards),
+        trickle_ratio=spec.drills.trickle_ratio,
         rounding=Rounding(spec.weights.unit, spec.weights.sticky_band),
         rules=Rules(
             fall=probes.fall,

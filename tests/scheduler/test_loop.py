@@ -40,6 +40,18 @@ async def test_tick_when_nothing_changed_writes_nothing() -> None:
     assert not turn.outcomes
     assert len(b.notebook.intents) == 1
 
+async def test_tick_with_a_trickle_keeps_the_next_best_cluster_warm_and_writes_it_once() -> None:
+    b = bench(replace(POLICY, trickle_ratio=0.01))
+    b.measure(0.5)
+    first = await turned(b)
+    b.clock.at_s = 5.0
+    b.measure(0.5)
+
+    second = await turned(b)
+
+    assert RoutingView(b.fleet, first.pushed)["front@ams"]["fra"] >= 0.009
+    assert not second.outcomes, "the same trickle is nothing to write"
+
 
 async def test_tick_after_a_restart_with_unchanged_input_writes_nothing() -> None:
     first = bench()
