@@ -2,9 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from placement.columns import bools, floats
+from placement.columns import bools, floats, ints
+from placement.cost import loads
+from placement.fleet import Calls
 from placement.problem import Prices, displaced, external_demand, formulate, headroom_slopes, total_demand
+from placement.routes import tree_usd
 from placement.routing import from_dense
+from placement.solve.routing import solve_routing
 from simulator.trio import declared, trio
 from tests.placement.fleets import snapshot_of
 
@@ -64,3 +68,26 @@ def test_headroom_slopes_rise_and_stay_below_refusing() -> None:
 
     assert (np.diff(slopes) > 0).all()
     assert slopes[-1] + 1 < Prices().shed_multiple
+
+
+def test_formulate_of_a_cheap_caller_of_something_dear_serves_it_all_the_same() -> None:
+    """Refusing the caller spares what it calls, so it must cost more than all of that."""
+    fleet = trio()
+    dear = np.where(fleet.sites.service == 1, 1e4, 1.0) * fleet.sites.usd_per_replica_hour
+    fleet = replace(fleet, sites=replace(fleet.sites, usd_per_replica_hour=floats(dear)))
+    problem = formulate(fleet, snapshot_of(fleet, declared(fleet)), Prices())
+
+    routing = solve_routing(problem).routing
+
+    assert loads(problem, routing).shed_rps.max() < 1e-6
+    front = fleet.flows.service == 0
+    assert problem.shed_usd[front].min() > problem.routes.compute_usd.max()
+
+
+def test_tree_usd_is_what_serving_a_request_to_the_end_takes() -> None:
+    fleet = trio()
+    calls = Calls(ints([0]), ints([1]), floats([3.0]))
+
+    whole = tree_usd(replace(fleet, calls=calls), floats([2.0, 5.0]))
+
+    assert whole.tolist() == [17.0, 5.0]
