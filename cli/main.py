@@ -5,7 +5,9 @@ import typer
 from cli import drill
 from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
+from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
+from cli.readiness import readiness, resume
 from cli.simulate import simulate
 
 app = typer.Typer(
@@ -14,7 +16,23 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for verb in (serve, plan, explain, place, freeze, unfreeze, validate, schema, bootstrap, simulate, compare):
+VERBS = (
+    serve,
+    plan,
+    explain,
+    place,
+    freeze,
+    unfreeze,
+    validate,
+    schema,
+    bootstrap,
+    simulate,
+    compare,
+    fuzz,
+    readiness,
+    resume,
+)
+for verb in VERBS:
     app.command()(verb)
 
 app.add_typer(drill.app)

@@ -22,6 +22,11 @@ class ProbeQuestion:
     expect_status: int
     host_header: str
     grpc_service: str
+    expect_header: str = ""
+    expect_body: str = ""
+    ca_file: str = ""
+    gateways: tuple[str, ...] = ()
+    """host:port of the mesh gateway of the cluster; empty where requests do not come in by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ def addresses_of(configuration: Configuration) -> Addresses:
         for cluster, addresses in sorted(service.spec.endpoints.items()):
             key = (ServiceId(service.name), ClusterId(cluster))
             endpoints[key] = addresses
-            probes[key] = ProbeQuestion(addresses=addresses, **service.spec.probe.model_dump())
+            question = service.spec.probe.model_dump() | {"gateways": service.spec.probe.gateways.get(cluster, ())}
+            probes[key] = ProbeQuestion(addresses=addresses, **question)
     via: dict[tuple[OriginId, ServiceId, ClusterId], tuple[str, ...]] = defaultdict(tuple)
     for origin in configuration.origins:
         for detour in origin.spec.via:

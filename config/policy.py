@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from config.document import Document
 from config.drills import Drills
@@ -19,10 +20,12 @@ from config.fields import (
     Ratio,
     Seconds,
     Shape,
+    Text,
     Url,
 )
 from config.guards import Guards
 from config.origin import Prometheus
+from config.vantages import Vantage, VantageListener
 
 
 class Tick(Shape):
@@ -45,6 +48,8 @@ class Probes(Shape):
     """After a failure the next check comes this soon."""
     fall: PositiveCount = 3
     """Failures in a row that take a target out."""
+    fall_disputed: PositiveCount = 8
+    """The same while another vantage still gets answers."""
     rise: PositiveCount = 20
     """Successes in a row that bring it back."""
     hold_down_seconds: Pause = 5.0
@@ -55,14 +60,29 @@ class Probes(Shape):
     """A target that came back is given its capacity over this time."""
     panic_ratio: PositiveRatio = 0.5
     """When more than this part of a service's targets, or of all clusters, looks dead, the probes are doubted."""
+    ejection_ratio: PositiveRatio = 0.2
+    """Part of all clusters that probes alone may take out, but always one; more only when clients fail there too."""
+    ejection_capacity_ratio: PositiveRatio = 0.34
+    """Part of a service's capacity that probes alone may take out, but always one target."""
     quorum: PositiveCount = 1
     """Vantages that must agree."""
+    vantages: Many[Vantage] = ()
+    """Places that probe besides the controller itself."""
+    allow: Many[Text] = ()
+    """What may be probed: networks (CIDR), addresses, host names. None: all but link-local and metadata addresses."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.hold_down_max_seconds < self.hold_down_seconds:
             limit, least = self.hold_down_max_seconds, self.hold_down_seconds
             raise ValueError(f"holdDownMaxSeconds {limit:g} is below holdDownSeconds {least:g}")
+        if self.fall_disputed < self.fall:
+            raise ValueError(f"fallDisputed {self.fall_disputed} is below fall {self.fall}")
+        if self.quorum > 1 + len(self.vantages):
+            raise ValueError(f"quorum {self.quorum} is never reached by {1 + len(self.vantages)} vantages")
+        for shown in ("name", "token_sha256"):
+            if len({getattr(v, shown) for v in self.vantages}) < len(self.vantages):
+                raise ValueError(f"two vantages have the same {to_camel(shown)}")
         return self
 
 
@@ -98,6 +118,8 @@ class Server(Shape):
 
     api: Address = "127.0.0.1:9600"
     """API, dashboard and metrics."""
+    vantages: VantageListener | None = None
+    """Where vantages on other machines join. Omitted: on `api` alone."""
     xds: Address = "127.0.0.1:9601"
     """The xDS server that proxies connect to."""
     ledger: Url = "sqlite:///equipoise.db"

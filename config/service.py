@@ -27,8 +27,9 @@ from config.fields import (
 class ProbeSpec(Shape):
     """How to ask an endpoint of the service whether it works."""
 
-    protocol: Literal["http", "https", "tcp", "grpc"] = "tcp"
-    """tcp: accepts a connection. http, https: a GET has the expected status. grpc: the health service says SERVING."""
+    protocol: Literal["http", "https", "tcp", "tls", "grpc"] = "tcp"
+    """tcp: accepts a connection. tls: proves who it is. http, https: a GET is answered as expected. grpc: the health
+    service says SERVING."""
     path: Word = "/"
     """http, https: what to get."""
     expect_status: Annotated[int, Field(ge=100, le=599)] = 200
@@ -37,6 +38,15 @@ class ProbeSpec(Shape):
     """http, https: the name to ask for. Empty: the host of the endpoint."""
     grpc_service: Annotated[str, Field(pattern=r"^[\x21-\x7e]*$", max_length=1_000)] = ""
     """grpc: the service to ask about. Empty: the server as a whole."""
+    expect_header: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=1_000)] = ""
+    """http, https: `name: text`, a header whose value has the text. Empty: any headers."""
+    expect_body: Annotated[str, Field(max_length=1_000)] = ""
+    """http, https: a text in the first 64 KiB of the answer. Empty: any body."""
+    ca_file: Annotated[str, Field(max_length=1_000)] = ""
+    """https, tls: PEM file, on the machine that probes, with the certificates to trust. Empty: those of the machine."""
+    gateways: dict[Name, Annotated[Many[Address], Field(min_length=1)]] = Field(default_factory=dict)
+    """host:port of the mesh gateway by cluster, where requests come in by one. It is asked the same, besides the
+    endpoints, and its answer counts: so it is known which of the two broke."""
 
 
 def _replica_form(value: Any) -> str:
@@ -123,6 +133,9 @@ class ServiceSpec(Shape):
     """Requests to other services that one request makes, on average."""
     probe: ProbeSpec = ProbeSpec()
     """How to see whether it works."""
+    ramp_seconds: Pause | None = None
+    """Time over which it is given its capacity when it comes back; longer where caches have to fill. Omitted: that of
+    the Policy."""
     protocol: Literal["http1", "http2"] = "http1"
     """What its endpoints speak; gRPC is http2."""
     split: Literal["locality", "weighted-clusters"] = "locality"

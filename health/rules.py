@@ -38,7 +38,7 @@ class Rules:
     """More of the clusters, or of the backends of one service, are never taken out by probes alone."""
     ejection_ratio: float = 0.2
     """Part of the clusters that probes alone may take out, but always one cluster."""
-    ejection_capacity_ratio: float = 1 / 3
+    ejection_capacity_ratio: float = 0.34
     """Part of a service's capacity that probes alone may take out, but always one backend."""
     fine_rps: float = 50.0
     """Where clients are answered at this rate, and `fine_ratio` of them well, it is the probe that is broken."""

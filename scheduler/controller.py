@@ -21,14 +21,17 @@ from connectors.xds.connector import XdsConnector
 from connectors.xds.load import LoadReports
 from connectors.xds.server import XdsServer
 from connectors.xds.spec import MeshSpec
+from health.destinations import Destinations
 from health.prober import Prober
-from placement.columns import Bools, Ints
+from placement.columns import Ints
 from placement.fleet import ClusterId, OriginId, ServiceId
+from scheduler.endpoints import Endpoints
 from scheduler.index import index_fleet
 from scheduler.intake import Collector
 from scheduler.ports import Configuration
 from scheduler.state import backend_rows
 from scheduler.translate import haproxy_specs, loop_configuration, mesh_specs, pace_of, probe_targets
+from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
 
 DEMAND_EVERY_S = 1.0
@@ -45,12 +48,10 @@ class Controller:
     watch: ProbeWatch
     collector: Collector
     prober: Prober
+    endpoints: Endpoints
+    roster: Roster
     connectors: dict[OriginId, Connector] = field(default_factory=dict)
     reports: dict[OriginId, LoadReports | HaproxyStatistics] = field(default_factory=dict)
-    endpoint_row: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """Backend row of every probed endpoint."""
-    endpoint_ok: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
-    """What each endpoint last answered."""
     servers: list[PrometheusSource] = field(default_factory=list)
     backend_row: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     """(service, cluster) -> row."""
@@ -62,11 +63,8 @@ class Controller:
         configuration = loop_configuration(documents)
         fleet = configuration.fleet
         rows = backend_rows(self.current.fleet, fleet) if self.current else np.full(len(fleet.backends), -1)
-        self.watch.retarget(
-            rows, configuration.policy.rules, service=fleet.backends.service, cluster=fleet.backends.cluster
-        )
+        self._probe(documents, configuration, rows)
         self.backend_row = index_fleet(fleet, configuration.declared.capacity_rps).backends
-        self._probe(documents, configuration)
         for origin, spec in mesh_specs(documents).items():
             self._connect(origin, spec, documents)
         steered = haproxy_specs(documents)
@@ -80,14 +78,6 @@ class Controller:
         self.current = configuration
         return configuration
 
-    def report(self, rows: Ints, ok: Bools, at_s: float) -> None:
-        """Probe answers of endpoints become evidence on backends: one lives while one of its endpoints answers."""
-        self.endpoint_ok[rows] = ok
-        lives = np.zeros(int(self.endpoint_row.max(initial=-1)) + 1, dtype=bool)
-        np.logical_or.at(lives, self.endpoint_row, self.endpoint_ok)
-        seen = np.unique(self.endpoint_row[rows])
-        self.watch.report(seen, lives[seen], at_s)
-
     def witness(self, seen: Sequence[tuple[ServiceId, ClusterId, int, int]], from_s: float, at_s: float) -> None:
         """What clients saw of backends: (service, cluster, answered well, failed)."""
         known = [(self.backend_row[s, c], good, bad) for s, c, good, bad in seen if (s, c) in self.backend_row]
@@ -95,12 +85,16 @@ class Controller:
             row, good, bad = np.array(known, dtype=np.int64).T
             self.watch.witness(row, good.astype(np.float64), bad.astype(np.float64), from_s, at_s)
 
-    def _probe(self, documents: Documents, configuration: Configuration) -> None:
-        targets = list(probe_targets(documents, configuration.fleet))
-        self.endpoint_row = np.array([row for row, _ in targets], dtype=np.int64)
-        self.endpoint_ok = np.ones(len(targets), dtype=bool)
-        self.prober.pace = pace_of(documents.policy)
-        self.prober.replace([target for _, target in targets])
+    def _probe(self, documents: Documents, configuration: Configuration, rows: Ints) -> None:
+        """`rows`: where each backend was before, -1 for new ones."""
+        probes, backends = documents.policy.probes, configuration.fleet.backends
+        probed = list(probe_targets(documents, configuration.fleet))
+        targets, pace = [p.target for p in probed], pace_of(documents.policy)
+        vantage_rows = self.roster.assign(probes.vantages, targets, pace)
+        self.watch.retarget(rows, configuration.policy.rules, vantage_rows, backends.service, backends.cluster)
+        self.endpoints.replace(probed, len(vantage_rows))
+        self.prober.pace, self.prober.destinations = pace, Destinations.of(probes.allow)
+        self.prober.replace(targets)
 
     def _connect(self, origin: OriginId, spec: MeshSpec, documents: Documents) -> None:
         known = self.connectors.get(origin)

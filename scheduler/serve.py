@@ -25,6 +25,7 @@ from placement.weights import WeightTable
 from scheduler.api.app import Api
 from scheduler.api.guards import GuardsApi
 from scheduler.api.metrics import Metrics
+from scheduler.api.readiness import ReadinessApi
 from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
@@ -80,6 +81,7 @@ async def serve(paths: tuple[Path, ...]) -> None:
         application = Api(board, metrics, solver, switches.set_mode).application()
         drilling.show(application, metrics.registry)
         GuardsApi(board, switches.resume).add_to(application)
+        ReadinessApi(board, drilling.book, metrics.registry).add_to(application)
         await _listen(stack, application, server.api)
         _close_on_signals(desk, clock)
         works = (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run())

@@ -1,8 +1,9 @@
 """From documents to what the edges are made of: the loop's policy, mesh specs, probe targets."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from config.addresses import Addresses, addresses_of
+from config.addresses import Addresses, ProbeQuestion, addresses_of
 from config.configuration import Configuration as Documents
 from config.distances import round_trips, rtt_ms
 from config.fleet import declared_readings, fleet_of
@@ -25,11 +26,20 @@ from scheduler.policy import Policy
 from scheduler.ports import Configuration
 from scheduler.safety import SafetyLimits
 
+SILENT_PROBES = 5
+"""A vantage that reported nothing for this many intervals is absent."""
+
 
 def loop_configuration(documents: Documents) -> Configuration:
     """Fleet, declared readings and policy."""
     fleet = fleet_of(documents)
-    return Configuration(fleet, declared_readings(documents, fleet), policy_of(documents.policy))
+    policy = policy_of(documents.policy)
+    if any(service.spec.ramp_seconds is not None for service in documents.services):
+        ramps = {ServiceId(s.name): s.spec.ramp_seconds for s in documents.services}
+        own = (ramps[name] for name in fleet.services.ids)
+        ramps_s = tuple(policy.rules.ramp_s if ramp_s is None else ramp_s for ramp_s in own)
+        policy = replace(policy, rules=replace(policy.rules, service_ramp_s=ramps_s))
+    return Configuration(fleet, declared_readings(documents, fleet), policy)
 
 
 def policy_of(spec: PolicySpec) -> Policy:
@@ -46,12 +56,16 @@ def policy_of(spec: PolicySpec) -> Policy:
         rounding=Rounding(spec.weights.unit, spec.weights.sticky_band),
         rules=Rules(
             fall=probes.fall,
+            fall_disputed=probes.fall_disputed,
             rise=probes.rise,
             quorum=probes.quorum,
             hold_down_s=probes.hold_down_seconds,
             hold_down_max_s=probes.hold_down_max_seconds,
             ramp_s=probes.ramp_seconds,
             panic_ratio=probes.panic_ratio,
+            ejection_ratio=probes.ejection_ratio,
+            ejection_capacity_ratio=probes.ejection_capacity_ratio,
+            silent_after_s=max(Rules().silent_after_s, (SILENT_PROBES * probes.interval_ms + probes.timeout_ms) / 1e3),
         ),
     )
 
@@ -159,28 +173,43 @@ def _mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMe
     )
 
 
-def probe_targets(documents: Documents, fleet: Fleet) -> Iterator[tuple[int, ProbeTarget]]:
-    """(backend row, target) for every endpoint of every backend."""
+@dataclass(frozen=True, slots=True)
+class ProbedAddress:
+    """One address that is probed for a backend."""
+
+    backend: int
+    """Its row."""
+    gateway: bool
+    """Whether it is the mesh gateway, and not an endpoint itself."""
+    target: ProbeTarget
+
+
+def probe_targets(documents: Documents, fleet: Fleet) -> Iterator[ProbedAddress]:
+    """Every endpoint of every backend, and the gateways before them."""
     questions = addresses_of(documents).probes
     for row in range(len(fleet.backends)):
         service = fleet.services.ids[fleet.backends.service[row]]
         cluster = fleet.clusters.ids[fleet.backends.cluster[row]]
         question = questions.get((service, cluster))
-        for address in question.addresses if question else ():
-            host, port = host_port(address)
-            assert question is not None
-            yield (
-                row,
-                ProbeTarget(
-                    protocol=question.protocol,
-                    host=host,
-                    port=port,
-                    path=question.path,
-                    expect_status=question.expect_status,
-                    host_header=question.host_header,
-                    grpc_service=question.grpc_service,
-                ),
-            )
+        if question is not None:
+            yield from (ProbedAddress(row, False, _probe_target(question, a)) for a in question.addresses)
+            yield from (ProbedAddress(row, True, _probe_target(question, a)) for a in question.gateways)
+
+
+def _probe_target(question: ProbeQuestion, address: str) -> ProbeTarget:
+    host, port = host_port(address)
+    return ProbeTarget(
+        protocol=question.protocol,
+        host=host,
+        port=port,
+        path=question.path,
+        expect_status=question.expect_status,
+        host_header=question.host_header,
+        grpc_service=question.grpc_service,
+        expect_header=question.expect_header,
+        expect_body=question.expect_body,
+        ca_file=question.ca_file,
+    )
 
 
 def host_port(address: str) -> Address:

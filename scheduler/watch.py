@@ -47,6 +47,11 @@ class ProbeWatch:
         self._pending |= bool(len(asked))
         self._look(at_s)
 
+    @property
+    def seen(self) -> Evidence:
+        """The newest counts, for those who only look."""
+        return self._evidence
+
     def evidence(self) -> Evidence:
         """The newest counts; lowers the alarm."""
         self._alarm.clear()
@@ -76,7 +81,7 @@ class ProbeWatch:
     def _place(self, targets: int, rules: Rules, service: Ints | None, cluster: Ints | None) -> None:
         self.rules = rules
         self._service = np.arange(targets) if service is None else service
-        self._cluster = np.arange(targets) if cluster is None else cluster
+        self.cluster = np.arange(targets) if cluster is None else cluster
         self._charged = np.zeros(targets, dtype=np.int64)
         self._start_beat(-np.inf)
 
@@ -101,7 +106,7 @@ class ProbeWatch:
         ailing = evidence.clients.fresh(at_s) & (evidence.clients.score[:, GRAY] >= ALARM)
         if not (ailing.any() or self._charged.any() or (evidence.fails >= self.rules.fall).any()):
             return
-        said = votes(evidence, self._cluster, at_s, self.rules)
+        said = votes(evidence, self.cluster, at_s, self.rules)
         found = charges(evidence, said, at_s, self.rules)
         charged = found.charged.astype(np.int64) + (found.charged & found.confirmed) + ailing
         if (charged > self._charged).any():

@@ -47,6 +47,11 @@ class Metrics:
         self.failover = Gauge(
             "equipoise_failover_worst_utilization_ratio", "Fullest backend after a loss.", ["loss"], registry=registry
         )
+        self.unmet = Gauge("equipoise_failover_unmet_rps", "Refused after a loss.", ["loss"], registry=registry)
+        self.proof_age = Gauge(
+            "equipoise_failover_proof_age_seconds", "Since the oldest row of the failover table was proved.",
+            registry=registry,
+        )  # fmt: skip
         self.reload_failed = Gauge(
             "equipoise_configuration_reload_failed", "1 while the newest documents are invalid.", registry=registry
         )
@@ -89,10 +94,13 @@ class Metrics:
             service, cluster = state.fleet.backend_name(backend).split("/")
             self.verdict.labels(service, cluster, Verdict(now).name).set(1)
         self.failover.clear()
+        self.unmet.clear()
         if state.failover is not None:
             for row in state.failover.rows:
                 if row.loss.kind not in SMALL:
                     self.failover.labels(str(row.loss)).set(row.worst_utilization)
+                    self.unmet.labels(str(row.loss)).set(row.shed_rps)
+            self.proof_age.set(turn.at_s - min((row.made_at_s for row in state.failover.rows), default=turn.at_s))
 
     def render(self) -> bytes:
         """The exposition text."""

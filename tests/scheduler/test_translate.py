@@ -37,8 +37,17 @@ def test_probe_targets_of_the_example_cover_every_backend_with_an_endpoint() -> 
 
     targets = list(probe_targets(documents, fleet))
 
-    assert {row for row, _ in targets} == set(range(len(fleet.backends)))
-    assert {t.protocol for _, t in targets} == {"grpc", "http", "tcp"}
+    assert {probed.backend for probed in targets} == set(range(len(fleet.backends)))
+    assert {probed.target.protocol for probed in targets} == {"grpc", "http", "tls"}
+    assert [probed.target.host for probed in targets if probed.gateway] == ["198.51.100.200"]
+    assert all(probed.target.expect_body == "ok" for probed in targets if probed.target.protocol == "http")
+
+
+def test_ramp_of_the_example_is_that_of_the_service_where_it_has_one() -> None:
+    configuration = loop_configuration(load(EXAMPLE))
+
+    ramps = dict(zip(configuration.fleet.services.ids, configuration.policy.rules.service_ramp_s, strict=True))
+    assert (ramps["storefront"], ramps["catalog"]) == (300.0, 60.0)
 
 
 def test_host_port_of_a_bracketed_address_drops_the_brackets() -> None:

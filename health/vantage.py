@@ -1,0 +1,153 @@
+"""A vantage that runs elsewhere: it fetches what to probe from a controller, probes, and posts what it saw.
+
+Reports follow each other at REPORT_EVERY_S, at once where something failed. One that does not arrive is not sent again:
+what was seen a second ago is no evidence of now, and the next probes are under way. A vantage that cannot report is
+absent to the controller, and nothing else.
+"""
+
+import asyncio
+import random
+import secrets
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+
+from health.destinations import Destinations
+from health.probe import ProbeTarget
+from health.prober import Pace, Prober
+from placement.columns import Bools, Ints
+
+REPORT_EVERY_S = 0.05
+TIMEOUT_S = 1.0
+RETRY_S = 2.0
+ROUNDS_MAX = 400
+AGE_MAX_S = 1.0
+REFUSED_FOR_GOOD = frozenset({401, 403, 404})
+
+log = structlog.get_logger()
+
+
+class Rejected(Exception):  # noqa: N818  a state of the world
+    """The controller does not know us, or is none."""
+
+
+@dataclass(slots=True)
+class ControllerClock:
+    """What the controller's clock says, as far as we were told: late by the way of its answer, never early."""
+
+    said_s: float = 0.0
+    heard_at_s: float = 0.0
+
+    def hear(self, said_s: float) -> None:
+        """Take what an answer says."""
+        self.said_s, self.heard_at_s = said_s, time.monotonic()
+
+    def now_s(self) -> float:
+        """Now, on that clock."""
+        return self.said_s + time.monotonic() - self.heard_at_s
+
+
+class Vantage:
+    """Probes for one controller. `await run()` until it is cancelled; raises Rejected."""
+
+    def __init__(self, url: str, token: str, destinations: Destinations, tls: ssl.SSLContext | None = None) -> None:
+        self.url, self.tls = url.rstrip("/"), tls
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._session = secrets.token_hex(8)
+        self._sequence = 0
+        self._revision = ""
+        self._clock = ControllerClock()
+        self._rounds: deque[tuple[float, list[int], list[bool]]] = deque(maxlen=ROUNDS_MAX)
+        self._urgent = asyncio.Event()
+        jitter = random.Random()  # noqa: S311  jitter needs no secrecy
+        self.prober = Prober((), self._note, Pace(), time.monotonic, jitter, destinations)
+        self.reports = 0
+        """How many were taken."""
+
+    async def run(self) -> None:
+        """Fetch, probe and report until cancelled."""
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        connector = aiohttp.TCPConnector(ssl=self.tls or True, limit=2)
+        async with aiohttp.ClientSession(timeout=timeout, headers=self._headers, connector=connector) as session:
+            probing = asyncio.create_task(self.prober.run())
+            try:
+                await self._serve(session, probing)
+            finally:
+                probing.cancel()
+                await asyncio.wait({probing})
+
+    async def _serve(self, session: aiohttp.ClientSession, probing: asyncio.Task[None]) -> None:
+        while not probing.done():
+            try:
+                await self._fetch(session)
+                while await self._report(session):
+                    await self._pause()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                log.warning("controller does not answer", url=self.url, error=str(error) or type(error).__name__)
+                await asyncio.sleep(random.uniform(0, RETRY_S))  # noqa: S311  so that vantages do not come all at once
+        probing.result()
+
+    async def _fetch(self, session: aiohttp.ClientSession) -> None:
+        """Take the list of targets, if it is another one."""
+        async with session.get(f"{self.url}/api/v1/vantage/targets", allow_redirects=False) as answer:
+            body = await self._heard(answer)
+        if body["revision"] != self._revision:
+            targets = [ProbeTarget(**target) for target in body["targets"]]
+            self.prober.pace = Pace(**body["pace"])
+            self._rounds.clear()
+            self.prober.replace(targets)
+            self._revision = body["revision"]
+            log.info("probing", targets=len(targets), revision=self._revision, controller=self.url)
+
+    async def _report(self, session: aiohttp.ClientSession) -> bool:
+        """Post what was seen; whether our list of targets still holds."""
+        self._sequence += 1
+        report = self._taken()
+        async with session.post(f"{self.url}/api/v1/vantage/rounds", json=report, allow_redirects=False) as answer:
+            body = await self._heard(answer)
+        self.reports += body.get("refused") is None
+        return bool(body["revision"] == self._revision)
+
+    def _taken(self) -> dict[str, Any]:
+        """Everything since the last report, which is gone with it."""
+        now_s, rounds = time.monotonic(), []
+        while self._rounds:
+            at_s, rows, ok = self._rounds.popleft()
+            if now_s - at_s < AGE_MAX_S:
+                rounds.append({"age_s": round(now_s - at_s, 4), "rows": rows, "ok": ok})
+        return {
+            "revision": self._revision,
+            "session": self._session,
+            "sequence": self._sequence,
+            "clock_s": self._clock.now_s(),
+            "lag_s": round(self.prober.stalled_s, 4),
+            "rounds": rounds,
+        }
+
+    async def _heard(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
+        if answer.status in REFUSED_FOR_GOOD:
+            raise Rejected(f"{self.url} answered {answer.status}: is the token one of probes.vantages?")
+        if answer.status not in {200, 409}:
+            raise aiohttp.ClientPayloadError(f"status {answer.status}: {(await answer.text())[:200]}")
+        body: dict[str, Any] = await answer.json()
+        self._clock.hear(float(body["clock_s"]))
+        return body
+
+    async def _pause(self) -> None:
+        """Until the next report is due, or something failed."""
+        self._urgent.clear()
+        if not any(not all(ok) for _, _, ok in self._rounds):
+            try:
+                await asyncio.wait_for(self._urgent.wait(), REPORT_EVERY_S)
+            except TimeoutError:
+                return
+
+    def _note(self, rows: Ints, ok: Bools, at_s: float) -> None:
+        self._rounds.append((at_s, rows.tolist(), ok.tolist()))
+        if not ok.all():
+            self._urgent.set()

@@ -1,0 +1,101 @@
+"""What the probers can tell people: which vantage sees, which way to a backend broke, which certificate will expire."""
+
+from collections.abc import Callable, Iterator
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from health.quorum import sighted_vantages
+from scheduler.board import Board
+from scheduler.controller import Controller
+from scheduler.summary import Json
+
+DAY_S = 86_400.0
+CONTROLLER = "controller"
+
+
+class Outlook(Collector):
+    """`GET /api/v1/vantages`, and the same as metrics."""
+
+    def __init__(self, controller: Controller, board: Board) -> None:
+        self.controller, self.board = controller, board
+
+    def add_to(self, app: web.Application, registry: CollectorRegistry) -> None:
+        """Serve it."""
+        app.router.add_get("/api/v1/vantages", self.show)
+        registry.register(self)
+
+    async def show(self, _: web.Request) -> web.Response:
+        """Vantages, broken ways, certificates, and what is not probed."""
+        return web.json_response(
+            {
+                "format_version": 1,
+                "vantages": self.vantages(),
+                "broken_ways": self.broken_ways(),
+                "contradicted": self.contradicted(),
+                "certificates": [{"target": t, "days_left": round(d, 1)} for t, d in self.certificates()],
+                "not_probed": dict(self.controller.prober.refused),
+            }
+        )
+
+    def vantages(self) -> list[Json]:
+        """Each with whether it is believed now."""
+        watch, roster, now_s = self.controller.watch, self.controller.roster, self.controller.roster.now_s()
+        sighted = sighted_vantages(watch.seen, watch.cluster, now_s, watch.rules).tolist()
+        prober = self.controller.prober
+        rows: list[Json] = [{"name": CONTROLLER, "sighted": sighted[0], "lag_s": round(prober.stalled_s, 4)}]
+        rows += [
+            {
+                "name": seat.name,
+                "sighted": sighted[seat.column],
+                "silent_s": round(now_s - seat.heard_at_s, 3) if seat.accepted else None,
+                "lag_s": round(seat.lag_s, 4),
+                "accepted": seat.accepted,
+                "refused": {str(reason): count for reason, count in seat.refused.items()},
+            }
+            for seat in roster.seats
+        ]
+        return rows
+
+    def broken_ways(self) -> list[Json]:
+        """Backends that most vantages do not reach by their gateway, by their endpoints, or by both."""
+        fleet = self._fleet()
+        return [{"backend": fleet(row), "broken": way} for row, way in self.controller.endpoints.broken().items()]
+
+    def contradicted(self) -> list[str]:
+        """Backends that are dead to the probes and fine to the clients."""
+        turn, fleet = self.board.turn, self._fleet()
+        return [fleet(row) for row in turn.verdicts.contradicted.nonzero()[0].tolist()] if turn else []
+
+    def certificates(self) -> Iterator[tuple[str, float]]:
+        """(target, days left) of every certificate that was shown."""
+        prober = self.controller.prober
+        for row, expires_s in sorted(prober.expires_s.items()):
+            yield str(prober.targets[row]), expires_s / DAY_S
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The metrics."""
+        sighted = GaugeMetricFamily("equipoise_vantage_sighted", "1 while it is believed.", labels=["vantage"])
+        for row in self.vantages():
+            sighted.add_metric([row["name"]], float(row["sighted"]))
+        ways = GaugeMetricFamily(
+            "equipoise_way_broken", "1 for a way to a backend that broke.", labels=["backend", "way"]
+        )
+        for row in self.broken_ways():
+            ways.add_metric([row["backend"], row["broken"]], 1.0)
+        doubted = GaugeMetricFamily(
+            "equipoise_probe_contradicted", "1 where clients are fine and probes are not.", labels=["backend"]
+        )
+        for backend in self.contradicted():
+            doubted.add_metric([backend], 1.0)
+        days = GaugeMetricFamily("equipoise_certificate_days_left", "Until a certificate expires.", labels=["target"])
+        for target, left in self.certificates():
+            days.add_metric([target], left)
+        yield from (sighted, ways, doubted, days)
+
+    def _fleet(self) -> Callable[[int], str]:
+        current = self.controller.current
+        assert current is not None, "documents were applied before anything is served"
+        return current.fleet.backend_name
