@@ -1,9 +1,10 @@
 """The optimizer on synthetic problems: `python -m benchmarks.solve --size 2000x50 --json`.
 
-`assignment` (default): prices, shares and blocks against HiGHS on the whole program, both without building, which is
-timed apart. The choice between this process and two Ray actors is the service's own; `--ray` and `--no-ray` override
-it. The monolith runs in this process on one thread; Ray's actors are processes of their own, so with them the ratio
-compares two processors with one. Compiled loops are loaded before the clock starts. `routing`: the routing solve.
+`assignment` (default): climb and rounds against HiGHS on the whole program, both without building, which is timed
+apart. The choice between threads of this process and Ray actors is the service's own; `--ray` and `--no-ray` override
+it. The monolith runs on one thread, a shard has a thread or an actor each: with two shards the ratio compares two
+processors with one, and `solve_cpu_s` and `monolith_cpu_s` tell what both took of a processor, whoever else was busy.
+Compiled loops are loaded before the clock starts. `routing`: the routing solve.
 """
 
 import os
@@ -50,7 +51,9 @@ def measure(services: int, clusters: int, seed: int, shards: int, on_ray: bool |
     problem = synthetic(services, clusters, seed)
     ship_s, (fanout, layout) = timed(lambda: fan_out(problem, shards, on_ray))
     fanout.call("warm_up", [()] * shards)
+    cpu_s = time.process_time()
     solve_s, answer = timed(lambda: solve_sharded(problem, layout, fanout).assignment)
+    cpu_s = time.process_time() - cpu_s
     ray = isinstance(fanout, RayShards)
     shard_mib = [int(each) for each in fanout.call("peak_memory_mib", [()] * shards)] if ray else []
     if isinstance(fanout, RayShards):
@@ -66,16 +69,20 @@ def measure(services: int, clusters: int, seed: int, shards: int, on_ray: bool |
         "shards": shards,
         "ship_and_build_s": round(ship_s, 4),
         "solve_s": round(solve_s, 4),
+        "solve_cpu_s": None if ray else round(cpu_s, 4),
         "objective_usd_per_hour": round(answer.objective_usd_per_hour, 4),
         "certified_gap": round(answer.gap, 6),
         "pool_overfill": float(max(0.0, (problem.pool_use(answer.replicas) - problem.capacity).max())),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + sum(shard_mib),
     }
     if monolith:
+        cpu_s = time.process_time()
         monolith_s, whole = timed(lambda: solve(built.program))
+        cpu_s = time.process_time() - cpu_s
         found |= {
             "monolith_build_s": round(build_s, 4),
             "monolith_s": round(monolith_s, 4),
+            "monolith_cpu_s": round(cpu_s, 4),
             "true_gap": round(answer.objective_usd_per_hour / whole.objective - 1, 6),
             "speedup_vs_monolith": round(monolith_s / solve_s, 2),
         }
