@@ -9,6 +9,7 @@ from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
 from cli.readiness import readiness, resume
 from cli.simulate import simulate
+from cli.vantage import vantage
 
 app = typer.Typer(
     name="equipoise",
@@ -36,6 +37,7 @@ for verb in VERBS:
     app.command()(verb)
 
 app.add_typer(drill.app)
+app.command()(vantage)
 
 
 @app.command()

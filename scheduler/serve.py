@@ -19,18 +19,20 @@ from connectors.connector import Connector, Refused
 from connectors.xds.connector import XdsConnector
 from connectors.xds.server import XdsServer
 from health.prober import Prober
-from placement.columns import Bools, Ints
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 from scheduler.api.app import Api
 from scheduler.api.guards import GuardsApi
 from scheduler.api.metrics import Metrics
+from scheduler.api.outlook import Outlook
 from scheduler.api.readiness import ReadinessApi
+from scheduler.api.vantages import VantageApi, listen_to_vantages
 from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
 from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
+from scheduler.endpoints import Endpoints
 from scheduler.intake import Collector
 from scheduler.ledger import Ledger
 from scheduler.loop import run
@@ -40,6 +42,7 @@ from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, initial_state
 from scheduler.switches import MODE_SWITCH, Switches
 from scheduler.translate import host_port, loop_configuration, pace_of
+from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
 
 log = structlog.get_logger()
@@ -82,7 +85,11 @@ async def serve(paths: tuple[Path, ...]) -> None:
         drilling.show(application, metrics.registry)
         GuardsApi(board, switches.resume).add_to(application)
         ReadinessApi(board, drilling.book, metrics.registry).add_to(application)
+        Outlook(controller, board).add_to(application, metrics.registry)
+        VantageApi(controller.roster).add_to(application)
         await _listen(stack, application, server.api)
+        if server.vantages:
+            await listen_to_vantages(stack, controller.roster, server.vantages)
         _close_on_signals(desk, clock)
         works = (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run())
         for background in (*works, drills.run()):
@@ -104,15 +111,11 @@ async def serve(paths: tuple[Path, ...]) -> None:
 def _controller(documents: Documents) -> Controller:
     configuration = loop_configuration(documents)
     watch = ProbeWatch(len(configuration.fleet.backends), configuration.policy.rules)
-    controller: Controller
-
-    def report(rows: Ints, ok: Bools, at_s: float) -> None:
-        controller.report(rows, ok, at_s)
-
+    endpoints = Endpoints(watch)
     jitter = random.Random(0)  # noqa: S311  jitter needs no secrecy
-    prober = Prober((), report, pace_of(documents.policy), time.monotonic, jitter)
-    controller = Controller(XdsServer(), watch, Collector(), prober)
-    return controller
+    prober = Prober((), endpoints.report, pace_of(documents.policy), time.monotonic, jitter)
+    roster = Roster(endpoints.report, time.monotonic)
+    return Controller(XdsServer(), watch, Collector(), prober, endpoints, roster)
 
 
 def _prime(
