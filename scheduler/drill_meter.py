@@ -19,7 +19,8 @@ class SentMeter:
 
     def __init__(self) -> None:
         self._row: Mapping[tuple[str, str], int] = {}
-        self._said: dict[str, tuple[float, Floats]] = {}
+        self._said: dict[str, tuple[float, Floats, Floats]] = {}
+        """When, as it was said, and smoothed."""
         self._backends = 0
 
     def follow(self, fleet: Fleet) -> None:
@@ -42,14 +43,20 @@ class SentMeter:
             if row >= 0 and math.isfinite(rps):
                 sums.setdefault(origin, np.zeros(self._backends))[row] += rps
         for origin, rps in sums.items():
-            self._said[origin] = (batch.at_s, self._smoothed(origin, rps, batch.at_s))
+            self._said[origin] = (batch.at_s, rps, self._smoothed(origin, rps, batch.at_s))
 
     def rps(self, at_s: float) -> Floats | None:
-        """(B,) all origins together; None where nobody said anything of late."""
-        fresh = [rps for said_at_s, rps in self._said.values() if at_s - said_at_s <= OLD_S]
-        return floats(np.sum(fresh, axis=0)) if fresh else None
+        """(B,) all origins together, as last said; None where nobody said anything of late."""
+        return self._sum([rps for said_at_s, rps, _ in self._said.values() if at_s - said_at_s <= OLD_S])
+
+    def smooth_rps(self, at_s: float) -> Floats | None:
+        """The same, smoothed: for what must not be decided by one report."""
+        return self._sum([rps for said_at_s, _, rps in self._said.values() if at_s - said_at_s <= OLD_S])
+
+    def _sum(self, parts: list[Floats]) -> Floats | None:
+        return floats(np.sum(parts, axis=0)) if parts else None
 
     def _smoothed(self, origin: str, rps: Floats, at_s: float) -> Floats:
-        before_at_s, before = self._said.get(origin, (-math.inf, rps))
+        before_at_s, _, before = self._said.get(origin, (-math.inf, rps, rps))
         kept = math.exp(-max(at_s - before_at_s, 0.0) / SMOOTH_S)
         return kept * before + (1 - kept) * rps

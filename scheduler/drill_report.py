@@ -23,7 +23,7 @@ def report(book: PathBook, drills: Sequence[Json], wall_s: float, kinds: Sequenc
     return {
         "format_version": 1,
         **book.summary(wall_s, kinds),
-        "predicted_vs_measured": predicted_vs_measured(moved),
+        "predicted_vs_measured": predicted_vs_measured(d for d in moved if d["outcome"] == Phase.SUCCEEDED),
         "rto_p50_s": rto[0],
         "rto_p99_s": rto[1],
         "abort_to_reverted_p50_s": revert[0],
@@ -38,7 +38,7 @@ def report(book: PathBook, drills: Sequence[Json], wall_s: float, kinds: Sequenc
 
 
 def predicted_vs_measured(drills: Iterable[Json]) -> Json:
-    """How far the utilization foreseen for receivers was from the one measured, over all drills; null without any."""
+    """How far the utilization foreseen for receivers was from the one measured, over some drills; null without any."""
     pairs = [
         (r["predicted"], r["measured"], d["id"], r["backend"])
         for d in drills

@@ -163,9 +163,9 @@ class Drills:
 
     async def _lead(self, live: Live, look: Look) -> None:
         """One step of the state machine, and what it asks for."""
-        rps = self.meter.rps(look.at_s)
+        said, rps = self.meter.rps(look.at_s), self.meter.smooth_rps(look.at_s)
         there = None if rps is None else rps[live.receivers]
-        live.look(look.at_s, self._meshes.tally(live.plan.tables), there)
+        live.look(look.at_s, self._meshes.tally(live.plan.tables), None if said is None else said[live.receivers])
         policy = self.ports.policy()
         comes_first = live.aborted or ("something went down" if live.alarmed else "")
         sight = Sight(
