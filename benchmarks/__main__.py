@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import controlplane, failover, fleet, integers, policies, pop, push, solve, tick
+from benchmarks import controlplane, drill, failover, fleet, integers, policies, pop, push, solve, tick
 
 RUNS = (
     ("solve", solve.main, ["--size", "500x30", "--json"]),
@@ -10,6 +10,7 @@ RUNS = (
     ("integers", integers.main, ["--size", "500x30", "--json"]),
     ("push", push.main, ["--json"]),
     ("failover", failover.main, ["--times", "10", "--json"]),
+    ("drill", drill.main, ["--times", "20", "--json"]),
     ("controlplane", controlplane.main, ["--json"]),
     ("pop", pop.main, ["--json"]),
     ("fleet", fleet.main, ["--json"]),

@@ -1,9 +1,9 @@
 """Drills on real Envoys: how soon an aborted one is back, and whether anybody was the worse for it.
 
 Two beds. The lab: three clusters with long links between them, users, and the whole controller; a full drill is begun
-and aborted at a random moment, over and over, and then one canary and one full drill may finish. The loop: one Envoy,
-and nothing between it and its connector, for the number of requests that a claim about failures needs. An abort is
-back when the last request that the failover's weights routed was sent.
+and aborted at a random moment, over and over; one canary and one full drill may finish; and in a last one a receiver is
+killed. The loop: one Envoy, and nothing between it and its connector, for the number of requests that a claim about
+failures needs. An abort is back when the last request that the failover's weights routed was sent.
 
     python -m benchmarks.drill --times 20 --json
 """
@@ -29,6 +29,8 @@ from tests.real import envoy_path
 
 DRILLED = "us-east"
 LOSS = f"cluster {DRILLED}"
+RECEIVER = "eu-west"
+"""Where most of its requests go instead."""
 STILL_S = 1e9
 """A day so long that demand does not swing."""
 ABORTS = Pace(step_s=1.0, hold_s=30.0, lease_s=1.0)
@@ -69,6 +71,24 @@ async def whole(desk: Desk, level: str) -> Body:
     return body
 
 
+async def preempted(lab: Lab, desk: Desk) -> dict[str, Any]:
+    """A receiver is killed while everything goes there: how soon the drill lets go, and who felt it."""
+    began = await desk.begin("L4", LOSS)
+    body = await desk.reaches_or_ends(began["id"], 1.0)
+    if body["outcome"]:
+        return {"outcome": body["outcome"], "reason": body["reason"], "killed_to_reverted_s": None}
+    killed_s = await lab.kill(RECEIVER)
+    ended = await desk.ends(began["id"])
+    await asyncio.sleep(GRACE_S)
+    late = away(lab.attempts, DRILLED, "frontend", killed_s)
+    return {
+        "outcome": ended["outcome"],
+        "reason": ended["reason"],
+        "killed_to_reverted_s": max(late, default=killed_s) - killed_s,
+        "user_failed_requests": sum(s.failed for s in lab.served if s.at_s >= killed_s),
+    }
+
+
 async def measure_lab(times: int, seed: int) -> dict[str, Any]:
     """All of it, in one lab. Raises LabError."""
     moments = random.Random(seed)
@@ -84,7 +104,11 @@ async def measure_lab(times: int, seed: int) -> dict[str, Any]:
         hurry(lab, WHOLE)
         await asyncio.sleep(GRACE_S)
         drills = [await whole(desk, level) for level in ("L3", "L4")]
-        found = await desk.get("/report")
+        found, failed = await desk.get("/report"), sum(s.failed for s in lab.served if s.at_s >= began_s)
+        users = sum(s.at_s >= began_s for s in lab.served)
+        hurry(lab, ABORTS)
+        await asyncio.sleep(GRACE_S)
+        loss = await preempted(lab, desk)
         back_s = [back_s for back_s, _ in aborts]
         reverted_s = [body["revert_s"] for _, body in aborts if body["revert_s"] is not None]
         return {
@@ -94,8 +118,9 @@ async def measure_lab(times: int, seed: int) -> dict[str, Any]:
             "abort_acknowledged_p99_s": effects.percentile(reverted_s, 0.99),
             "drilled_requests": found["rehearsed_requests"],
             "drill_failed_requests": found["rehearsed_failed"],
-            "user_requests": sum(s.at_s >= began_s for s in lab.served),
-            "user_failed_requests": sum(s.failed for s in lab.served if s.at_s >= began_s),
+            "user_requests": users,
+            "user_failed_requests": failed,
+            "preempted_by_a_real_loss": loss,
             "coverage": found["coverage24"],
             "proof_coverage": found["proof_coverage"],
             "oldest_proof_age_s": found["oldest_proof_age_s"],
