@@ -13,7 +13,7 @@ PAIR = """\
       one: {at: aws/eu-west-1}
       two: {at: aws/eu-central-1}
     users:
-      people: {latitude: 48.9, longitude: 2.4}
+      people: {latitude: 53.3, longitude: -6.3}
     services:
       shop: {rpsPerReplica: 50, replicas: 10, calls: {stock: 1}, valueUsdPerMillionRequestMs: 0.2}
       stock: {exposed: false, rpsPerReplica: 100, replicas: 6}
