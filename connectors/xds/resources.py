@@ -15,8 +15,9 @@ CDS = _PREFIX + "cluster.v3.Cluster"
 EDS = _PREFIX + "endpoint.v3.ClusterLoadAssignment"
 RTDS = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 
-PUSH_ORDER = (CDS, EDS, LDS, RDS, RTDS)
-"""Make before break: what is referred to goes out before what refers to it."""
+PUSH_ORDER = (RTDS, CDS, EDS, LDS, RDS)
+"""Make before break: what is referred to goes out before what refers to it. The runtime layer comes first: a controller
+that starts anew takes a drill back before it takes away what was drilled."""
 REFERS_TO = MappingProxyType({LDS: RDS, RDS: CDS, CDS: EDS})
 WHOLE_STATE = frozenset({LDS, CDS})
 """Types whose every answer lists all resources: one that is missing is deleted. Of the others only changes are sent."""
