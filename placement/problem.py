@@ -51,8 +51,6 @@ class Prices:
     shed_multiple: float = 10.0
     churn_ratio: float = 0.02
     headroom_multiple: float = 0.5
-    overflow_multiple: float = 1.0
-    """Of load that comes on top of a plan and does not fit: what the data plane's spill to the next backend costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,8 @@ def formulate(
     """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables.
 
     Where the fleet has autoscalers replicas follow load within their bounds, elsewhere they are as they are.
-    `load_error` (B,), the relative error to expect of each backend's load, is priced; None: readings are exact.
+    `load_error` (B,), the relative error to expect of each backend's load, is priced; None: readings are exact. Load
+    that comes and does not fit is priced as refused: a data plane that spills it elsewhere only does better.
     """
     gone = np.zeros(len(fleet.clusters), dtype=bool) if lost is None else lost
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
@@ -116,18 +115,17 @@ def formulate(
     inner = external <= DEMAND_FLOOR_RPS
     external = np.maximum(external, DEMAND_FLOOR_RPS)
     flow_unit = unit[fleet.flows.service]
-    whole = tree_usd(fleet, unit) * fleet.services.priority
-    shed = whole[fleet.flows.service] * prices.shed_multiple
-    shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms[fleet.flows.service]
+    shed = tree_usd(fleet, unit) * fleet.services.priority * prices.shed_multiple
+    shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms
     target = fleet.services.utilization_target[fleet.backends.service]
     slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
     pieces, curve = headroom(capacity, target, slopes), None
     error = np.zeros(len(capacity)) if load_error is None else load_error
     if error.any():
-        pieces = expected(pieces, error, unit[fleet.backends.service] * prices.overflow_multiple)
+        pieces = expected(pieces, error, shed[fleet.backends.service])
     if fleet.scaler is not None:
         outlook = Outlook(floats(np.where(usable, snapshot.warmth, 0.0)), floats(capacity), floats(error))
-        curve = either(fleet.scaler.follows, _autoscaled(fleet, fleet.scaler, outlook, unit, prices), pieces)
+        curve = either(fleet.scaler.follows, _autoscaled(fleet, fleet.scaler, outlook, shed), pieces)
         pieces = curve.hull()
     return Problem(
         fleet=fleet,
@@ -137,7 +135,7 @@ def formulate(
         capacity_rps=floats(capacity),
         pieces=pieces,
         curve=curve,
-        shed_usd=floats(shed * np.where(inner, INNER_SHED_MULTIPLE, 1.0)),
+        shed_usd=floats(shed[fleet.flows.service] * np.where(inner, INNER_SHED_MULTIPLE, 1.0)),
         churn_usd=floats(flow_unit * prices.churn_ratio),
         standing=snapshot.routing,
         lost=bools(gone),
@@ -153,12 +151,12 @@ def without(problem: Problem, snapshot: Snapshot) -> Problem:
     return replace(problem, routes=routes, capacity_rps=floats(capacity), pieces=pieces, standing=snapshot.routing)
 
 
-def _autoscaled(fleet: Fleet, scaler: Autoscaler, outlook: Outlook, unit: Floats, prices: Prices) -> Curve:
+def _autoscaled(fleet: Fleet, scaler: Autoscaler, outlook: Outlook, shed: Floats) -> Curve:
     service = fleet.backends.service
     priced = SitePrices(
         usd_per_request_ms=floats(fleet.services.usd_per_request_ms[service]),
         linear_usd=compute_usd(fleet),
-        overflow_usd=floats(unit[service] * prices.overflow_multiple),
+        overflow_usd=floats(shed[service]),
     )
     return autoscaled(scaler, outlook, priced)
 

