@@ -30,7 +30,7 @@ class PaceLimits:
     """Bounds of the optimizer's conduct."""
 
     moved_per_minute: float = 0.10
-    """Part of all traffic."""
+    """Part of all traffic; 1 for no limit."""
     changes_per_hour: int = 12
     """Of one service."""
     dwell_s: float = 60.0
@@ -106,7 +106,7 @@ def paced(pace: Pace, problem: Problem, step: Step, at_s: float, limits: PaceLim
     routing = step.routing if (keep == 1).all() else blend(standing, step.routing, keep)
     wanted = moved_ratio(problem, routing, ~free)
     left = max(0.0, limits.moved_per_minute - sum(part for when, part in pace.moved if at_s - when < MINUTE_S))
-    if wanted > left + TINY:
+    if limits.moved_per_minute < 1 and wanted > left + TINY:
         k = left / wanted
         routing = blend(standing, routing, np.where(free, 1.0, k))
         said = (*said, f"blast radius: {wanted:.1%} of all traffic wants to move, {left:.1%} still may this minute")
