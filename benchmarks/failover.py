@@ -3,7 +3,9 @@
     python -m benchmarks.failover --plane envoy --fault kill --times 10 --json
 
 Everybody is served by a cluster 70 ms away; it breaks; two others stand by. Equipoise steers an Envoy or an HAProxy
-(`--plane`) and probes every 250 ms. Beside it, under the very same fault and with as many users each:
+(`--plane`) and probes every 250 ms from three vantages, two of which must agree: the controller's own, and one each in
+the two other regions, whose word takes 35 and 93 ms to arrive. (All of them probe over the controller's own 70 ms.)
+Beside it, under the very same fault and with as many users each:
 
   haproxy_checks   an HAProxy that checks by itself: inter 2s, fall 3, rise 2
   envoy_outlier    an Envoy with Istio's outlier detection: 5 errors in a row, sweep 10 s
@@ -61,7 +63,8 @@ async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
         is_dropped = trial.breaker is not None and trial.breaker.dropper is not None
     ours, anchors = found.pop(STEERED), {name: figures(outcomes) for name, outcomes in found.items()}
     how = {"blackhole_by": "iptables" if is_dropped else "links that swallow"} if fault is Fault.BLACKHOLE else {}
-    head = {"plane": options.plane, "fault": str(fault), "rps": options.rps, "window_s": window_s, **how}
+    head = {"plane": options.plane, "fault": str(fault), "rps": options.rps, "vantages": options.vantages,
+            "window_s": window_s, **how}  # fmt: skip
     return {**head, **figures(ours), "anchors": anchors}
 
 
@@ -124,6 +127,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--anchors", default=",".join(PLANES_AND_NAMES),
                         help="who else is measured, separated by commas, or none; all if not given")  # fmt: skip
     parser.add_argument("--rps", type=float, default=100.0, help="of each data plane; %(default)g if not given")
+    parser.add_argument("--vantages", type=int, choices=(1, 2, 3), default=3,
+                        help="places that probe for Equipoise; two must agree; %(default)s if not given")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     arguments = parser.parse_args(argv)
@@ -137,7 +142,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it and print what was measured; returns the exit code."""
     arguments = parse(argv)
-    options = Options(arguments.plane, arguments.anchors, arguments.rps, arguments.seed)
+    options = Options(arguments.plane, arguments.anchors, arguments.rps, arguments.seed, arguments.vantages)
     try:
         values = asyncio.run(measure(options, arguments.fault, arguments.times))
     except LabError as error:

@@ -1,6 +1,8 @@
 """A trial as the controller is told of it: one service in three clusters, one origin, and a price that decides."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator.lab.documents import Document, cluster, document, latency, prices, write
@@ -29,6 +31,8 @@ class Setting:
     plane: str
     """`envoy` or `haproxy`: what Equipoise steers."""
     rps: float
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Of the vantages besides the controller, by the place where each is."""
 
     @property
     def documents(self) -> Path:
@@ -50,7 +54,12 @@ def policy(setting: Setting) -> Document:
         "tick": {"periodSeconds": 1, "readingsMaxAgeSeconds": 10},
         "probes": {
             "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3, "rise": 4,
-            "holdDownSeconds": 1, "holdDownMaxSeconds": 2, "rampSeconds": 1, "quorum": 1,
+            "holdDownSeconds": 1, "holdDownMaxSeconds": 2, "rampSeconds": 1,
+            "quorum": 2 if setting.tokens else 1,
+            "vantages": [
+                {"name": place, "tokenSha256": hashlib.sha256(token.encode()).hexdigest()}
+                for place, token in setting.tokens.items()
+            ],
         },
         "guards": FREE,
         "server": {

@@ -9,6 +9,7 @@ from simulator.lab.processes import free_ports
 from simulator.lab.relay import Link
 
 SERVICE = "shop"
+API = "api"
 HOME = CONTROLLER
 """Where the users, their gateways and the controller are."""
 FAULTY = "us-east"
@@ -32,6 +33,10 @@ class Ground:
     admin: dict[str, int]
     """Of each gateway."""
 
+    def controller(self, here: str) -> int:
+        """The port at which a place reaches the controller's API."""
+        return self.api if here == HOME else self.link[link_name(here, HOME, API)].port
+
     def reach(self, here: str, cluster: str) -> int:
         """The port at which a place reaches the service in a cluster."""
         return self.service[cluster] if here == cluster else self.link[link_name(here, cluster, SERVICE)].port
@@ -49,13 +54,15 @@ def choose(gateways: Iterable[str]) -> Ground:
     """Free ports for a whole trial, all of them picked together; raises LabError."""
     names = list(gateways)
     pairs = [(here, there) for here in PLACES for there in PLACES if here != there]
-    ports = iter(free_ports(2 + len(PLACES) + len(pairs) + 2 * len(names)))
+    away = sorted(PLACES.keys() - {HOME})
+    ports = iter(free_ports(2 + len(PLACES) + len(pairs) + len(away) + 2 * len(names)))
     api, xds = next(ports), next(ports)
     service = {cluster: next(ports) for cluster in PLACES}
     links = [
         Link(link_name(here, there, SERVICE), next(ports), service[there], rtt_ms(here, there) / 2e3)
         for here, there in pairs
     ]
+    links += [Link(link_name(here, HOME, API), next(ports), api, rtt_ms(here, HOME) / 2e3) for here in away]
     entry, admin = ({name: next(ports) for name in names} for _ in range(2))
     return Ground(api, xds, service, {link.name: link for link in links}, entry, admin)
 

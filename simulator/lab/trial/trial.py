@@ -6,6 +6,8 @@ async with running(Options(plane="envoy")) as trial:
 
 import asyncio
 import contextlib
+import secrets
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from simulator.lab.fleet import background, until, until_right, what_refuses
+from simulator.lab.places import PLACES
 from simulator.lab.processes import Child, Children, children
 from simulator.lab.relay import links_line
 from simulator.lab.trial import attempts as logs
@@ -28,6 +31,7 @@ from simulator.lab.watch import Watch
 PATIENCE_S = 60.0
 GRACE_S = clients.TIMEOUT_S + 0.7
 """After the end of a fault: what began in it has ended and is written down by then."""
+AWAY = tuple(sorted(PLACES.keys() - {HOME}))
 K8GB_LOOPS = 10
 """Name servers with users of their own, each at its own moment of its 30 s: one fault shows ten delays."""
 
@@ -41,6 +45,8 @@ class Options:
     rps: float = 100.0
     """Of each data plane."""
     seed: int = 1
+    vantages: int = 3
+    """Places that probe, the controller's among them; with more than one, two must agree."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,8 @@ class Trial:
         await self.start_controller()
         for name in ground.entry:
             await self.start_gateway(name)
+        for place, token in self.setting.tokens.items():
+            await self.start_vantage(place, token)
         for name, child in self._gateways.items():
             await until_right(partial(what_refuses, ground.entry[name]), f"the gateway {name}", [child])
         await self._start_users()
@@ -83,6 +91,12 @@ class Trial:
         self._controller = controller = await self.family.start_module("controller", "cli", *arguments)
         for port in (self.setting.ground.xds, self.setting.ground.api):
             await until_right(partial(what_refuses, port), "the controller", [controller])
+
+    async def start_vantage(self, place: str, token: str) -> None:
+        """One more that probes. It asks the addresses that the controller asks, and its word travels from its place."""
+        url = f"http://{at(self.setting.ground.controller(place))}"
+        command = [sys.executable, "-m", "cli", "vantage", "--join", url, "--allow", "127.0.0.0/8"]
+        await self.family.start(f"vantage.{place}", command, {"EQUIPOISE_VANTAGE_TOKEN": token})
 
     async def start_backend(self, cluster: str) -> Child:
         """The service of a cluster."""
@@ -167,7 +181,8 @@ async def running(options: Options, say: Callable[[str], None] = lambda _: None)
     """A trial in which everybody is served by FAULTY; everything is ended and removed with it. Raises LabError."""
     names = [STEERED, *(name for name in options.anchors if name in ANCHORS)]
     with tempfile.TemporaryDirectory(prefix="equipoise-trial-", ignore_cleanup_errors=True) as name:
-        setting = Setting(Path(name), choose(names), options.plane, options.rps)
+        tokens = {place: secrets.token_hex(16) for place in AWAY[: options.vantages - 1]}
+        setting = Setting(Path(name), choose(names), options.plane, options.rps, tokens)
         documents.write_all(setting)
         async with children(setting.folder) as family:
             trial = Trial(options, setting, family, Watch(f"http://{at(setting.ground.api)}"))
