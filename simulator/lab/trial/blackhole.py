@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-CHAIN = "EQUIPOISE-LAB"
+CHAIN = f"EQUIPOISE-{os.getpid()}"
 LEASE = timedelta(minutes=2)
 PORTS_PER_RULE = 15
 """As many as the multiport match takes."""
@@ -44,16 +44,14 @@ def rules(ports: list[int], until: datetime) -> Iterable[list[str]]:
 
 
 def open_chain() -> None:
-    """An empty chain, whatever an earlier run has left."""
-    close_chain()
+    """An empty chain in front of all else that comes in over the loopback."""
     _run(["-N", CHAIN])
     _run(["-I", "INPUT", "-i", "lo", "-j", CHAIN])
 
 
 def close_chain() -> None:
     """No trace of it."""
-    while _run(["-D", "INPUT", "-i", "lo", "-j", CHAIN], check=False) == 0:
-        pass
+    _run(["-D", "INPUT", "-i", "lo", "-j", CHAIN], check=False)
     _run(["-F", CHAIN], check=False)
     _run(["-X", CHAIN], check=False)
 
