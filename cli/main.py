@@ -3,6 +3,7 @@
 import typer
 
 from cli import drill
+from cli.atlas import atlas, sweep
 from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
@@ -29,6 +30,8 @@ VERBS = (
     bootstrap,
     simulate,
     compare,
+    sweep,
+    atlas,
     fuzz,
     readiness,
     resume,
