@@ -55,5 +55,8 @@ class Rehearsing(Protocol):
     async def disarm(self) -> Receipt:
         """Forget the armed weights, after the way back; nothing to do where there are none."""
 
+    def unfit(self) -> str:
+        """Why no requests can be drilled here now, such as a part that knows no lease; empty where they can."""
+
     def tally(self) -> Tally:
         """What came of the requests so far, of the services that are armed now."""

@@ -13,7 +13,7 @@ from scheduler.drill_calendar import DrillPolicy
 from scheduler.drill_ledger import DrillStore, Json
 from scheduler.drill_live import Live
 from scheduler.drill_plan import Rehearsal, receivers, rehearsal
-from scheduler.drill_sight import Look, barred, precedence, row_of
+from scheduler.drill_sight import Look, barred, left_out, precedence, row_of
 from scheduler.ports import Clock, Compute, Watch
 
 
@@ -46,18 +46,20 @@ async def made(name: str, level: Level, loss: str, who: str, look: Look, ports: 
         raise NotNow(f"no failover for the loss of {loss!r} is ready; there are: {', '.join(known[:20])}")
     assert state.failover is not None
     work = partial(rehearsal, state.problem, state.routing, row, state.failover.standing, Rounding())
-    plan: Rehearsal = await ports.compute(work)
+    whole: Rehearsal = await ports.compute(work)
+    without = left_out(level, whole, ports.connectors)
+    plan = whole.at(state.fleet, whole.tables.keys() - without.keys())
     steps = ladder(level, policy.step_s, policy.hold_s)
     drill = Drill(name, level, loss, steps, policy.lease_s, look.at_s, look.at_s)
     legs_s = book.probes.leg_at_s(book.legs_of(loss))
-    found = barred(level, look, row, plan, ports.connectors, legs_s, policy, drill.ratio_max)
+    found = barred(level, look, row, plan, without, legs_s, policy, drill.ratio_max)
     if first := precedence(look, state.fleet):
         found = (first, *found)
     if found:
         raise NotNow("; ".join(found))
     taking = receivers(state.problem, plan, drill.ratio_max if steps else 1.0)
     fence = (state.epoch, state.version)
-    return Live(drill, plan, state.problem, who, look.wall_s, fence, taking, state.readings.latency_ms)
+    return Live(drill, plan, without, state.problem, who, look.wall_s, fence, taking, state.readings.latency_ms)
 
 
 async def checked(level: Level, loss: str, who: str, look: Look, book: PathBook) -> Json:

@@ -1,6 +1,6 @@
 """What is known of every failover path, kept up with the loop: proofs of the solver, answers of probes, past drills."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from health.drill import Level
 from health.drill_coverage import DAY_S, Book, coverage, followed, renamed, verified
 from placement.columns import Bools, Floats, Ints, floats, index_of, ints
-from placement.fleet import Fleet
+from placement.fleet import Fleet, OriginId
 from placement.problem import Problem
 from placement.routing import Routing
 from scheduler.drill_calendar import Key
@@ -76,11 +76,13 @@ class PathBook:
         self.book = verified(self.book, Level.PROBE, paths.key[good], legs_s[good])
         self._recall(look.state.fleet)
 
-    def flows_of(self, loss: str) -> Ints:
-        """Flows that a loss hits."""
-        if self.paths is None or loss not in self.losses:
+    def flows_of(self, loss: str, without: Collection[OriginId] = ()) -> Ints:
+        """Flows that a loss hits, but for those of some origins."""
+        if self.paths is None or self.fleet is None or loss not in self.losses:
             return ints([])
-        return ints(self.paths.key[of_loss(self.paths, self.losses[loss])] % self.paths.flows)
+        flows = self.paths.key[of_loss(self.paths, self.losses[loss])] % self.paths.flows
+        there = np.array([origin not in without for origin in self.fleet.origins.ids], dtype=bool)
+        return ints(flows[there[self.fleet.flows.origin[flows]]])
 
     def legs_of(self, loss: str) -> Ints:
         """Legs that the paths of a loss take, each once."""

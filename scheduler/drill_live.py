@@ -27,6 +27,8 @@ class Live:
 
     drill: Drill
     plan: Rehearsal
+    without: Mapping[OriginId, str]
+    """Origins that do not take part, and why: their paths are not verified."""
     problem: Problem
     asked_by: str
     began_wall_s: float
@@ -128,6 +130,7 @@ class Live:
             "epoch": self.fence[0],
             "version": self.fence[1],
             "origins": sorted(self.plan.tables),
+            "left_out": {str(origin): why for origin, why in self.without.items()},
             "rehearsed_requests": total.rehearsed,
             "rehearsed_failed": total.rehearsed_failed,
             "regular_requests": total.regular,

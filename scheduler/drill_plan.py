@@ -5,7 +5,7 @@ mesh at which its clients would come in instead, the nearest that is left; what 
 callers and is left alone. The load at the receivers is then the one that the table foresees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,6 +43,14 @@ class Rehearsal:
     def routing(self, ratio: float) -> Routing:
         """With a part of it moved."""
         return blend(self.base, self.target, ratio)
+
+    def at(self, fleet: Fleet, origins: Collection[OriginId]) -> "Rehearsal":
+        """What of it some origins alone rehearse; the flows of the others stay."""
+        here = np.array([origin in origins for origin in fleet.origins.ids], dtype=bool)
+        flows = self.flows & here[fleet.flows.origin]
+        target = applied(self.base, rows_of(self.target, np.flatnonzero(flows)))
+        tables = {origin: table for origin, table in self.tables.items() if origin in origins}
+        return replace(self, target=target, flows=bools(flows), tables=tables)
 
 
 def rehearsal(problem: Problem, base: Routing, row: Row, standing: Routing, rounding: Rounding) -> Rehearsal:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.connector import Connector
-from connectors.rehearsal import Rehearsing
 from health.drill import Drill, Level
 from health.drill_harm import Counts, Envelope, error_harm
 from health.verdict import usable
@@ -19,6 +18,7 @@ from placement.fleet import Fleet, OriginId
 from placement.problem import Problem
 from scheduler.drill_calendar import DrillPolicy, blocked
 from scheduler.drill_live import Live
+from scheduler.drill_meshes import rehearsing
 from scheduler.drill_plan import Rehearsal, moved_ratio, overfull
 from scheduler.state import Mode, State
 from scheduler.turn import Turn
@@ -70,19 +70,20 @@ def barred(
     look: Look,
     row: Row,
     plan: Rehearsal,
-    connectors: Mapping[OriginId, Connector],
+    without: Mapping[OriginId, str],
     legs_at_s: Floats,
     policy: DrillPolicy,
     ratio_max: float,
 ) -> tuple[str, ...]:
-    """Every pre-condition that does not hold; `legs_at_s` in seconds since 1970."""
+    """Every pre-condition that does not hold. `plan` is what is left of the drill `without` some origins; `legs_at_s`
+    in seconds since 1970.
+    """
     envelope, problem = policy.envelope, look.state.problem
     assert problem is not None
     found = [
         "in a blocked window" if blocked(policy.blocked, look.wall_s) else "",
         proof_age(row, look.at_s, envelope),
-        cannot_rehearse(plan, connectors),
-        "" if plan.tables else f"no flow would move for the loss of {row.loss}",
+        nothing_left(row, plan, without),
     ]
     if level >= Level.CANARY:
         found += [unprobed(legs_at_s, look.wall_s, envelope), warming(look, plan)]
@@ -97,10 +98,24 @@ def proof_age(row: Row, at_s: float, envelope: Envelope) -> str:
     return f"the proof (L0) is {age_s:.0f} s old" if age_s > envelope.proof_age_max_s else ""
 
 
-def cannot_rehearse(plan: Rehearsal, connectors: Mapping[OriginId, Connector]) -> str:
-    """Which meshes could not let go of a drill by themselves, or are not there."""
-    missing = [o for o in plan.tables if not isinstance(connectors.get(o), Rehearsing)]
-    return f"the mesh of {named(missing)} cannot rehearse: it knows no lease" if missing else ""
+def nothing_left(row: Row, plan: Rehearsal, without: Mapping[OriginId, str]) -> str:
+    """Whether there is nobody to rehearse it, and why."""
+    if plan.tables:
+        return ""
+    words = named(f"{origin}: {why}" for origin, why in without.items())
+    return words or f"no flow would move for the loss of {row.loss}"
+
+
+def left_out(level: Level, plan: Rehearsal, connectors: Mapping[OriginId, Connector]) -> dict[OriginId, str]:
+    """The origins that a drill has to do without, each with the reason."""
+    found = {}
+    for origin in plan.tables:
+        mesh = rehearsing(connectors.get(origin))
+        if mesh is None:
+            found[origin] = "its mesh cannot rehearse: it knows no lease" if origin in connectors else "it has no mesh"
+        elif level >= Level.CANARY and (words := mesh.unfit()):
+            found[origin] = words
+    return found
 
 
 def unprobed(legs_at_s: Floats, wall_s: float, envelope: Envelope) -> str:

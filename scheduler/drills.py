@@ -225,7 +225,7 @@ class Drills:
         """Keep the outcome; only a success verifies anything."""
         drill, body = live.drill, live.body(look.wall_s)
         if drill.phase is Phase.SUCCEEDED:
-            flows = self.book.flows_of(drill.loss)
+            flows = self.book.flows_of(drill.loss, live.without)
             self.book.succeed(drill.level, drill.loss, flows, look.wall_s)
             body["flows"] = live.covered(flows)
         good = drill.phase is Phase.SUCCEEDED

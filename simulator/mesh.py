@@ -81,6 +81,10 @@ class SimulatedMesh:
         self.armed, self._ratio = None, 0.0
         return self._receipt()
 
+    def unfit(self) -> str:
+        """While it cannot be reached."""
+        return "" if self.reachable else "unreachable"
+
     def tally(self) -> Tally:
         """As `spread` counted, or whoever sets `counts`."""
         return self.counts

@@ -96,11 +96,8 @@ class XdsConnector:
             if ratio:
                 raise Refused(f"{self.origin}: no failover is armed")
             return await self._rehearse(None)
-        if ratio and not self.proxies:
-            raise Refused(f"{self.origin}: no proxy connected")
-        if ratio and (unleased := self._publication.unleased()):
-            who = ", ".join(unleased)
-            raise Refused(f"{self.origin}: {who} take no runtime layer and could not let go by themselves")
+        if ratio and (words := self.unfit()):
+            raise Refused(f"{self.origin}: {words}")
         beat = self._overlay.beat + 1
         return await self._rehearse(replace(self._overlay, ratio=ratio, lease_s=lease_s, beat=beat))
 
@@ -109,6 +106,13 @@ class XdsConnector:
         if self._overlay is not None:
             await self._rehearse(replace(self._overlay, ratio=0.0, routed=False))
         return await self._rehearse(None)
+
+    def unfit(self) -> str:
+        """Whether a proxy is missing, or one is there that would not let go of a drill by itself."""
+        if not self.proxies:
+            return "no proxy connected"
+        unleased = ", ".join(self._publication.unleased())
+        return f"{unleased} take no runtime layer and could not let go by themselves" if unleased else ""
 
     def tally(self) -> Tally:
         """Requests of the armed services so far; nothing where load reports are not wanted."""

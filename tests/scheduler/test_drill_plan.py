@@ -89,6 +89,19 @@ def test_tables_of_a_rehearsal_speak_of_the_rehearsed_services_alone() -> None:
             assert not any(t.cluster == "fra" and t.weight for t in targets)
 
 
+def test_rehearsal_without_some_origins_leaves_their_flows_as_they_are() -> None:
+    fleet = trio()
+    _, plan, _ = drill(fleet, "cluster fra", load=0.95)
+    assert set(plan.tables) == {"ams", "fra"}, "ams makes room"
+
+    part = plan.at(fleet, {fleet.origins.ids[1]})
+
+    whole, base, now = (RoutingView(fleet, r) for r in (plan.target, plan.base, part.target))
+    assert set(part.tables) == {"fra"}
+    assert now["front@fra"] == whole["front@fra"]
+    assert now["front@ams"] == base["front@ams"] != whole["front@ams"]
+
+
 def test_fullness_when_there_is_no_room_is_said_in_numbers() -> None:
     problem, plan, _ = drill(trio(), "cluster fra", load=0.9)
 

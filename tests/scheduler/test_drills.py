@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from connectors.connector import Receipt
 from connectors.rehearsal import Tally
 from health.drill import Level, Phase
 from health.probe import ProbeTarget
 from placement.columns import ints
+from placement.weights import WeightTable
 from scheduler.drill_begin import DrillPorts, NotNow
 from scheduler.drill_book import PathBook
 from scheduler.drill_calendar import DrillPolicy, Window
@@ -49,6 +51,21 @@ class Store:
 
     async def close(self, body: Json) -> None:
         self.closed.append(body)
+
+
+@dataclass
+class Plain:
+    """A mesh that takes weights and cannot rehearse."""
+
+    origin: str
+    ratio: float = 0.0
+    counts: Tally = field(default_factory=Tally)
+
+    async def read(self) -> None:
+        return None
+
+    async def write(self, table: WeightTable) -> Receipt:
+        return Receipt(table.origin, table.epoch, table.version, stored=True)
 
 
 @dataclass
@@ -319,6 +336,18 @@ async def test_drill_when_the_receivers_are_full_ends_before_it_begins() -> None
     assert s.ended["outcome"] == "CAPACITY_CHECK_FAILED"
     assert "above 20%" in s.ended["reason"]
     assert all(mesh.armed is None for mesh in s.bench.meshes.values())
+
+
+async def test_drill_when_no_mesh_of_it_knows_a_lease_or_can_be_reached_does_not_begin() -> None:
+    s = await stage()
+    s.bench.meshes["fra"].reachable = False
+    with pytest.raises(NotNow, match="fra: unreachable"):
+        await s.drills.ask(Level.CANARY, LOSS, "test")
+
+    s.bench.meshes["fra"] = Plain("fra")  # type: ignore[index, assignment]
+
+    with pytest.raises(NotNow, match="fra: its mesh cannot rehearse: it knows no lease"):
+        await s.drills.ask(Level.DRY_PUSH, LOSS, "test")
 
 
 async def test_ask_when_pre_conditions_do_not_hold_says_all_of_them() -> None:
