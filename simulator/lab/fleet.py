@@ -26,7 +26,7 @@ from simulator.lab.processes import Child, Children, LabError, children
 from simulator.lab.relay import links_line
 from simulator.lab.watch import Watch
 
-READY_PATIENCE_S = 30.0
+READY_PATIENCE_S = 60.0
 READY_PERIOD_S = 0.1
 LOG_PERIOD_S = 0.25
 LOOK_PERIOD_S = 0.05

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from connectors.connector import Unavailable
 from connectors.haproxy.configuration import configuration
 from connectors.haproxy.connector import HaproxyConnector
+from connectors.haproxy.runtime import ask
 from connectors.haproxy.spec import Address, HaproxySpec
 from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import WeightTable
@@ -96,7 +98,11 @@ async def running(path: str, spec: HaproxySpec, folder: Path, checks: str = FAST
 
         async def listening() -> bool:
             assert process.returncode is None, (folder / "output").read_text()
-            return (folder / "haproxy.sock").exists()
+            try:
+                await ask(spec.socket, "show info", "start")
+            except Unavailable:
+                return False
+            return True
 
         await eventually(listening, "HAProxy opens its socket")
         yield

@@ -46,7 +46,7 @@ def test_rules_of_a_black_hole_drop_both_directions_of_every_port_and_lapse() ->
 @pytest.mark.skipif(gateways.installed() is None, reason="no Envoy wheel for this platform")
 async def test_trial_with_an_envoy_leaves_a_killed_cluster_and_so_does_outlier_detection() -> None:
     async with running(Options("envoy", (ENVOY_OUTLIER,), rps=50.0)) as trial:
-        span = await trial.suffer(Fault.KILL, 4.0)
+        span = await trial.suffer(Fault.KILL, 3.0)
 
         steered, alone = trial.logs[STEERED], trial.logs[ENVOY_OUTLIER]
         ours = behind_a_gateway(steered.attempts, verdicts_s(trial.watch.changes, span[0]), trial.asked, STEERED, span)
@@ -62,7 +62,6 @@ async def test_trial_with_an_haproxy_leaves_a_cluster_that_answers_5xx_before_it
     real.require("haproxy")
     async with running(Options("haproxy", (HAPROXY_CHECKS,), rps=50.0)) as trial:
         span = await trial.suffer(Fault.ERRORS, 3.0)
-        await trial.settled()
 
         steered, alone = trial.logs[STEERED], trial.logs[HAPROXY_CHECKS]
         ours = behind_a_gateway(steered.attempts, verdicts_s(trial.watch.changes, span[0]), trial.asked, STEERED, span)
