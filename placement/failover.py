@@ -98,6 +98,8 @@ class FailoverTable:
     def row_for(self, usable: Bools) -> Row | None:
         """The row for what went out since the table was made: exactly that, or the largest domain within it."""
         gone = self.usable & ~usable
+        if not gone.any():
+            return None
         exact = self.by_backends.get(_key(np.flatnonzero(gone)))
         if exact is not None:
             return self.rows[exact]
@@ -115,7 +117,7 @@ def table_of(rows: Iterable[Row], standing: Routing, usable: Bools, priorities: 
     index: dict[bytes, int] = {}
     for i, row in enumerate(kept):
         lost = row.loss.backends
-        if len(lost) and not len(row.loss.gateways):
+        if usable[lost].any() and not len(row.loss.gateways):
             index.setdefault(_key(lost[usable[lost]]), i)
     descending = tuple(sorted(set(priorities.tolist()), reverse=True))
     return FailoverTable(kept, standing, usable, descending, index, at_s)

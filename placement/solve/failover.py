@@ -28,7 +28,7 @@ from placement.sitecost import Pieces
 from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 
-WORK = 400_000
+WORK = 200_000
 """Of one refresh, in flows looked at by the spill: about a second. A count and not a time, so that a run repeats."""
 OVERHEAD = 500
 """What any problem costs, in flows."""
@@ -36,6 +36,9 @@ SOLVE = 2
 """What the optimizer costs more than the spill."""
 PAIRS_TRIED, PAIRS_KEPT = 16, 8
 """Pairs of domains that are estimated by the spill, and those of them that get a row."""
+PROVE_EVERY_S, SOLVE_EVERY_S = 10.0, 30.0
+"""A row whose input changed is looked at again after this time: decisions are held against what is measured anyway.
+One that somebody suspects, and any when something went out or came back, at once."""
 RANK_EVERY_S = 30.0
 """How often pairs are ranked."""
 
@@ -67,7 +70,7 @@ def refreshed(order: TableOrder) -> FailoverTable:
     """The table for a plan, as far as the work goes; the rest as it was last proved."""
     fleet, last = order.fleet, order.last
     snapshot = replace(order.snapshot, routing=order.routing)
-    study = _study(formulate(fleet, snapshot, order.prices), snapshot, order.trust)
+    study = _study(formulate(fleet, snapshot, order.prices), snapshot, order.trust, last)
     known = {str(row.loss): row for row in last.rows} if last else {}
     ranked_at_s = last.ranked_at_s if last else -np.inf
     if snapshot.at_s - ranked_at_s >= RANK_EVERY_S:
@@ -80,13 +83,14 @@ def refreshed(order: TableOrder) -> FailoverTable:
     return replace(table_of(rows, order.routing, snapshot.usable, priorities, snapshot.at_s), ranked_at_s=ranked_at_s)
 
 
-def _study(problem: Problem, snapshot: Snapshot, trust: float) -> "Study":
+def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTable | None) -> "Study":
     measured = np.ones(len(snapshot.usable), dtype=bool) if snapshot.measured is None else snapshot.measured
     spare = spare_rps(problem, measured, trust)
     priorities = np.unique(problem.fleet.services.priority)[::-1].tolist()
     shed = floats(shed_by_priority(problem, problem.standing, priorities))
     cost = evaluate(problem, problem.standing)
-    return Study(problem, Applications(problem), snapshot, spare, cost, shed, {})
+    moved = last is None or not np.array_equal(last.usable, snapshot.usable)
+    return Study(problem, Applications(problem), snapshot, spare, cost, shed, moved, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class Study:
     cost: Cost
     shed: Floats
     """By priority, as it stands."""
+    moved: bool
+    """Whether something went out or came back since the table before."""
     scopes: dict[int, Scope]
     """By application, -1 for the whole; made when needed."""
 
@@ -127,7 +133,7 @@ class Study:
             scope, last = self._scope(loss), rows.get(str(loss))
             if last is not None and last.digest == scope.digest:
                 rows[str(loss)] = replace(last, loss=loss, made_at_s=self.snapshot.at_s)
-            elif spent < work / 2:
+            elif spent < work / 2 and (last is None or self._due(loss, last, urgent)):
                 rows[str(loss)] = self.row(loss, scope, last, solve=False)
                 spent += OVERHEAD + len(scope.part.flow)
         for loss in _first(todo, urgent, {name: row.solved_at_s for name, row in rows.items()}):
@@ -135,7 +141,8 @@ class Study:
             if last is None or spent >= work:
                 continue
             scope = self._scope(loss)
-            if last.digest == scope.digest and last.solved_at_s < last.changed_at_s:
+            late = self.snapshot.at_s - last.solved_at_s >= SOLVE_EVERY_S
+            if last.digest == scope.digest and last.solved_at_s < last.changed_at_s and late:
                 rows[str(loss)] = self.row(loss, scope, last, solve=True)
                 spent += SOLVE * (OVERHEAD + len(scope.part.flow))
         return [rows[str(loss)] for loss in todo if str(loss) in rows]
@@ -177,6 +184,9 @@ class Study:
             solved_at_s=now if solve else -np.inf if last is None else last.solved_at_s,
             digest=scope.digest,
         )
+
+    def _due(self, loss: Loss, last: Row, urgent: set[str]) -> bool:
+        return self.moved or str(loss) in urgent or self.snapshot.at_s - last.made_at_s >= PROVE_EVERY_S
 
     def worst_pairs(self) -> tuple[Loss, ...]:
         """The pairs of clusters and regions that would do most harm: screened by capacity, estimated by the spill."""
