@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,23 @@ async def test_schema_of_the_migrations_is_the_schema_of_the_rows(tmp_path: Path
         differences = compare_metadata(MigrationContext.configure(connection), SQLModel.metadata)
     engine.dispose()
     assert differences == []
+
+
+async def test_good_weights_survive_a_restart_and_only_the_newest_twenty_are_kept(tmp_path: Path) -> None:
+    url, (turn,) = f"sqlite:///{tmp_path}/ledger.db", await turns(1)
+    ledger = Ledger(url)
+    await ledger.open()
+    assert await ledger.good() == {}
+    for share in range(30):
+        table = table_of("eu", 100, {"web": {"a": (share, 0 if share else 1), "b": (100 - share, 0)}})
+        await ledger.record(replace(turn, good={EU: table}))
+    ledger.close()
+
+    again = Ledger(url)
+    good = await again.good()
+    again.close()
+
+    assert good[EU].content() == table.content()
+    with sqlite3.connect(tmp_path / "ledger.db") as plain:
+        assert plain.execute("SELECT count(*) FROM good").fetchone() == (20,)
+    plain.close()

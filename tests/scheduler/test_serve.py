@@ -1,5 +1,6 @@
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -162,3 +163,41 @@ async def test_serve_with_an_api_beyond_this_machine_is_refused_in_one_line(tmp_
     assert process.returncode == 1
     assert b"loopback" in words
     assert b"Traceback" not in words
+
+
+async def test_readiness_guards_and_an_operators_word_are_answered_by_a_running_controller(tmp_path: Path) -> None:
+    async with running(write_documents(tmp_path)) as controller:
+
+        async def proved() -> bool:
+            return (await controller.get("/api/v1/readiness")).status_code == 200
+
+        await eventually(proved, "a failover table")
+        body = (await controller.get("/api/v1/readiness")).json()
+        guards = (await controller.get("/api/v1/guards")).json()
+        bad = await controller.client.post(controller.url + "/api/v1/resume", content=b'{"raison": 1}')
+        resumed = await controller.client.post(controller.url + "/api/v1/resume", json={"reason": "looked at it"})
+        metrics = (await controller.get("/metrics")).text
+
+        losses = {row["loss"]: row for row in body["losses"]}
+        assert {"cluster eu-central", "gateway us-east", "tier storefront/us-east"} <= set(losses)
+        assert losses["cluster eu-central"]["verified"] is None, "nobody drilled yet"
+        assert body["standby"]["n1_bound_usd_per_hour"] > body["standby"]["today_bound_usd_per_hour"] > 0
+        assert guards["waits_for_a_human"] == []
+        assert guards["known_good"] == 0
+        assert (bad.status_code, resumed.status_code) == (422, 200)
+        assert 'equipoise_failover_unmet_rps{loss="cluster eu-central"}' in metrics
+        assert 'equipoise_standby_usd_per_hour{part="n1_bound"}' in metrics
+
+
+async def test_freeze_is_in_force_within_a_second(tmp_path: Path) -> None:
+    async with running(write_documents(tmp_path)) as controller:
+        asked_s = time.monotonic()
+        await controller.client.post(controller.url + "/api/v1/freeze", json={"reason": "look"})
+
+        async def frozen() -> bool:
+            return bool((await controller.plan())["mode"] == "frozen")
+
+        await eventually(frozen, "mode frozen")
+        took_s = time.monotonic() - asked_s
+
+    assert took_s < 1.0, "an operator can always stop the automation"
