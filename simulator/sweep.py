@@ -30,10 +30,14 @@ def result_of_run(run: Run) -> Json:
 
 
 def sweep(
-    runs: Sequence[Run], jobs: int = 1, address: str | None = None, tell: Callable[[str], None] = lambda _: None
+    runs: Sequence[Run],
+    jobs: int = 1,
+    address: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    ray_from: int = RAY_FROM_RUNS,
 ) -> list[Json]:
     """The results of some runs, in their order. `address` is of a Ray cluster; without one Ray is started here."""
-    if jobs <= 1 or (address is None and len(runs) < RAY_FROM_RUNS):
+    if address is None and (jobs <= 1 or len(runs) < ray_from):
         found = []
         for run in runs:
             found.append(result_of_run(run))
