@@ -42,6 +42,10 @@ class Account(NamedTuple):
     """(P * R + K,)"""
     forced: Floats
     """(P * R + K,) by least replicas"""
+    replicas: Floats
+    """(H,) the plan itself, so that a shard that is lost later takes nothing along that is still needed"""
+    route_rps: Floats
+    """(X,)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Shard:
 
     def certify(self, pool: Floats, link: Floats) -> Account:
         """What the plan that stands costs and takes now, and the bound at the standing prices."""
-        if self.replicas is None:
+        if self.replicas is None or self.best is None:
             return self.offer(pool, link, keep=False)
         return self._account(pool, link)
 
@@ -144,13 +148,10 @@ class Shard:
         self.unfit = self.unfit & ~again
         return self._account(pool, link, account.own)
 
-    def answer(self) -> tuple[Floats, Floats]:
-        """(H,) replicas and (X,) rps."""
-        assert self.replicas is not None
-        return self.replicas, self.route_rps
-
     def prices(self, pool: Floats, link: Floats) -> Prices:
         """The point that certifies this shard's part at the coordinator's prices."""
+        if self.best is None:
+            self.offer(pool, link, keep=False)
         assert self.best is not None
         return replace(self.best, pool=pool, link=link)
 
@@ -170,9 +171,10 @@ class Shard:
             kernels.most(g.service, demand, growth)
             kernels.most(losses.service, _ratio(losses.survive_rps, old.losses.survive_rps), growth)
             self.route_rps = self.route_rps * demand[x.demand]
+            unsolved = self.unfit
             self._stand(np.maximum(self.replicas * growth[h.service], h.replicas_min))
             if len(self.problem.calls_parent):
-                self.unfit |= self._any(g.service[delta.demand])
+                self.unfit |= unsolved | self._any(g.service[delta.demand])
         return len(delta.demand)
 
     def _stand(self, n: Floats) -> None:
@@ -196,7 +198,7 @@ class Shard:
         excess = by_application(self.problem, spent + priced - own)
         excess[self.unfit] = np.inf
         use = uses(self.problem, self.replicas, self.route_rps)
-        self.account = Account(float(spent.sum()), own, excess, use, self.forced)
+        self.account = Account(float(spent.sum()), own, excess, use, self.forced, self.replicas, self.route_rps)
         return self.account
 
     def _catch_up(self, pool: Floats, link: Floats) -> None:

@@ -56,6 +56,11 @@ class Standing:
     """(K,) $/h per byte/s; the prices of pools are in the assignment."""
 
     @property
+    def gap(self) -> float:
+        """Certified, as the assignment's; 0 where there is nothing to pay for."""
+        return gap_of(self.assignment.objective_usd_per_hour, self.assignment.lower_bound_usd_per_hour)
+
+    @property
     def price(self) -> tuple[Floats, Floats]:
         """Of pools (P, R) and links (K,)."""
         return self.assignment.pool_usd, self.link_usd
@@ -164,7 +169,7 @@ def solve_sharded(
     With a `start`, `pace` should be a gentle one.
     """
     standing = solve_once(problem, layout, fanout, pace, target, start)
-    if standing.assignment.gap <= target or pace.iterations >= FINE.iterations:
+    if standing.gap <= target or pace.iterations >= FINE.iterations:
         return standing
     bound = standing.assignment.lower_bound_usd_per_hour
     standing = solve_once(problem, layout, fanout, FINE, target, start)
@@ -201,7 +206,7 @@ def improve(
         usd = sum(account.usd for account in accounts)
         excess = np.concatenate([account.excess for account in accounts])
         fits = (use.sum(axis=0) <= limit * (1 + TOLERANCE)).all() and np.isfinite(excess).all()
-        gap = usd / bound - 1 if fits else np.inf
+        gap = gap_of(usd, bound) if fits else np.inf
         if gap <= target or gap > STALLED * last:
             break
         last = gap
@@ -209,11 +214,18 @@ def improve(
         rooms = shares(use, limit, np.stack([account.forced for account in accounts]))
         accounts = insist(fanout, "improve", [(pool, link, least, room, each.priced) for room in rooms])
     replicas, route_rps = np.zeros(len(problem.sites)), np.zeros(len(problem.routes))
-    answers = insist(fanout, "answer", [()] * layout.shards)
-    for mask, (mine, rps) in zip(layout.masks(), answers, strict=True):
-        replicas[mask[problem.sites.service]], route_rps[mask[problem.routes.service]] = mine, rps
+    for mask, account in zip(layout.masks(), accounts, strict=True):
+        replicas[mask[problem.sites.service]] = account.replicas
+        route_rps[mask[problem.routes.service]] = account.route_rps
     usd = sum(account.usd for account in accounts)
     return Standing(Assignment(floats(replicas), floats(route_rps), float(usd), bound, floats(pool)), floats(link))
+
+
+def gap_of(usd: float, bound: float) -> float:
+    """How far a plan may be from the best there is; inf where the bound says nothing."""
+    if usd <= max(bound, 0.0):
+        return 0.0
+    return usd / bound - 1 if bound > 0 else np.inf
 
 
 def threshold(excess: Floats, left: float, least: int = 0) -> float:

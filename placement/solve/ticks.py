@@ -46,6 +46,6 @@ def tick(
         return solve_sharded(now, layout, fanout, SETTLE, STALE, lost)
     accounts = insist(fanout, "certify", [standing.price] * layout.shards)
     after = improve(now, layout, fanout, standing.price, accounts, target, (FEW,))
-    if after.assignment.gap > STALE:
+    if after.gap > STALE:
         after = solve_once(now, layout, fanout, SETTLE, target, after)
-    return after if after.assignment.gap <= STALE else solve_sharded(now, layout, fanout, PACE, target)
+    return after if after.gap <= STALE else solve_sharded(now, layout, fanout, PACE, target)

@@ -67,7 +67,7 @@ def test_tick_when_nothing_moved_keeps_everything() -> None:
 
     np.testing.assert_array_equal(after.assignment.replicas, standing.assignment.replicas)
     np.testing.assert_array_equal(after.assignment.route_rps, standing.assignment.route_rps)
-    assert shards.calls == {"certify": 1, "answer": 1}
+    assert shards.calls == {"certify": 1}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -110,6 +110,24 @@ def test_tick_when_demand_is_a_thousand_times_what_fits_sheds_and_never_overfill
     check(today, after)
     served = np.bincount(today.routes.demand, after.assignment.route_rps, len(today.demands))
     assert served.sum() < today.demands.rps.sum()
+
+
+def test_tick_when_all_demand_is_gone_and_back_pays_for_nothing_and_then_for_all() -> None:
+    problem = synthetic(100, 12)
+    layout, shards, standing = standing_on(problem)
+    nobody = replace(
+        problem,
+        demands=replace(problem.demands, rps=floats(np.zeros(len(problem.demands)))),
+        losses=replace(problem.losses, survive_rps=floats(np.zeros(len(problem.losses)))),
+    )
+
+    night = tick(problem, nobody, layout, shards, standing)
+    day = tick(nobody, problem, layout, shards, night)
+
+    assert night.gap == 0
+    assert night.assignment.objective_usd_per_hour == pytest.approx(0, abs=1e-6)
+    check(problem, day)
+    assert day.gap <= STALE
 
 
 def test_tick_when_a_region_is_lost_and_was_foreseen_settles_from_its_prices() -> None:
