@@ -2,7 +2,20 @@
 
 import sys
 
-from benchmarks import controlplane, drill, failover, fleet, integers, policies, pop, push, solve, tick
+from benchmarks import (
+    controlplane,
+    detection,
+    drill,
+    failover,
+    fleet,
+    integers,
+    policies,
+    pop,
+    probing,
+    push,
+    solve,
+    tick,
+)
 
 RUNS = (
     ("solve", solve.main, ["--size", "500x30", "--json"]),
@@ -11,6 +24,8 @@ RUNS = (
     ("push", push.main, ["--json"]),
     ("failover", failover.main, ["--times", "10", "--json"]),
     ("drill", drill.main, ["--times", "20", "--json"]),
+    ("detection", detection.main, ["--json"]),
+    ("probing", probing.main, ["--json"]),
     ("controlplane", controlplane.main, ["--json"]),
     ("pop", pop.main, ["--json"]),
     ("fleet", fleet.main, ["--json"]),

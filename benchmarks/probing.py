@@ -57,15 +57,17 @@ class Count:
         self.failed += int((~ok).sum())
 
 
-async def measure(targets: int, interval_ms: float, seconds: float, protocol: str) -> dict[str, Any]:
-    """Probe for some time and say how it went."""
+async def measure(
+    targets: int, interval_ms: float, seconds: float, protocol: str, alone: bool = True
+) -> dict[str, Any]:
+    """Probe for some time and say how it went; `alone` on its core, as far as that may be."""
     program = LISTENER.replace("PORTS", str(PORTS))
     listener = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
     assert listener.stdout is not None
     try:
         ports = [int(port) for port in (await listener.stdout.readline()).split()]
         cores = sorted(os.sched_getaffinity(0))
-        for process, core in ((listener.pid, cores[-1]), (0, cores[0])):
+        for process, core in ((listener.pid, cores[-1]), (0, cores[0])) if alone else ():
             os.sched_setaffinity(process, {core})
             with suppress(PermissionError):
                 os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(1))

@@ -94,7 +94,7 @@ class Prometheus(Shape):
 class LoadReports(Shape):
     """Load reports of the proxies themselves (xDS LRS), or the counters of an HAProxy."""
 
-    interval_seconds: Seconds = 0.2
+    interval_seconds: Seconds = 0.1
     """How often a proxy reports, or is asked. What its clients see may take a backend out, so often is soon."""
 
 

@@ -5,8 +5,9 @@ that failed adds ln(p1 / p0), one that did not adds ln((1 - p1) / (1 - p0)), and
 the threshold ln(1 / alpha), the mean time to a false alarm is at least 1 / alpha requests (Lorden 1971). Counts come
 in blocks, so a block adds its total at once: that is never more than request by request, so the bound holds.
 
-p0 is what the other backends of the same service fail: a service that always fails a little is no news, and one that
-fails everywhere is not healed by moving it.
+p0 is what the other backends of the same service surely fail (two standard deviations below what was counted, or one
+error there would blind us here): a service that always fails a little is no news, and one that fails everywhere is not
+healed by moving it.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ DESIGNS = np.array([0.99, 0.05])
 OUTAGE, GRAY = 0, 1
 ERRORS_MIN = 0.001
 """Least p0: what a sound service may fail."""
+SIGMAS = 2.0
 WORSE_MIN = 4.0
 """Least p1 / p0: where the others fail a lot, a little more is no alarm."""
 ERRORS_MAX = 0.99
@@ -108,7 +110,9 @@ def observe(
 
 def _scores(clients: Clients, good: Floats, bad: Floats, service: Ints, at_s: float) -> Floats:
     """(B, 2) the CUSUMs one block later. A block is judged by what was usual before it."""
-    usual = np.maximum(elsewhere(clients, service, at_s), ERRORS_MIN)[:, None]
+    failed, asked = others(clients, service, at_s)
+    surely = (failed - SIGMAS * np.sqrt(failed)) / np.maximum(asked, 1.0)
+    usual = np.clip(surely, ERRORS_MIN, 1.0)[:, None]
     worse = np.minimum(np.maximum(DESIGNS[None, :], WORSE_MIN * usual), ERRORS_MAX)
     usual = np.minimum(usual, worse / WORSE_MIN)
     gain = np.log(worse / usual) * bad[:, None] + np.log((1 - worse) / (1 - usual)) * good[:, None]
@@ -117,11 +121,17 @@ def _scores(clients: Clients, good: Floats, bad: Floats, service: Ints, at_s: fl
 
 def elsewhere(clients: Clients, service: Ints, at_s: float) -> Floats:
     """(B,) error ratio of the other backends of the same service; 0 where nobody asks them."""
+    failed, asked = others(clients, service, at_s)
+    return np.where(asked > 1.0, np.clip(failed / np.maximum(asked, 1.0), 0.0, 1.0), 0.0)
+
+
+def others(clients: Clients, service: Ints, at_s: float) -> tuple[Floats, Floats]:
+    """(B,) each: requests that lately failed at, and went to, the other backends of the same service."""
     left = np.exp(-np.maximum(at_s - clients.heard_at_s, 0.0) / MEMORY_S)
-    answered, failed = clients.answered * left, clients.failed * left
-    others_failed = np.bincount(service, weights=failed)[service] - failed
-    others = np.bincount(service, weights=answered)[service] - answered + others_failed
-    return np.where(others > 1.0, np.clip(others_failed / np.maximum(others, 1.0), 0.0, 1.0), 0.0)
+    failed, answered = clients.failed * left, clients.answered * left
+    failed_there = np.maximum(np.bincount(service, weights=failed)[service] - failed, 0.0)
+    answered_there = np.maximum(np.bincount(service, weights=answered)[service] - answered, 0.0)
+    return failed_there, failed_there + answered_there
 
 
 def carried_clients(clients: Clients, rows: Ints) -> Clients:

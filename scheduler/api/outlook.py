@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from health.gray import KEPT, Gray
 from health.quorum import sighted_vantages
 from scheduler.board import Board
 from scheduler.controller import Controller
@@ -35,6 +36,7 @@ class Outlook(Collector):
                 "vantages": self.vantages(),
                 "broken_ways": self.broken_ways(),
                 "contradicted": self.contradicted(),
+                "gray": self.gray(),
                 "certificates": [{"target": t, "days_left": round(d, 1)} for t, d in self.certificates()],
                 "not_probed": dict(self.controller.prober.refused),
             }
@@ -69,6 +71,17 @@ class Outlook(Collector):
         turn, fleet = self.board.turn, self._fleet()
         return [fleet(row) for row in turn.verdicts.contradicted.nonzero()[0].tolist()] if turn else []
 
+    def gray(self) -> list[Json]:
+        """Backends of whose requests a part fails, and the part of their load that they keep."""
+        turn, fleet = self.board.turn, self._fleet()
+        if turn is None:
+            return []
+        steps = turn.verdicts.steps
+        return [
+            {"backend": fleet(row), "state": Gray(int(steps.state[row])).name, "keeps": float(KEPT[steps.taken[row]])}
+            for row in steps.state.nonzero()[0].tolist()
+        ]
+
     def certificates(self) -> Iterator[tuple[str, float]]:
         """(target, days left) of every certificate that was shown."""
         prober = self.controller.prober
@@ -90,10 +103,13 @@ class Outlook(Collector):
         )
         for backend in self.contradicted():
             doubted.add_metric([backend], 1.0)
+        kept = GaugeMetricFamily("equipoise_gray_kept_ratio", "Part of its load that it keeps.", labels=["backend"])
+        for row in self.gray():
+            kept.add_metric([row["backend"]], row["keeps"])
         days = GaugeMetricFamily("equipoise_certificate_days_left", "Until a certificate expires.", labels=["target"])
         for target, left in self.certificates():
             days.add_metric([target], left)
-        yield from (sighted, ways, doubted, days)
+        yield from (sighted, ways, doubted, kept, days)
 
     def _fleet(self) -> Callable[[int], str]:
         current = self.controller.current

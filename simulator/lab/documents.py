@@ -160,7 +160,7 @@ def origin(place: Place, setting: Setting) -> Document:
         "cluster": place.name,
         "expectedRps": {"frontend": REGION_RPS},
         "mesh": {"xds": xds},
-        "telemetry": {"loadReports": {"intervalSeconds": 0.2}},
+        "telemetry": {"loadReports": {"intervalSeconds": 0.1}},
         "via": via,
     }
     return document("Origin", place.name, spec)

@@ -132,3 +132,13 @@ async def test_proxy_is_asked_for_all_upstreams_at_the_interval_and_its_report_a
 
         await eventually(arrived, "the report arrives")
     await server.stop()
+
+
+def test_witness_hears_at_once_what_clients_of_known_backends_saw() -> None:
+    heard: list[tuple[list[tuple[str, str, int, int]], float, float]] = []
+    of = LoadReports(spec(), lambda: 7.0, 0.1, lambda *news: heard.append(news))  # type: ignore[arg-type]
+
+    of.take(1, report(0.25, east=(10, 7, 3), mars=(1, 0, 1)))
+    of.take(1, report(0.25, upstream="unheard-of", east=(10, 0, 10)))
+
+    assert heard == [([("shop", "east", 7, 3)], 6.75, 7.0)]
