@@ -21,7 +21,7 @@ Pieces    what load costs a backend beyond that is convex (sitecost.py). With re
 Calls     the demand of (child, mesh of c) is `per_request` times what its parents serve in c.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -140,15 +140,6 @@ def formulate(
         standing=snapshot.routing,
         lost=bools(gone),
     )
-
-
-def without(problem: Problem, snapshot: Snapshot) -> Problem:
-    """An earlier problem with what is not usable any more taken out: array masks only, for when a loss cannot wait."""
-    keep = snapshot.usable[problem.routes.backend]
-    routes = Routes(**{name: getattr(problem.routes, name)[keep] for name in Routes.__slots__})
-    capacity = np.where(snapshot.usable, problem.capacity_rps, 0.0)
-    pieces = Pieces(floats(np.where(snapshot.usable[:, None], problem.pieces.rps, 0.0)), problem.pieces.usd)
-    return replace(problem, routes=routes, capacity_rps=floats(capacity), pieces=pieces, standing=snapshot.routing)
 
 
 def _autoscaled(fleet: Fleet, scaler: Autoscaler, outlook: Outlook, shed: Floats) -> Curve:

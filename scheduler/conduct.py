@@ -75,7 +75,7 @@ def carried_conduct(
         rollout=begun(at_s) if limits.bake_s > 0 else None,
         trial=None,
         ring=conduct.ring if same_flows else (),
-        refused=(),
+        refused=conduct.refused if same_flows else (),
     )
 
 

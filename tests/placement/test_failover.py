@@ -2,17 +2,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.fleets import synthetic
-from placement.columns import floats
+from placement.columns import bools, floats
 from placement.cost import loads
 from placement.failover import failover_routing, shed_words
-from placement.losses import reduced
+from placement.losses import losses, reduced
 from placement.problem import Prices, formulate
-from placement.solve.failover import failover_table
+from placement.readings import Readings, Snapshot
+from placement.solve.failover import TableOrder, failover_table, refreshed
 from placement.solve.routing import solve_routing
 from simulator.trio import declared, trio
-from tests.placement.fleets import snapshot_of
+from tests.placement.fleets import snapshot_of, tiered
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -118,3 +121,30 @@ def test_row_when_two_losses_take_the_same_backends_is_that_of_the_larger_kind()
 
     assert row is not None
     assert str(row.loss) == "cluster iad"
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.integers(3, 6), st.integers(2, 5), st.floats(0.6, 1.6), st.data())
+def test_decision_from_a_table_made_for_other_demand_keeps_i2_i3_and_i4_after_one_loss_or_two(
+    seed: int, services: int, clusters: int, growth: float, data: st.DataObject
+) -> None:
+    before = tiered(seed, services, clusters, 0.5)
+    fleet, whole = before.fleet, np.ones(len(before.capacity_rps))
+    readings = Readings(0.0, before.external_rps, before.capacity_rps, floats(whole), floats(0 * whole))
+    snapshot = Snapshot(0.0, readings, before.standing, bools(whole), floats(whole))
+    table = refreshed(TableOrder(fleet, snapshot, before.standing, Prices(), work=50_000.0))
+    wide = replace(before, external_rps=floats(before.external_rps * growth))
+    found = [loss for loss in losses(fleet) if not len(loss.gateways)]
+    hit = [found[data.draw(st.integers(0, len(found) - 1))] for _ in range(data.draw(st.integers(1, 2)))]
+    usable = ~np.logical_or.reduce([loss.dead(fleet) for loss in hit])
+
+    routing, _ = failover_routing(wide, table, wide.standing, usable)
+
+    left = reduced(wide, usable, wide.standing)
+    served = routing.column != fleet.shed
+    backend = left.backend_of(routing.row, routing.column)[served]
+    assert usable[backend].all(), "I2"
+    assert (left.route_of(routing.row, routing.column)[served] >= 0).all(), "I4"
+    standing = loads(wide, wide.standing).backend_rps
+    made = loads(left, routing).backend_rps
+    assert (made <= np.maximum(wide.capacity_rps, standing) * (1 + 1e-6) + 0.05).all(), "I3"
