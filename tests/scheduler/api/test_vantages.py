@@ -1,15 +1,19 @@
 import asyncio
 import hashlib
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+import httpx
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from config.vantages import Vantage as Seat
+from config.vantages import VantageListener
 from health.destinations import Destinations
 from health.probe import ProbeTarget
 from health.prober import Pace
@@ -17,9 +21,10 @@ from health.quorum import votes
 from health.rules import Rules
 from health.vantage import Rejected, Vantage
 from placement.columns import ints
-from scheduler.api.vantages import REPORT_MAX_BYTES, ROUNDS_PATH, TARGETS_PATH, VantageApi
+from scheduler.api.vantages import REPORT_MAX_BYTES, ROUNDS_PATH, TARGETS_PATH, VantageApi, listen_to_vantages
 from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
+from tests.health.certificates import certificate
 
 TOKENS = ["one-token-0123456789", "two-token-0123456789"]
 PACE = Pace(interval_s=0.1, timeout_s=0.1, fast_follow_s=0.02)
@@ -63,8 +68,8 @@ async def site() -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
-async def joined(url: str, token: str) -> AsyncIterator[Vantage]:
-    vantage = Vantage(url, token, Destinations())
+async def joined(url: str, token: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Vantage]:
+    vantage = Vantage(url, token, Destinations(), tls)
     task = asyncio.create_task(vantage.run())
     try:
         yield vantage
@@ -151,3 +156,22 @@ async def test_vantage_without_a_controller_waits_and_joins_when_it_comes() -> N
             await until(lambda: vantage.reports > 0)
         finally:
             await server.close()
+
+
+async def test_vantage_joins_by_tls_and_finds_nothing_else_there(tmp_path: Path) -> None:
+    pem, port = certificate(tmp_path, "localhost", days=2), free_port()
+    roster = Roster(lambda *_: None, time.monotonic)
+    roster.assign([Seat(name="v", tokenSha256=hashlib.sha256(TOKENS[0].encode()).hexdigest())], [], PACE)
+    listener = VantageListener(address=f"127.0.0.1:{port}", certificateFile=str(pem), keyFile=str(pem))
+    trusting = ssl.create_default_context(cafile=str(pem))
+    async with AsyncExitStack() as stack:
+        await listen_to_vantages(stack, roster, listener)
+        async with joined(f"https://localhost:{port}", TOKENS[0], trusting) as vantage:
+            await until(lambda: vantage.reports > 2)
+        async with httpx.AsyncClient(verify=trusting, trust_env=False) as client:
+            statuses = [
+                (await client.get(f"https://localhost:{port}{path}")).status_code
+                for path in ("/metrics", "/api/v1/plan", "/api/v1/vantages", TARGETS_PATH)
+            ]
+
+    assert statuses == [404, 404, 404, 401]
