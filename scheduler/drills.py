@@ -47,6 +47,7 @@ class Drills:
         self.hindrance = ""
         """Why the drill that is due does not begin."""
         self._meshes = DrillMeshes(ports.connectors, ports.deadline_s)
+        self._stopped = ""
         self._wake = asyncio.Event()
         self._seen: object = None
         self._number = 0
@@ -57,14 +58,18 @@ class Drills:
         return self.live is not None
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Look for ever. A fault in here ends the drills, aloud, and nothing else: failing over does not need them."""
         try:
             while True:
                 await self.look()
                 await self._pause()
+        except Exception as fault:
+            self.hindrance = self._stopped = f"drills have stopped: {fault!r}"
+            log.exception("drills have stopped")
         finally:
             if self.live is not None:
                 await self._meshes.revert(self.live.plan.tables)
+                self.live = None
 
     async def look(self) -> None:
         """One look: follow the loop, lead the drill under way, or begin the one that is due."""
@@ -81,6 +86,8 @@ class Drills:
 
     async def ask(self, level: Level, loss: str, who: str) -> Json:
         """Begin a drill now; raises NotNow. A check that moves nothing (L0, L1) has its result at once."""
+        if self._stopped:
+            raise NotNow(self._stopped)
         look = self.ports.look()
         if look is None:
             raise NotNow("the first tick is not done")
@@ -116,7 +123,8 @@ class Drills:
         wake = asyncio.ensure_future(self._wake.wait())
         alarm = asyncio.ensure_future(self.ports.watch.alarm())
         try:
-            await first_of(wake, *([alarm] if self.live else []))
+            heeded = self.live is not None and not self.live.alarmed
+            await first_of(wake, *([alarm] if heeded else []))
             if self.live is not None and alarm.done():
                 self.live.alarmed = True
         finally:

@@ -327,6 +327,23 @@ async def test_drill_when_its_task_is_cancelled_takes_everything_back() -> None:
     assert s.ratios == {0.0}
 
 
+async def test_drills_when_they_have_a_fault_stop_aloud_and_take_everything_back() -> None:
+    s = await stage()
+    await s.drills.ask(Level.CANARY, LOSS, "test")
+    await s.until(Phase.AWAY)
+
+    def broken() -> Look | None:
+        raise RuntimeError("a bug")
+
+    s.drills.ports = replace(s.drills.ports, look=broken)
+    await s.drills.run()
+
+    assert s.ratios == {0.0}
+    assert not s.drills.moving, "the optimizer need not wait for ever"
+    with pytest.raises(NotNow, match="a bug"):
+        await s.drills.ask(Level.CANARY, LOSS, "test")
+
+
 async def test_drill_when_the_receivers_are_full_ends_before_it_begins() -> None:
     s = await stage(replace(POLICY_OF_DRILLS, envelope=replace(POLICY_OF_DRILLS.envelope, utilization_start_max=0.2)))
 
