@@ -41,7 +41,8 @@ from simulator.stage import Stage, StageIntake, StageLedger, in_place
 
 PRELUDE_PERIODS = 12
 """Ticks before the time of a scenario begins, so that it begins settled; nothing of them is counted."""
-STREAMS = 4
+STREAMS = 3
+"""Of random numbers: the world, the probes, the instruments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ async def steer(stage: Stage, show: Callable[[State, Turn], None], refit: Callab
         epoch += 1
         configuration = stage.configuration()
         tables = await _standing(stage)
-        state = initial_state(configuration.fleet, configuration.declared, tables, epoch, stage.now_s())
+        limits = configuration.policy.conduct
+        state = initial_state(configuration.fleet, configuration.declared, tables, epoch, stage.now_s(), limits)
         await run(state, refit(ports_of(stage, watch)), show)
         while not stage.over and not stage.truth.controls:
             stage.pass_time(stage.until_s)

@@ -44,7 +44,6 @@ class Stage:
     until_s: float
     step_s: float
     progress: Callable[[float], None] = lambda _: None
-    turns: list[Turn] = field(default_factory=list)
     boundaries_s: list[float] = field(default_factory=list)
     priced: Configuration | None = None
 

@@ -31,7 +31,7 @@ class Layout:
     compute_usd: Floats
     """(B + 1,) $/h per rps."""
     egress_usd: Floats
-    """(S, O, C) would be large; (2, O, C) out and back, $ per byte."""
+    """(2, O, C) out and back, $ per byte."""
 
 
 def layout_of(fleet: Fleet, service_ms: Floats, slots: Floats) -> Layout:

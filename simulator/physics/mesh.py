@@ -10,7 +10,7 @@ class DelayedMesh(SimulatedMesh):
     """Passes the contract of connectors; the world says when its proxies have caught up."""
 
     def __init__(self, origin: OriginId, apply_s: float, limits: MeshLimits | None = None) -> None:
-        super().__init__(origin, limits)
+        super().__init__(origin, limits, now_s=lambda: self.now_s)
         self.apply_s = apply_s
         self.now_s = 0.0
         """Set by the world."""

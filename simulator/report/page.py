@@ -7,6 +7,7 @@ import numpy as np
 
 from placement.columns import Floats
 from simulator.physics.books import EDGES_MS
+from simulator.physics.strikes import Scene, truth_at
 from simulator.play import Played
 from simulator.report.atlas import Moment, maps
 from simulator.report.charts import Band, Series, chart, clock
@@ -201,8 +202,6 @@ def _map(run: Played) -> str:
 
 def _is_down(run: Played, cluster: str, at_s: float) -> bool:
     """Whether an outage covers a cluster."""
-    from simulator.physics.strikes import Scene, truth_at  # noqa: PLC0415
-
     scene = Scene(run.fleet, run.loaded.built.zones, at_s)
     up = truth_at(run.loaded.scenario.spec.events, scene).cluster_up
     return not bool(up[run.fleet.clusters.ids.index(cluster)])
