@@ -52,14 +52,15 @@ async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
     found: dict[str, list[Outcome]] = {}
     async with running(options, note) as trial:
         for turn in range(times):
-            # At any moment of a probe's period and of a tick.
-            await asyncio.sleep(dice.uniform(0.0, 2.0))
+            # At any moment of a probe's period and of a tick, when all vantages are back with the controller.
+            await asyncio.sleep(dice.uniform(2.0, 4.0))
             is_long = turn == 0 and K8GB_LIKE in options.anchors
             note(f"{fault} {turn + 1} of {times}")
             span = await trial.suffer(fault, LONG_WINDOW_S if is_long else window_s)
             for name, outcomes in outcomes_of(trial, fault, span, is_long).items():
                 found.setdefault(name, []).extend(outcomes)
-            await trial.settled()
+            if turn + 1 < times:
+                await trial.settled()
         is_dropped = trial.breaker is not None and trial.breaker.dropper is not None
     ours, anchors = found.pop(STEERED), {name: figures(outcomes) for name, outcomes in found.items()}
     how = {"blackhole_by": "iptables" if is_dropped else "links that swallow"} if fault is Fault.BLACKHOLE else {}

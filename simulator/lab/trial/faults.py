@@ -46,9 +46,6 @@ MANNERS = {
 }
 """The faults that the service itself commits, when told."""
 
-UNPROBED = frozenset({Fault.UNSEEN, Fault.GRAY})
-"""Where the probes are content: only what clients see tells."""
-
 
 @dataclass(slots=True)
 class Breaker:

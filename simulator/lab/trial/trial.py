@@ -23,7 +23,7 @@ from simulator.lab.trial import attempts as logs
 from simulator.lab.trial import clients, documents, faults, gateways
 from simulator.lab.trial.attempts import GatewayLog, Lines
 from simulator.lab.trial.documents import Setting
-from simulator.lab.trial.faults import UNPROBED, Breaker, Fault
+from simulator.lab.trial.faults import Breaker, Fault
 from simulator.lab.trial.gateways import ANCHORS, K8GB_LIKE, STEERED, STEERINGS, Gateway
 from simulator.lab.trial.ground import CLUSTERS, FAULTY, HOME, SERVICE, at, choose
 from simulator.lab.watch import Watch
@@ -147,7 +147,7 @@ class Trial:
         """Let a fault last for some time; returns (from, to) once all that began in it is written down.
 
         All start anew that would remember it for too long: an Envoy keeps a host that returned aside for 30 s and
-        more, and a controller gives what it took from a gray cluster back a step in 30 s.
+        more, and the controller takes a cluster that falls four times in ten minutes for a flapper.
         """
         assert self.breaker is not None
         from_s = await self.breaker.break_(fault)
@@ -158,9 +158,9 @@ class Trial:
         for name in self.logs.keys() - {STEERED}:
             await self.family.stop(self._gateways[name])
             await self.start_gateway(name)
-        if fault in UNPROBED and self._controller is not None:
-            await self.family.stop(self._controller)
-            await self.start_controller()
+        assert self._controller is not None
+        await self.family.stop(self._controller)
+        await self.start_controller()
         return from_s, to_s
 
 
