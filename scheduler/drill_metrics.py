@@ -40,6 +40,9 @@ class DrillMetrics(Collector):
         yield GaugeMetricFamily(
             "equipoise_drill_proof_coverage_ratio", "The same for proofs of the last minute.", found["proof_coverage"]
         )
+        yield GaugeMetricFamily(
+            "equipoise_drill_stopped", "1 when a fault has ended the drills.", float(bool(self.drills.stopped))
+        )
         live = self.drills.live
         ratio = GaugeMetricFamily("equipoise_drill_ratio", "What the drill under way moves.", labels=["level", "loss"])
         if live is not None:

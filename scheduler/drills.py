@@ -47,7 +47,8 @@ class Drills:
         self.hindrance = ""
         """Why the drill that is due does not begin."""
         self._meshes = DrillMeshes(ports.connectors, ports.deadline_s)
-        self._stopped = ""
+        self.stopped = ""
+        """The fault that ended the drills of this controller."""
         self._wake = asyncio.Event()
         self._seen: object = None
         self._number = 0
@@ -64,7 +65,7 @@ class Drills:
                 await self.look()
                 await self._pause()
         except Exception as fault:
-            self.hindrance = self._stopped = f"drills have stopped: {fault!r}"
+            self.hindrance = self.stopped = f"drills have stopped: {fault!r}"
             log.exception("drills have stopped")
         finally:
             if self.live is not None:
@@ -86,8 +87,8 @@ class Drills:
 
     async def ask(self, level: Level, loss: str, who: str) -> Json:
         """Begin a drill now; raises NotNow. A check that moves nothing (L0, L1) has its result at once."""
-        if self._stopped:
-            raise NotNow(self._stopped)
+        if self.stopped:
+            raise NotNow(self.stopped)
         look = self.ports.look()
         if look is None:
             raise NotNow("the first tick is not done")
