@@ -90,7 +90,7 @@ class Api:
             body = Freeze.model_validate_json(await request.read() or b"{}")
         except ValidationError as error:
             return problem(422, "Bad request body", "; ".join(e["msg"] for e in error.errors()))
-        if body.scope in {Mode.AUTO, Mode.DRILLING}:
+        if body.scope not in {Mode.FROZEN, Mode.STOPPED}:
             return problem(422, "Bad scope", "scope is frozen or stopped; DELETE /api/v1/freeze goes back to auto")
         await self.set_mode(body.scope, body.reason)
         return web.json_response({"mode": str(body.scope)})
