@@ -1,7 +1,7 @@
 """Packets to some ports of the loopback vanish, and those from them: nothing is refused, nothing arrives.
 
 The rules are in a chain of their own, which goes when this process ends. Should it be killed, they lapse by themselves
-after two minutes. Needs root and iptables.
+after two minutes, and the next such process sweeps the chain away. Needs root and iptables.
 
     python -m simulator.lab.trial.blackhole      a list of ports as JSON on stdin, one a line; an empty one heals
 """
@@ -13,10 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-CHAIN = f"EQUIPOISE-{os.getpid()}"
+PREFIX = "EQUIPOISE-"
+CHAIN = f"{PREFIX}{os.getpid()}"
 LEASE = timedelta(minutes=2)
 PORTS_PER_RULE = 15
 """As many as the multiport match takes."""
@@ -43,17 +45,26 @@ def rules(ports: list[int], until: datetime) -> Iterable[list[str]]:
             yield ["-A", CHAIN, "-p", "tcp", "-m", "multiport", side, listed, *lease, "-j", "DROP"]
 
 
+def orphans(listing: str, alive: Container[str]) -> list[str]:
+    """Chains in the output of `iptables -S` whose process is not among those alive."""
+    chains = [line.removeprefix("-N ") for line in listing.splitlines() if line.startswith(f"-N {PREFIX}")]
+    return [chain for chain in chains if chain.removeprefix(PREFIX) not in alive]
+
+
 def open_chain() -> None:
     """An empty chain in front of all else that comes in over the loopback."""
+    listing = subprocess.run(["iptables", "-w", "-S"], check=True, capture_output=True, text=True).stdout
+    for orphan in orphans(listing, {entry.name for entry in Path("/proc").iterdir()}):
+        close_chain(orphan)
     _run(["-N", CHAIN])
     _run(["-I", "INPUT", "-i", "lo", "-j", CHAIN])
 
 
-def close_chain() -> None:
+def close_chain(chain: str) -> None:
     """No trace of it."""
-    _run(["-D", "INPUT", "-i", "lo", "-j", CHAIN], check=False)
-    _run(["-F", CHAIN], check=False)
-    _run(["-X", CHAIN], check=False)
+    _run(["-D", "INPUT", "-i", "lo", "-j", chain], check=False)
+    _run(["-F", chain], check=False)
+    _run(["-X", chain], check=False)
 
 
 def main() -> None:
@@ -68,7 +79,7 @@ def main() -> None:
             sys.stdout.write("done\n")
             sys.stdout.flush()
     finally:
-        close_chain()
+        close_chain(CHAIN)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,12 @@ def test_rules_of_a_black_hole_drop_both_directions_of_every_port_and_lapse() ->
     assert all("2026-01-02T03:04:05" in rule for rule in found)
 
 
+def test_orphans_are_the_chains_of_processes_that_are_gone() -> None:
+    listing = "-P INPUT ACCEPT\n-N EQUIPOISE-12\n-N EQUIPOISE-34\n-N OTHER-56\n-A INPUT -i lo -j EQUIPOISE-12\n"
+
+    assert blackhole.orphans(listing, {"34", "1"}) == ["EQUIPOISE-12"]
+
+
 @pytest.mark.skipif(gateways.installed() is None, reason="no Envoy wheel for this platform")
 async def test_trial_with_an_envoy_leaves_a_killed_cluster_and_so_does_outlier_detection() -> None:
     async with running(Options("envoy", (ENVOY_OUTLIER,), rps=50.0)) as trial:
