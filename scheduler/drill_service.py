@@ -22,7 +22,8 @@ from scheduler.drill_probes import PathProbes, legs_of
 from scheduler.drill_sight import Look
 from scheduler.drills import Drills
 from scheduler.ledger import Ledger
-from scheduler.ports import Clock, Compute, Watch
+from scheduler.ports import Clock, Watch
+from scheduler.solver import Arithmetic
 
 SILENCE_PERIODS = 3.0
 """Telemetry that is older than this many ticks is dark."""
@@ -36,6 +37,8 @@ class DrillService:
         self.policy, self.period_s = DrillPolicy(), 5.0
         self.meter, self.probes = SentMeter(), PathProbes(time.time)
         self.book = PathBook(self.probes)
+        self.arithmetic = Arithmetic()
+        """Not the loop's: an evacuation must not queue behind the paths of a large fleet."""
         self.drills: Drills | None = None
 
     async def open(self) -> None:
@@ -43,11 +46,9 @@ class DrillService:
         await self.ledger.interrupt_open(time.time())
         self.book.restore(await self.ledger.newest())
 
-    async def start(
-        self, clock: Clock, watch: Watch, connectors: Mapping[OriginId, Connector], compute: Compute
-    ) -> Drills:
+    async def start(self, clock: Clock, watch: Watch, connectors: Mapping[OriginId, Connector]) -> Drills:
         """The drills of a controller that is about to run. Raises LedgerDown."""
-        ports = DrillPorts(clock, watch, connectors, self.ledger, compute, self.look, lambda: self.policy)
+        ports = DrillPorts(clock, watch, connectors, self.ledger, self.arithmetic, self.look, lambda: self.policy)
         self.drills = Drills(ports, self.book, self.meter)
         self.drills.past = await self.ledger.past()
         return self.drills
@@ -64,6 +65,10 @@ class DrillService:
         if state is None or turn is None:
             return None
         return Look(time.monotonic(), time.time(), state, turn, SILENCE_PERIODS * self.period_s)
+
+    def close(self) -> None:
+        """Let its thread end."""
+        self.arithmetic.close()
 
     def moving(self) -> bool:
         """Whether the optimizer has to wait."""

@@ -60,6 +60,7 @@ async def serve(paths: tuple[Path, ...]) -> None:
         stack.callback(controller.close)
         board, metrics = Board(source_failures=controller.collector.failures), Metrics()
         drilling = DrillService(ledger, board)
+        stack.callback(drilling.close)
         await drilling.open()
         controller.collector.listeners.append(drilling.meter.hear)
 
@@ -80,7 +81,7 @@ async def serve(paths: tuple[Path, ...]) -> None:
         stack.callback(compute.close)
 
         switches = Switches(desk, clock, ledger)
-        drills = await drilling.start(clock, controller.watch, controller.connectors, compute)
+        drills = await drilling.start(clock, controller.watch, controller.connectors)
         application = Api(board, metrics, solver, switches.set_mode).application()
         drilling.show(application, metrics.registry)
         GuardsApi(board, switches.resume).add_to(application)
