@@ -27,6 +27,8 @@ from scheduler.push import first_of
 LOOK_S = 0.1
 """How often a drill looks at the world; an alarm or an operator does not wait for it."""
 IDLE_LOOK_S = 1.0
+FOLLOW_RATIO = 0.1
+"""Most part of the time that goes into keeping up with the paths."""
 RENEWALS = 4
 """Times that a lease is renewed before it would run out."""
 AUTO = "calendar"
@@ -51,6 +53,7 @@ class Drills:
         """The fault that ended the drills of this controller."""
         self._wake = asyncio.Event()
         self._seen: object = None
+        self._follow_from_s = 0.0
         self._number = 0
 
     @property
@@ -133,12 +136,15 @@ class Drills:
                 waiting.cancel()
 
     async def _follow(self, look: Look) -> None:
-        if look.state.failover is None or look.state.failover is self._seen:
+        """Take the paths of a new failover table; those of a large fleet not more often than they are worth."""
+        if look.state.failover is None or look.state.failover is self._seen or look.at_s < self._follow_from_s:
             return
         self._seen = look.state.failover
         paths = await self.ports.compute(partial(self.book.paths_now, look))
         if paths is not None:
             self.book.follow(paths, look)
+        now_s = self.ports.clock.now_s()
+        self._follow_from_s = now_s + (1 / FOLLOW_RATIO - 1) * (now_s - look.at_s)
 
     async def _begin_due(self, look: Look) -> None:
         policy, table = self.ports.policy(), look.state.failover
