@@ -36,8 +36,17 @@ def simulate(
     output: Annotated[Report, typer.Option("--output", "-o", help="How to print.")] = Report.TABLE,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write it. Omitted: stdout.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at once.")] = 1,
+    from_ledger: Annotated[
+        bool, typer.Option("--from-ledger", help="FILES are documents; start from the weights in their ledger.")
+    ] = False,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help='With --from-ledger: "cluster-outage cluster=eu-west for=3m".')
+    ] = None,
+    minutes: Annotated[float, typer.Option("--for", min=0.1, help="With --from-ledger: minutes to play.")] = 10.0,
 ) -> None:
     """Play scenarios with the production loop, or others, in a virtual world; nothing real is touched.
+
+    With --from-ledger: what if, from the weights and documents of a controller.
 
     Exit code 0: every expectation was met by equipoise (or by the only policy). 3: one was not. 1: a file is wrong.
     """
@@ -45,6 +54,9 @@ def simulate(
     from simulator.physics.demand import NoData
     from simulator.scenario.load import load_scenario
 
+    if from_ledger:
+        _live(files, event or [], minutes, _policies(policy), output, out)
+        return
     try:
         loaded = [load_scenario(file) for file in files]
     except Invalid as invalid:
@@ -58,6 +70,25 @@ def simulate(
     _print(played, output, out)
     if not _met(played):
         raise typer.Exit(UNMET)
+
+
+def _live(
+    files: list[Path], events: list[str], minutes: float, policies: list[str], output: Report, out: Path | None
+) -> None:
+    """From what stands now: nothing is expected, so the exit code is 0."""
+    import asyncio
+
+    from config.problem import Invalid
+    from simulator.live import from_ledger
+    from simulator.play import play
+
+    try:
+        loaded, tables, source = asyncio.run(from_ledger(files, events, 60 * minutes))
+    except Invalid as invalid:
+        typer.echo(str(invalid), err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"starts from: {source}", err=True)
+    _print([play(loaded, who, tables=tables or None) for who in policies], output, out)
 
 
 def _policies(words: str) -> list[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,13 +69,20 @@ class Played:
 
 
 def play(
-    loaded: Loaded, policy: str = EQUIPOISE, seed: int | None = None, progress: Callable[[float], None] = lambda _: None
+    loaded: Loaded,
+    policy: str = EQUIPOISE,
+    seed: int | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+    tables: Mapping[OriginId, WeightTable] | None = None,
 ) -> Played:
-    """Play it once. Raises simulator.physics.demand.NoData for a trace that is not there."""
+    """Play it once, from weights that fit it or from some `tables`.
+
+    Raises simulator.physics.demand.NoData for a trace that is not there.
+    """
     seed = loaded.scenario.spec.seed if seed is None else seed
     began_s = time.process_time()
     configuration = _configured(loaded)
-    stage = set_up(loaded, configuration, seed, progress)
+    stage = set_up(loaded, configuration, seed, progress, tables)
     diary = Diary(stage.scene.fleet)
     asyncio.run(steer(stage, lambda _, turn: diary.write(turn)) if policy == EQUIPOISE else _rival(stage, policy))
     return Played(
@@ -93,7 +100,11 @@ def play(
 
 
 def set_up(
-    loaded: Loaded, configuration: Configuration, seed: int, progress: Callable[[float], None] = lambda _: None
+    loaded: Loaded,
+    configuration: Configuration,
+    seed: int,
+    progress: Callable[[float], None] = lambda _: None,
+    tables: Mapping[OriginId, WeightTable] | None = None,
 ) -> Stage:
     """Everything at its place, a while before the time of the scenario begins."""
     spec, fleet, policy = loaded.scenario.spec, configuration.fleet, configuration.policy
@@ -107,7 +118,7 @@ def set_up(
     world = World(layout, configuration.declared, demand, meshes, spec.world, streams[0], undisturbed(fleet))
     world.now_s = -PRELUDE_PERIODS * policy.period_s
     configuration = replace(configuration, declared=_declared(configuration, demand.rps(world.now_s, world.drift)))
-    world.begin(_first_tables(configuration))
+    world.begin(tables or _first_tables(configuration))
     probes = loaded.configuration.policy.probes
     watch = watch_of(fleet, policy.rules, len(spec.world.vantages))
     calm = max(probes.rise, probes.fall) + 2

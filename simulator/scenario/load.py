@@ -61,8 +61,16 @@ def _checked(file: Path, node: Node) -> Loaded:
     early = [_at(file, locate(node, where), why) for where, why in chain(_dangling_inside(scenario), unsold(scenario))]
     if early:
         raise Invalid(tuple(sorted(set(early))))
+    return checked(scenario, file, node)
+
+
+def checked(scenario: Scenario, file: Path, node: Node | None = None) -> Loaded:
+    """The scenario with its fleet, when every name it uses is there. Raises Invalid; `node` gives the places."""
     built = build(scenario, file.parent)
-    problems = [_at(file, locate(node, where), why) for where, why in _dangling(scenario, built)]
+    problems = [
+        _at(file, locate(node, where), why) if node else Problem(file.as_posix(), 0, 0, "", why)
+        for where, why in _dangling(scenario, built)
+    ]
     if problems:
         raise Invalid(tuple(sorted(set(problems))))
     return Loaded(scenario, file, built)

@@ -1,0 +1,63 @@
+"""What if, from what stands now: the documents of a running controller, the weights in its ledger, and some events."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.problem import Invalid, Problem
+from placement.fleet import OriginId
+from placement.weights import WeightTable
+from scheduler.preview import standing_tables
+from simulator.scenario.load import Loaded, checked
+from simulator.scenario.model import Scenario
+
+NAME = "live"
+
+
+async def from_ledger(
+    documents: Sequence[Path], events: Sequence[str], duration_s: float
+) -> tuple[Loaded, Mapping[OriginId, WeightTable], str]:
+    """A scenario of the documents' fleet and expected demand, the weights that stand, and where those come from.
+
+    An event is `fault key=value ...`, such as `cluster-outage cluster=eu-west at=1m for=3m`; without `at` it begins
+    after a minute. Raises Invalid.
+    """
+    spec: dict[str, Any] = {
+        "about": "from what stands now",
+        "duration": duration_s,
+        "fleet": {"documents": [path.resolve().as_posix() for path in documents]},
+        "events": [_event(text) for text in events],
+    }
+    envelope = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Scenario", "metadata": {"name": NAME}}
+    try:
+        scenario = Scenario.model_validate({**envelope, "spec": spec})
+    except ValidationError as invalid:
+        words = {
+            f"{'.'.join(str(part) for part in error['loc'][1:])}: {error['msg']}"
+            for error in invalid.errors(include_url=False)
+        }
+        raise Invalid(tuple(Problem("--event", 0, 0, "", text) for text in sorted(words))) from None
+    loaded = checked(scenario, Path("--event"))
+    tables, source = await standing_tables(loaded.configuration.policy.server.ledger)
+    return loaded, tables, source
+
+
+def _event(text: str) -> dict[str, Any]:
+    """`fault key=value ...` as a mapping; numbers and true/false are what they look like."""
+    fault, *pairs = text.split()
+    found: dict[str, Any] = {"fault": fault, "at": "1m"}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        found[key] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    if text in {"true", "false"}:
+        return text == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
