@@ -67,4 +67,5 @@ async def test_full_drill_when_aborted_or_left_alone_by_a_killed_controller_is_b
         assert alone_s - killed_s <= LAPSE_MAX_S, "an Envoy without a controller lets go by itself"
         assert found["outcome"] == "INTERRUPTED"
         assert "controller ended" in found["reason"]
-        assert [s for s in lab.served if s.failed] == []
+        lost = [s for s in lab.served if s.failed and not s.cluster]
+        assert lost == [], "a busy machine may answer that it is full; no request may find nobody to answer"
