@@ -38,31 +38,47 @@ class Legs:
 
 def legs_of(documents: Documents, fleet: Fleet) -> Legs:
     """All of a configuration."""
-    book, found = addresses_of(documents), {}
+    book, found, seen = addresses_of(documents), {}, _Seen()
     clusters, services, origins = fleet.clusters.ids, fleet.services.ids, fleet.origins.ids
-    places: dict[int, list[ClusterId]] = {}
+    places: dict[int, list[int]] = {}
     for service, cluster in zip(fleet.backends.service.tolist(), fleet.backends.cluster.tolist(), strict=True):
-        places.setdefault(service, []).append(clusters[cluster])
+        places.setdefault(service, []).append(cluster)
     for flow, (s, o) in enumerate(zip(fleet.flows.service.tolist(), fleet.flows.origin.tolist(), strict=True)):
         for cluster in places.get(s, ()):
-            if targets := _asked(book, origins[o], services[s], cluster):
-                found[flow * len(clusters) + clusters.index(cluster)] = targets
+            if targets := seen.targets(book, origins[o], services[s], clusters[cluster]):
+                found[flow * len(clusters) + cluster] = targets
     every = {target: row for row, target in enumerate(dict.fromkeys(t for ts in found.values() for t in ts))}
     keys = sorted(found)
     sizes = np.cumsum([0, *(len(found[key]) for key in keys)])
     return Legs(ints(keys), ints(sizes), ints([every[t] for key in keys for t in found[key]]), tuple(every))
 
 
-def _asked(book: Addresses, origin: OriginId, service: ServiceId, cluster: ClusterId) -> list[ProbeTarget]:
+class _Seen:
+    """Targets made once for each backend and each detour: most origins see the same addresses."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[OriginId | None, ServiceId, ClusterId], tuple[ProbeTarget, ...]] = {}
+
+    def targets(
+        self, book: Addresses, origin: OriginId, service: ServiceId, cluster: ClusterId
+    ) -> Sequence[ProbeTarget]:
+        """What to ask from an origin."""
+        key = (origin if (origin, service, cluster) in book.via else None, service, cluster)
+        if key not in self._made:
+            self._made[key] = _asked(book, origin, service, cluster)
+        return self._made[key]
+
+
+def _asked(book: Addresses, origin: OriginId, service: ServiceId, cluster: ClusterId) -> tuple[ProbeTarget, ...]:
     question = book.probes.get((service, cluster))
     if question is None:
-        return []
+        return ()
     both = {f.name for f in fields(question)} & {f.name for f in fields(ProbeTarget)}
     asked = {name: getattr(question, name) for name in both}
-    return [
+    return tuple(
         ProbeTarget(host=host, port=port, tag=str(Level.PROBE), **asked)
         for host, port in map(host_port, book.seen_from(origin, service, cluster))
-    ]
+    )
 
 
 class PathProbes:
