@@ -11,7 +11,7 @@ import numpy as np
 from placement.chains import Asks, Paths, asks, tightest, viable
 from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
-from placement.fleet import call_depth
+from placement.fleet import Fleet, call_depth
 from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing, from_triplets
 
@@ -169,7 +169,9 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
     load = paths.load(entering, chain)
     if not (_over(load, limit_rps) or _over(paths.gateway_rps, gates)):
         return routing
-    priority, exposed = (part[fleet.flows.service] for part in (fleet.services.priority, fleet.services.exposed))
+    # What a mesh refuses it refuses to callers too, so a flow counts as high as the highest of those who call it.
+    priority = inherited(fleet.services.priority, fleet)[fleet.flows.service]
+    exposed = fleet.services.exposed[fleet.flows.service]
     was, was_gate = np.zeros(len(load)), np.zeros(len(gates))
     for kind in np.unique(priority)[::-1].tolist():
         external = np.where(priority >= kind, entering, 0.0)
@@ -183,15 +185,27 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
     return paths.routing(routing)
 
 
-def spare_rps(problem: Problem, measured: Bools, trust: float) -> Floats:
+def inherited(priority: Floats, fleet: Fleet) -> Floats:
+    """(S,) the highest priority of each service and of all that call it, directly or not."""
+    depth, calls = call_depth(len(fleet.services), fleet.calls), fleet.calls
+    high = np.array(priority)
+    for level in range(int(depth.max(initial=0))):
+        mine = depth[calls.parent] == level
+        np.maximum.at(high, calls.child[mine], high[calls.parent[mine]])
+    return high
+
+
+def spare_rps(problem: Problem, measured: Bools, trust: float, now_rps: Floats | None = None) -> Floats:
     """(B,) load that a receiver may be brought to: what it serves, or `trust` of it where nobody measured its capacity.
 
     Where replicas follow load that is what the most of them serve, or the ready ones if others take time to start.
 
-    What stands above it already is not cut: an evacuation refuses nobody whom it does not move.
+    What stands above it already is not cut: an evacuation refuses nobody whom it does not move. But where less stands
+    by now, (B,) `now_rps`, no more than that is kept.
     """
     capacity = problem.pieces.served_rps * np.where(measured, 1.0, trust)
     standing = loads(problem, problem.standing).backend_rps
+    standing = standing if now_rps is None else np.minimum(standing, now_rps)
     return floats(np.where(problem.capacity_rps > 0, np.maximum(capacity, standing), 0.0))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from health.verdict import State as Verdict
 from health.verdict import Verdicts
 from placement.columns import Bools, Floats, bools
-from placement.cost import Cost, evaluate
+from placement.cost import Cost, evaluate, loads
 from placement.evacuation import spare_rps, spill
 from placement.failover import failover_routing, shed_words
 from placement.fleet import OriginId
@@ -135,7 +135,8 @@ def spare(sight: Sight) -> Floats:
     last = sight.state.problem
     known = last if last is not None and len(last.capacity_rps) == len(sight.problem.capacity_rps) else sight.problem
     measured = measured_capacity(sight.memory, len(known.capacity_rps))
-    return spare_rps(known, measured, sight.policy.conduct.unmeasured_ratio)
+    now_rps = loads(sight.problem, sight.problem.standing).backend_rps
+    return spare_rps(known, measured, sight.policy.conduct.unmeasured_ratio, now_rps)
 
 
 async def push(

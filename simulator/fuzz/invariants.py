@@ -83,8 +83,7 @@ def nothing_to_the_dead(seen: Seen) -> Iterator[str]:
     if seen.turn.mode is Mode.STOPPED:
         return
     share = _to_backends(seen, seen.shares(told))
-    out = ~usable(seen.after.verdicts)
-    out &= ~_unheard(seen)
+    out = ~usable(seen.after.verdicts) & ~_unheard(seen) & ~_waits_for_a_human(seen)
     for flow, backend in np.argwhere((share > TRICKLE) & out[None, :]).tolist():
         part, name = share[flow, backend], fleet.backend_name(backend)
         yield f"{part:.0%} of {fleet.flow_name(flow)} goes to {name}, which is out"
@@ -147,7 +146,8 @@ def no_new_overload(seen: Seen) -> Iterator[str]:
     rising = _to_backends(seen, np.where(new > old + 1e-9, new + old, 0.0)).sum(axis=0)
     over = old_rps > problem.capacity_rps
     worst = np.where(over, new_rps, mixed_rps)
-    most = np.where(over, old_rps, problem.capacity_rps + seen.policy.limits.step_min * rising)
+    least = seen.policy.limits.step_min
+    most = np.where(over, old_rps, (1 + least) * problem.capacity_rps + least * rising)
     for backend in np.flatnonzero(worst > (most + TINY_RPS) * (1 + ROUNDING)).tolist():
         name, limit = seen.fleet.backend_name(backend), problem.capacity_rps[backend]
         yield f"{name} may get {worst[backend]:.1f} rps while meshes follow, its capacity is {limit:.1f}"
@@ -272,6 +272,14 @@ def _stranded(seen: Seen) -> bool:
     """Whether something stood on what is out when the turn began: then it may move as far as it has to."""
     share = _to_backends(seen, seen.turn.snapshot.routing.dense())
     return bool((share[:, ~usable(seen.after.verdicts)] > 0).any())
+
+
+def _waits_for_a_human(seen: Seen) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """(B,) backends in domains that are lost beyond the budget of evacuations."""
+    lost = np.zeros(len(seen.fleet.clusters), dtype=bool)
+    for domain in seen.after.conduct.refused:
+        lost |= domain.clusters
+    return np.asarray(lost[seen.fleet.backends.cluster], dtype=np.bool_)
 
 
 def _unheard(seen: Seen) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":

@@ -19,8 +19,8 @@ NEAR = 0.05
 """How far from the optimum, in parts of it, the routing may be in the end: demand moves a little all the time."""
 
 
-def unsettled(last: Seen, books: Books) -> Iterator[tuple[str, str]]:
-    """(rule, what is wrong) at the end of a run."""
+def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]]:
+    """(rule, what is wrong) at the end of a run; whether little is left to gain only where nothing set the pace."""
     yield from (("all come back", words) for words in _out(last))
     yield from (("meshes agree", words) for words in _disagree(last))
     problem = last.after.problem
@@ -33,7 +33,7 @@ def unsettled(last: Seen, books: Books) -> Iterator[tuple[str, str]]:
         return
     standing = evaluate(problem, last.turn.pushed).objective_usd_per_hour
     least = best.cost.objective_usd_per_hour
-    if standing > least + NEAR * abs(least) + 1e-6:
+    if hasty and standing > least + NEAR * abs(least) + 1e-6:
         yield "near the optimum", f"{standing:.4g} $/h stands where {least:.4g} would do"
     late = books.starts_s >= books.starts_s[-1] + books.length_s[-1] - LAST_S
     asked = float((books.asked_rps[late].sum(axis=1) * books.length_s[late]).sum())

@@ -1,5 +1,6 @@
 """The world of a seed: a random fleet, random demand and a random program of faults that all heal before the end."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,15 @@ END_S = 420.0
 EVENTS_MAX = 5
 RPS_PER_REPLICA = 20.0
 LAWS = ("north", "south")
+PACED = 0.3
+"""Part of the worlds with the guards as they are by default."""
+HASTY = {
+    "stepMax": 0.25, "movedPerMinute": 1.0, "changesPerHour": 10_000, "dwellSeconds": 0, "reversalsPerHour": 1_000,
+    "bakeSeconds": 0, "evacuationsMax": 100,
+}  # fmt: skip
+"""Guards that let the loop settle before a run is over; each single step stays bounded."""
+VANTAGES = ("c0", "c1")
+"""Clusters that probe beside the controller."""
 
 
 class Switch(NamedTuple):
@@ -38,6 +48,11 @@ class Program:
     seed: int
     document: dict[str, Any]
     switches: tuple[Switch, ...] = ()
+
+    @property
+    def hasty(self) -> bool:
+        """Whether only single steps are bounded, and not the pace."""
+        return "guards" in self.document["spec"]["policy"]
 
     @property
     def events(self) -> tuple[dict[str, Any], ...]:
@@ -133,16 +148,19 @@ def _demand(rng: np.random.Generator, fleet: dict[str, Any]) -> list[dict[str, A
 
 def _policy(rng: np.random.Generator) -> dict[str, Any]:
     """Short memories, so that a run has an end."""
-    quorum = int(rng.integers(1, 3))
-    return {
-        "tick": {"periodSeconds": float(rng.choice([2.0, 5.0]))},
-        "probes": {"quorum": quorum, "rise": 8, "holdDownSeconds": 5, "holdDownMaxSeconds": 20, "rampSeconds": 20},
-    }
+    probes = {"rise": 8, "holdDownSeconds": 5, "holdDownMaxSeconds": 20, "rampSeconds": 20}
+    quorum = {"quorum": int(rng.integers(1, 3)), "vantages": [_vantage(name) for name in VANTAGES]}
+    policy: dict[str, Any] = {"tick": {"periodSeconds": float(rng.choice([4.0, 5.0]))}, "probes": probes | quorum}
+    return policy if rng.random() < PACED else policy | {"guards": HASTY}
+
+
+def _vantage(name: str) -> dict[str, str]:
+    return {"name": name, "tokenSha256": hashlib.sha256(name.encode()).hexdigest()}
 
 
 def _world(rng: np.random.Generator) -> dict[str, Any]:
     return {
-        "vantages": ["controller", "c0", "c1"],
+        "vantages": ["controller", *VANTAGES],
         "meshes": {"apply": f"{float(rng.choice([0.0, 0.2, 1.0])):g}s"},
         "telemetry": {"every": "2s", "lag": "0.5s", "noise": round(float(rng.uniform(0, 0.05)), 3)},
         "clients": {"retries": int(rng.integers(0, 3)), "dnsTtl": "5s"},

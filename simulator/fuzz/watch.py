@@ -137,6 +137,6 @@ def watch(program: Program) -> Verdict:
         watched.violations.insert(0, Violation("never raises", stage.now_s(), words))
     else:
         if watched.last is not None and not watched.violations:
-            ends = unsettled(watched.last, stage.keeper.books())
+            ends = unsettled(watched.last, stage.keeper.books(), program.hasty)
             watched.violations += [Violation(name, stage.now_s(), words) for name, words in ends]
     return Verdict(program, tuple(watched.violations[:KEPT]), watched.diary.trace, watched.turns)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from placement.chains import Paths, asks, p95_ms, viable
 from placement.columns import bools, floats, ints
 from placement.cost import loads
-from placement.evacuation import shed_share, spare_rps, spill
+from placement.evacuation import inherited, shed_share, spare_rps, spill
 from placement.failover import shed_by_priority
 from placement.fleet import Calls, Sites, backends_of, reachable_flows
 from placement.losses import Loss, after, losses, pair
@@ -118,11 +118,29 @@ def test_spill_when_not_everything_fits_refuses_the_lowest_priority_that_shares_
     assert loads(left, routing).utilization(left.capacity_rps).max() <= 1 + 1e-4
 
 
-def shared_back() -> Problem:
+def test_spill_when_a_called_service_has_users_of_its_own_serves_its_callers_as_high_as_they_are() -> None:
+    problem = shared_back(exposed_back=True)
+    left = after(problem, losses(problem.fleet)[0])
+
+    routing = spill(left, problem.standing, problem.fleet.backends.cluster != 0)
+
+    made = loads(left, routing)
+    back = problem.fleet.backends.service == 2
+    assert (made.backend_rps[back] > 0).sum() == 2, "the back tier refused its callers with its own users"
+    assert made.utilization(left.capacity_rps).max() <= 1 + 1e-4
+
+
+def test_priority_of_a_called_service_is_the_highest_of_those_who_call_it() -> None:
+    fleet = shared_back().fleet
+
+    assert inherited(fleet.services.priority, fleet).tolist() == [10.0, 1.0, 10.0]
+
+
+def shared_back(exposed_back: bool = False) -> Problem:
     """Two front tiers of priority high and low, everywhere, call one back tier, which is what gets short."""
     fleet = tiered(3, services=3, clusters=3).fleet
     services = replace(
-        fleet.services, priority=floats([10.0, 1.0, 1.0]), exposed=bools([True, True, False]),
+        fleet.services, priority=floats([10.0, 1.0, 1.0]), exposed=bools([True, True, exposed_back]),
         rtt_max_ms=floats([np.inf] * 3),
     )  # fmt: skip
     calls = Calls(ints([0, 1]), ints([2, 2]), floats([1.0, 1.0]))
@@ -138,7 +156,8 @@ def shared_back() -> Problem:
         flows=flows,
         allowed=bools(np.ones((3, 3))),
     )
-    demand, capacity = np.where(flows.service < 2, 50.0, 0.0), np.where(backends.service < 2, 500.0, 110.0)
+    demand = np.where(flows.service < 2, 50.0, 20.0 * exposed_back)
+    capacity = np.where(backends.service < 2, 500.0, 110.0)
     readings = Readings(0.0, floats(demand), floats(capacity), floats(np.full(9, 5.0)), floats(np.zeros(9)))
     plan = solve_routing(formulate(fleet, snapshot_of(fleet, readings), Prices()))
     return formulate(fleet, snapshot_of(fleet, readings, plan.routing), Prices())
@@ -193,6 +212,16 @@ def test_spare_of_a_capacity_that_nobody_measured_is_a_part_of_it_but_never_belo
     standing = loads(problem, problem.standing).backend_rps
     assert spare[measured] == pytest.approx(np.maximum(problem.capacity_rps, standing)[measured])
     assert spare[~measured] == pytest.approx(np.maximum(0.5 * problem.capacity_rps, standing)[~measured])
+
+
+def test_spare_where_less_stands_by_now_keeps_no_more_than_that() -> None:
+    problem = problem_of(4, load=0.9)
+    over = replace(problem, capacity_rps=floats(0.1 * problem.capacity_rps))
+    measured = np.ones(len(problem.capacity_rps), dtype=bool)
+
+    spare = spare_rps(over, measured, 1.0, np.zeros(len(measured)))
+
+    assert (spare <= over.pieces.served_rps + 1e-9).all()
 
 
 def test_p95_of_a_chain_adds_the_round_trips_and_times_of_its_calls() -> None:
