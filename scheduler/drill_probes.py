@@ -6,12 +6,13 @@ name one (`via`), with the question that the health probe asks. Legs that share 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from config.addresses import Addresses, addresses_of
 from config.configuration import Configuration as Documents
+from health.destinations import Destinations, Forbidden
 from health.drill import Level
 from health.probe import PROBES, ProbeTarget
 from placement.columns import Floats, Ints, floats, ints, lookup
@@ -87,13 +88,14 @@ class PathProbes:
     def __init__(self, clock: Callable[[], float], timeout_s: float = 1.0) -> None:
         """`clock` gives the seconds since 1970 by which answers are dated."""
         self.clock, self.timeout_s = clock, timeout_s
-        self.every_s = 60.0
+        self.every_s, self.destinations = 60.0, Destinations()
         self.legs = Legs(ints([]), ints([0]), ints([]), ())
         self.good_at_s: Floats = np.zeros(0)
         """(T,) when each target last gave a good answer; -inf while its last one was not."""
 
-    def replace(self, legs: Legs, every_s: float) -> None:
-        """Ask these from now on; what is known of targets that stay is kept."""
+    def replace(self, legs: Legs, every_s: float, destinations: Destinations | None = None) -> None:
+        """Ask these from now on, where `destinations` allow it; what is known of targets that stay is kept."""
+        self.destinations = destinations or Destinations()
         known = dict(zip(self.legs.targets, self.good_at_s.tolist(), strict=True))
         self.good_at_s = np.array([known.get(target, -np.inf) for target in legs.targets])
         self.legs, self.every_s = legs, every_s
@@ -112,11 +114,18 @@ class PathProbes:
         """Ask some targets now."""
         legs = self.legs
         for some in (rows[i : i + AT_ONCE] for i in range(0, len(rows), AT_ONCE)):
-            asked = [PROBES[legs.targets[row].protocol](legs.targets[row], self.timeout_s) for row in some]
-            answers = await asyncio.gather(*asked)
+            answers = await asyncio.gather(*(self._good(legs.targets[row]) for row in some))
             if legs is self.legs:
-                for row, answer in zip(some, answers, strict=True):
-                    self.good_at_s[row] = self.clock() if answer.ok else -np.inf
+                for row, good in zip(some, answers, strict=True):
+                    self.good_at_s[row] = self.clock() if good else -np.inf
+
+    async def _good(self, target: ProbeTarget) -> bool:
+        """Ask the address that was checked, and no other: a name may mean something else a moment later."""
+        try:
+            pinned = replace(target, address=await self.destinations.pin(target.host))
+        except (Forbidden, OSError, UnicodeError):
+            return False
+        return (await PROBES[target.protocol](pinned, self.timeout_s)).ok
 
     async def ask_legs(self, keys: Ints) -> None:
         """Ask the targets of some legs now."""

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from config.configuration import Configuration as Documents
 from connectors.connector import Connector
+from health.destinations import Destinations
 from placement.fleet import Fleet, OriginId
 from scheduler.api.drills import DrillRoutes
 from scheduler.board import Board
@@ -57,7 +58,8 @@ class DrillService:
         """Follow new documents."""
         self.policy = drill_policy(documents.policy.drills)
         self.period_s = documents.policy.tick.period_seconds
-        self.probes.replace(legs_of(documents, fleet), self.policy.probe_every_s)
+        allowed = Destinations.of(documents.policy.probes.allow)
+        self.probes.replace(legs_of(documents, fleet), self.policy.probe_every_s, allowed)
 
     def look(self) -> Look | None:
         """The loop as the board shows it."""

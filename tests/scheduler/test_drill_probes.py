@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from config.load import load
+from health.destinations import Destinations
 from health.probe import ProbeTarget
 from placement.columns import ints
 from scheduler.drill_probes import Legs, PathProbes, legs_of
@@ -48,6 +49,19 @@ async def test_leg_when_every_address_answers_is_good_and_the_request_says_what_
     assert probes.leg_at_s(ints([10, 20, 30])).tolist() == [50.0, -np.inf, -np.inf]
     assert len(heard) == 2, "a shared address is asked once"
     assert all("x-equipoise-drill: L1\r\n" in request for request in heard)
+
+
+async def test_address_that_may_not_be_probed_is_not_asked_and_no_leg_over_it_is_good() -> None:
+    heard: list[str] = []
+    async with listening(200, heard) as port:
+        probes = PathProbes(lambda: 50.0)
+        elsewhere = Destinations.of(["192.0.2.0/24"])
+        probes.replace(legs(ProbeTarget("http", "127.0.0.1", port)), 60.0, elsewhere)
+
+        await probes.ask_legs(ints([10]))
+
+    assert probes.leg_at_s(ints([10])).tolist() == [-np.inf]
+    assert heard == []
 
 
 async def test_probes_when_documents_change_keep_what_they_know_of_targets_that_stay() -> None:
