@@ -58,8 +58,8 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     view = await ports.compute(partial(look, state, measured, tables, verdicts, alive, urgent, at_s, policy))
     snapshot, problem = view.snapshot, view.problem
     if not urgent:
-        wall_s, panic, quorum = ports.clock.wall_s(), verdicts.panic, policy.rules.quorum
-        seen = Round(at_s, wall_s, panic, evidence, quorum, view.memory, reported, resumed)
+        wall_s = ports.clock.wall_s() - (ports.clock.now_s() - at_s)
+        seen = Round(at_s, wall_s, verdicts.panic, evidence, policy.rules.quorum, view.memory, reported, resumed)
         conduct = replace(conduct, safety=assessed(conduct.safety, seen, policy.conduct.safety))
     mode = in_force(ports.desk.mode(), conduct.safety)
 

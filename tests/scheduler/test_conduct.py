@@ -8,17 +8,20 @@ import numpy as np
 from connectors.telemetry import Batch, Signal
 from placement.columns import bools, floats
 from placement.failover import FailoverTable
+from placement.fleet import OriginId
 from placement.pace import PaceLimits
 from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.routing import moved_share
 from placement.solve.failover import TableOrder
 from placement.trial import TrialLimits
+from placement.weights import WeightTable
 from scheduler.conduct import ConductLimits
 from scheduler.loop import run, tick
 from scheduler.policy import Policy
 from scheduler.state import Mode, adopt
 from scheduler.turn import Turn
+from simulator.mesh import SimulatedMesh
 from simulator.run import POLICY, InlineSolver
 from tests.scheduler.ports import Bench, bench, dearer
 
@@ -244,3 +247,22 @@ async def test_run_over_an_hour_of_swinging_prices_turns_no_load_round_more_than
     signs = np.sign(change[np.abs(change) > 0.02])
     assert (np.diff(signs) != 0).sum() <= 7, "first move, then six times round"
     assert any("oscillation" in said or "budget" in said for turn in turns for said in turn.guards)
+
+
+async def test_mesh_that_takes_long_to_answer_is_no_jump_of_the_clock() -> None:
+    b = bench(QUICK)
+    await turned(b)
+
+    class Late(SimulatedMesh):
+        async def read(self) -> WeightTable | None:
+            b.clock.at_s += 1.5
+            return await super().read()
+
+    late = Late(OriginId("ams"))
+    late.table = b.meshes[OriginId("ams")].table
+    b.meshes[OriginId("ams")] = late
+    b.ports = replace(b.ports, connectors=b.meshes)
+
+    modes = [(await turned(b)).mode for _ in range(3)]
+
+    assert modes == [Mode.AUTO] * 3
