@@ -5,8 +5,8 @@ Relaxing the pools at prices pi >= 0 leaves one small integer problem per servic
     bound(pi) = sum_s least_s(pi) - pi . capacity
 
 `least_s` is taken from below: by an exhaustive walk where plans are few, otherwise by the service's strengthened linear
-program, and where that leaves much, by a mixed-integer program cut short after a number of nodes. Solvers run on
-slices of services; HiGHS inside OR-Tools lets other threads run.
+program, whose optimum, rounded, is also where a local search finds better plans; and where these two leave much, by a
+mixed-integer program cut short after a number of nodes. All work is on slices of services, so that it spreads.
 """
 
 from functools import partial
@@ -16,10 +16,11 @@ import numpy as np
 from ortools.linear_solver.python import model_builder_helper as backend
 from scipy.sparse import csr_matrix
 
-from placement.columns import Floats, Ints
-from placement.solve.layout import Layout
-from placement.solve.pricing import Mapper, Priced, expenses, price_out
+from placement.columns import Bools, Floats, Ints
+from placement.solve.layout import Layout, service_of
+from placement.solve.pricing import Mapper, Priced, dealt, nowhere, price_out, site_prices, sites_of
 from placement.solve.programs import Programs, programs
+from placement.solve.search import search
 
 WALKED = 3
 """Replicas up to which a service's plans are walked exhaustively."""
@@ -33,6 +34,16 @@ BATCH = 32
 """Mixed-integer programs between two looks at what is left."""
 TOLERANCE = 1e-7
 """Relative; what a floating-point optimum may be off."""
+ROUNDED_UP = 0.05, 0.3
+"""Fractions from which replicas of a linear program are rounded up, to search from there."""
+WORTH = 1e-3
+"""Relative distance of a plan from its bound that is worth such a search."""
+PLAIN = ",".join(
+    [f"mip_heuristic_run_{each}=false" for each in ("feasibility_jump", "zi_round", "shifting", "rins", "rens")]
+    + ["mip_heuristic_run_root_reduced_cost=false", "mip_heuristic_effort=0"]
+    + ["mip_allow_restart=false", "mip_detect_symmetry=false"]
+)
+"""HiGHS without what takes most of its time on programs of a hundred columns: a third of the time, same answers."""
 
 
 class Certificate(NamedTuple):
@@ -43,6 +54,19 @@ class Certificate(NamedTuple):
     """(S,) $/h"""
     priced: Priced
     mips: int
+
+
+class Inquiry(NamedTuple):
+    """Services to bound, with the plans they have."""
+
+    services: Ints
+    n: Ints
+    """replicas of their sites in order"""
+    usd: Floats
+    """what these cost at the prices"""
+    pool_usd: Floats
+    whole: bool
+    """by mixed-integer programs"""
 
 
 class Question(NamedTuple):
@@ -69,7 +93,7 @@ def answer(question: Question, stop: float = STOP, branches: int = BRANCHES) -> 
     whole = len(q.replicas) > 0
     runner = backend.ModelSolverHelper("highs" if whole else "highs_lp")
     runner.set_solver_specific_parameters(
-        f"output_flag=false,threads=1,random_seed=0,mip_rel_gap={stop},mip_max_nodes={branches}"
+        f"output_flag=false,threads=1,random_seed=0,mip_rel_gap={stop},mip_max_nodes={branches},{PLAIN}"
         if whole
         else "output_flag=false,threads=1"
     )
@@ -100,51 +124,65 @@ def question(layout: Layout, parts: Programs, i: int, price: Floats, whole: bool
     return Question(cost, matrix, *rows, parts.lower[a:b], parts.upper[a:b], at if whole else at[:0])
 
 
-def certify(
-    layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_usd: Floats, enough: float, most: int
-) -> Certificate:
-    """Bounds of `services` at prices (P, R), until within `enough` $/h of their plans or `most` MIPs are done.
+def inquire(layout: Layout, task: Inquiry) -> tuple[Ints, Floats, Floats]:
+    """(replicas, $/h, lower bound) of the services of a task; plans are replaced where better ones turn up."""
+    parts = programs(layout, task.services, strong=True)
+    price, n = np.zeros(len(layout.usd)), np.zeros(len(layout.usd), np.int64)
+    sites = sites_of(layout, task.services)
+    price[sites], n[sites] = site_prices(layout, sites, task.pool_usd), task.n
+    usd, least = task.usd.copy(), np.zeros(len(task.services))
+    for i, s in enumerate(task.services.tolist()):
+        lower, x = answer(question(layout, parts, i, price, task.whole))
+        least[i] = max(0.0, lower)
+        if x is None or usd[i] - least[i] <= WORTH * usd[i]:
+            continue
+        mine = slice(*np.searchsorted(parts.site_column, parts.column0[[i, i + 1]]))
+        found = x[parts.site_column[mine] - parts.column0[i]]
+        here = slice(int(layout.site0[s]), int(layout.site0[s + 1]))
+        for up in (0.5,) if task.whole else ROUNDED_UP:
+            replicas = np.floor(found + (1 - up)).astype(np.int64)
+            cost = search(service_of(layout, price, s), replicas, nowhere(layout))
+            if cost < usd[i]:
+                usd[i], n[here] = cost, replicas
+    return n[sites], usd, np.minimum(least, usd)
 
-    `priced` are plans at these prices, $/h 0 where there is none; better ones found on the way replace them.
+
+def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_usd: Floats) -> Certificate:
+    """Bounds of `services` at prices (P, R) by walks and linear programs; 0 for other services.
+
+    `priced` are plans at these prices; better ones found on the way replace them.
     """
-    n, usd = priced.n.copy(), priced.usd.copy()
-    least = np.zeros(layout.services)
-    price = layout.price(pool_usd)
+    n, usd, least = priced.n.copy(), priced.usd.copy(), np.zeros(layout.services)
     few = services[layout.sums(n.astype(np.float64))[services] <= WALKED]
     walked = price_out(layout, mapper, few, n, pool_usd, NODES)
-    exact = walked.exact[few] > 0
-    usd[few] = walked.usd[few]
-    of_few = np.isin(np.repeat(np.arange(layout.services), np.diff(layout.site0)), few)
-    n[of_few] = walked.n[of_few]
-    least[few[exact]] = walked.usd[few[exact]] * (1 - TOLERANCE)
-    rest = np.setdiff1d(services, few[exact])
-    parts = programs(layout, rest, strong=True)
-    ask = partial(_ask, layout, parts, price)
-    dealt = [np.arange(len(rest))[i::64] for i in range(min(64, len(rest)))]
-    for places, answers in zip(dealt, mapper(partial(ask, whole=False), dealt), strict=True):
-        least[rest[places]] = [max(0.0, bound) for bound, _ in answers]
-    open_ = np.maximum(0.0, usd[rest] - least[rest])
-    order, mips = np.argsort(-open_, kind="stable"), 0
-    while mips < min(most, len(order)) and open_.sum() > enough:
-        batch = [order[i : i + 1] for i in range(mips, min(mips + BATCH, most, len(order)))]
-        for place, [(bound, x)] in zip(batch, mapper(partial(ask, whole=True), batch), strict=True):
-            i, s = int(place[0]), int(rest[place[0]])
-            least[s] = max(least[s], min(bound, usd[s] or np.inf))
-            if x is not None:
-                _take(layout, parts, i, s, x, n)
-            open_[i] = 0.0
-        mips += len(batch)
-    return Certificate(pool_usd, least, Priced(n, expenses(layout, n, price), walked.exact), mips)
+    usd[few], n[sites_of(layout, few)] = walked.usd[few], walked.n[sites_of(layout, few)]
+    exact: Bools = walked.exact > 0
+    least[exact] = walked.usd[exact] * (1 - TOLERANCE)
+    begun = Certificate(pool_usd, least, Priced(n, usd, walked.exact), 0)
+    return _asked(layout, mapper, begun, dealt(services[~exact[services]]), whole=False)
 
 
-def _ask(
-    layout: Layout, parts: Programs, price: Floats, places: Ints, *, whole: bool
-) -> list[tuple[float, Floats | None]]:
-    return [answer(question(layout, parts, int(i), price, whole)) for i in places]
+def tighten(layout: Layout, mapper: Mapper, proof: Certificate, enough: float, most: int) -> Certificate:
+    """The certificate after mixed-integer programs, until within `enough` $/h of its plans or `most` of them are done.
+
+    First those that promise most for their size.
+    """
+    open_, work = np.where(proof.least > 0, proof.priced.usd - proof.least, 0.0), np.diff(layout.cost0)
+    order = np.argsort(-open_ / np.maximum(work, 1), kind="stable")[: min(most, int((open_ > 0).sum()))]
+    for i in range(0, len(order), BATCH):
+        if (proof.priced.usd - proof.least)[proof.least > 0].sum() <= enough:
+            break
+        batch = order[i : i + BATCH]
+        proof = _asked(layout, mapper, proof, [batch[j : j + 1] for j in range(len(batch))], whole=True)
+    return proof
 
 
-def _take(layout: Layout, parts: Programs, i: int, s: int, x: Floats, n: Ints) -> None:
-    """Replicas of a program's solution."""
-    mine = slice(*np.searchsorted(parts.site_column, parts.column0[[i, i + 1]]))
-    here = slice(int(layout.site0[s]), int(layout.site0[s + 1]))
-    n[here] = np.round(x[parts.site_column[mine] - parts.column0[i]]).astype(np.int64)
+def _asked(layout: Layout, mapper: Mapper, proof: Certificate, parts: list[Ints], *, whole: bool) -> Certificate:
+    """The certificate with what programs of some services say."""
+    n, usd, least = proof.priced.n.copy(), proof.priced.usd.copy(), proof.least.copy()
+    tasks = [Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, whole) for each in parts]
+    for each, (replicas, cost, lower) in zip(parts, mapper(partial(inquire, layout), tasks), strict=True):
+        n[sites_of(layout, each)], usd[each] = replicas, cost
+        least[each] = np.maximum(least[each], lower)
+    mips = proof.mips + (len(parts) if whole else 0)
+    return Certificate(proof.pool_usd, least, Priced(n, usd, proof.priced.exact), mips)

@@ -1,119 +1,58 @@
-"""One plan per service: a small integer choice where the master is undecided, then a local search in what is left.
+"""One plan per service that fits the pools together: what is left over becomes dear until nothing is, then exchanges.
 
-The master decides nearly every service: at most as many are split as pools are full. These, and those for whom another
-plan costs next to nothing more, choose again among their best plans, all at once, in the room that the others leave;
-large services float. Refusing everything is a plan too, so that there always is a choice. Then the large are rounded
-down, which cannot overfill, and the search adds what they miss.
+`pack` starts anywhere, overfull or not. Services in overfull pools search in turn, paying for what is too much; the
+payment doubles until every pool holds what stands in it. At first only those move to whom it makes no difference, so
+that a request is refused when nothing else helps. `exchange` (placement.solve.exchanges) then takes the local optimum
+apart where it costs most, and a last search fills what that leaves.
 """
 
 import numpy as np
-from scipy.sparse import csr_matrix, hstack, vstack
 
 from placement.columns import Floats, Ints
-from placement.solve.certificate import Question, answer
+from placement.solve.exchanges import exchange
 from placement.solve.layout import THOUSANDTHS, Layout, fits
-from placement.solve.plans import Master, Plans, usage, wide_pools
+from placement.solve.plans import Plans
 from placement.solve.pricing import expenses, polish
-from placement.solve.programs import Programs
 
-DECIDED = 0.999
-"""A share that is as good as one."""
-OPEN = 120
-"""Decided services that choose again."""
-OFFERED = 10
-"""Plans of a service that are on offer besides its least one."""
-BRANCHES = 1000
-"""Nodes of the choice: a work limit."""
-STOP = 3e-4
-"""Relative gap at which the choice ends."""
-ROUNDS = 4
-"""of polishing, at most"""
-WORTH = 3e-5
-"""Relative gain of a round below which polishing ends."""
+DOUBLINGS = 60
+"""of what a unit too much costs; the least replicas of all services fit, so that fewer always do."""
 
 
-def choose(plans: Plans, large: Programs, master: Master) -> Ints:
-    """(H,) replicas that fit the pools."""
-    layout = plans.layout
-    order = np.lexsort((master.reduced, plans.owner))
-    rank = _rank(plans.owner[order])
-    second = order[rank == 1]
-    settled = np.zeros(layout.services, bool)
-    settled[plans.owner[master.share >= DECIDED]] = True
-    close = second[np.argsort(master.reduced[second], kind="stable")]
-    settled[plans.owner[close[settled[plans.owner[close]]][:OPEN]]] = False
-    kept = np.flatnonzero((master.share >= DECIDED) & settled[plans.owner])
-    n = _replicas(plans, kept)
-    for k in kept[np.argsort(-master.reduced[kept], kind="stable")].tolist():
-        if fits(layout, n).all():
-            break
-        settled[plans.owner[k]] = False
-        n -= _replicas(plans, np.array([k]))
-    offered = np.zeros(len(plans), bool)
-    offered[order[rank < OFFERED]] = True
-    offered[np.unique(plans.owner, return_index=True)[1]] = True  # the least plan of a service was its first
-    offered |= master.share > 0
-    column = np.flatnonzero(offered & ~settled[plans.owner])
-    return _chosen(plans, large, column, n)
+def pack(layout: Layout, n: Ints, pool_usd: Floats) -> Ints:
+    """(H,) replicas that fit the pools, from any n, near shadow prices (P, R)."""
+    owner = np.repeat(np.arange(layout.services), np.diff(layout.site0))
+    over = pool_usd + _typical(layout)
+    for _ in range(DOUBLINGS):
+        full = ~fits(layout, n)
+        if not full.any():
+            return n
+        inside = np.unique(owner[full[layout.pool] & (n > layout.low)])
+        usd = expenses(layout, n)[inside]
+        n, _ = polish(layout, inside[np.argsort(-usd, kind="stable")], n, over)
+        over = over * 2
+    return np.array(layout.low)
 
 
-def _rank(owner: Ints) -> Ints:
-    """Place of every member in its group; groups are contiguous."""
-    start = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
-    return np.arange(len(owner)) - np.repeat(start, np.diff(np.concatenate([start, [len(owner)]])))
-
-
-def _replicas(plans: Plans, columns: Ints) -> Ints:
-    """(H,) of some plans together."""
-    total: Ints = np.round(np.asarray(plans.replicas[:, columns].sum(axis=1)).ravel()).astype(np.int64)
-    return total
-
-
-def _chosen(plans: Plans, large: Programs, column: Ints, n: Ints) -> Ints:
-    """Replicas n with one of the plans `column` for each of their services, and the large rounded down."""
-    layout = plans.layout
-    room = ((layout.capacity - layout.used(n)) / THOUSANDTHS).ravel()
-    owners, row = np.unique(plans.owner[column], return_inverse=True)
-    one = csr_matrix((np.ones(len(column)), (row, np.arange(len(column)))), shape=(len(owners), len(column)))
-    pools = hstack([usage(layout, plans.replicas[:, column]), wide_pools(layout, large)]).tocsr()
-    used = np.diff(pools.indptr) > 0
-    cost = large.cost.copy()
-    cost[large.site_column] = layout.usd[large.site]
-    width = len(cost)
-    question = Question(
-        np.concatenate([plans.usd[column], cost]),
-        vstack(
-            [
-                pools[used],
-                hstack([one, csr_matrix((len(owners), width))]),
-                hstack([csr_matrix((large.matrix.shape[0], len(column))), large.matrix]),
-            ]
-        ).tocsr(),
-        np.concatenate([np.full(used.sum(), -np.inf), np.ones(len(owners)), large.row_lower]),
-        np.concatenate([room[used], np.ones(len(owners)), large.row_upper]),
-        np.concatenate([np.zeros(len(column)), large.lower]),
-        np.concatenate([np.ones(len(column)), large.upper]),
-        np.arange(len(column)),
-    )
-    _, x = answer(question, STOP, BRANCHES)
-    n = n.copy()
-    if x is None:
-        least = column[np.unique(plans.owner[column], return_index=True)[1]]
-        n[large.site] = layout.low[large.site]
-        return n + _replicas(plans, least)
-    n += _replicas(plans, column[x[: len(column)] > 0.5])
-    floating = x[len(column) :][large.site_column]
-    n[large.site] = np.maximum(layout.low[large.site], np.floor(floating + 1e-6).astype(np.int64))
-    return n
-
-
-def finish(layout: Layout, n: Ints, first: Ints) -> tuple[Ints, Floats]:
-    """(n, (S,) $/h) polished: the services `first` before all others, round after round while it is worth it."""
-    usd = expenses(layout, n)
+def settle(layout: Layout, n: Ints, first: Ints) -> tuple[Ints, Floats]:
+    """(n, (S,) $/h) after a search of every service in what the others leave: `first`, then from dear to cheap."""
     others = np.setdiff1d(np.arange(layout.services), first)
-    for _ in range(ROUNDS):
-        before = usd.sum()
-        n, usd = polish(layout, np.concatenate([first, others[np.argsort(-usd[others], kind="stable")]]), n)
-        if usd.sum() > before * (1 - WORTH):
-            break
-    return n, usd
+    others = others[np.argsort(-expenses(layout, n)[others], kind="stable")]
+    return polish(layout, np.concatenate([first, others]), n)
+
+
+def choose(plans: Plans, n: Ints, pool_usd: Floats, goal_usd: float, exchanges: int) -> tuple[Ints, Floats]:
+    """(replicas that fit, (S,) $/h): from n, by exchanges among the plans until the goal or so many."""
+    layout = plans.layout
+    n, usd = settle(layout, pack(layout, n, pool_usd), np.zeros(0, np.int64))
+    n, usd = exchange(plans, n, usd, pool_usd, goal_usd, exchanges)
+    return settle(layout, n, np.zeros(0, np.int64))
+
+
+def _typical(layout: Layout) -> Floats:
+    """(P, R) $/h per unit of a resource at which it would double the price of what can stand in the pool."""
+    resources = layout.use.shape[1]
+    cell = (layout.pool[:, None] * resources + np.arange(resources)).ravel()
+    paid = np.bincount(cell, np.where(layout.use > 0, layout.usd[:, None], 0.0).ravel(), layout.capacity.size)
+    used = np.bincount(cell, layout.use.ravel() / THOUSANDTHS, layout.capacity.size)
+    out: Floats = (paid / np.maximum(used, 1e-9)).reshape(layout.capacity.shape)
+    return out

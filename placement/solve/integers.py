@@ -2,48 +2,58 @@
 
 Only the pools couple services (without calls and links): at pool prices every service is a small integer problem.
 
-    1. generate   price out plans of all services at the best prices so far and the master's duals, averaged; until the
-                  master and the Lagrangian value meet. Large services are linear programs inside the master.
+    1. generate   price out plans of all services between the best prices so far and the master's duals, until the
+                  master and the Lagrangian value meet.
     2. certify    an integer bound at the best prices (placement.solve.certificate); its plans become columns.
-    3. choose     an integer choice where the master is undecided, then a local search (placement.solve.choice).
+    3. choose     one plan per service that fits, and exchanges among plans (placement.solve.choice).
 
-A later problem of the same shape starts from the last answer: bounds of services that did not move still hold at those
-prices, whatever happened to capacity, so only those that moved are priced, certified and placed anew. All limits count
-work, not time; an answer depends on its input alone.
+Where that leaves more than was asked for, it starts over from the columns it has. A later problem of the same shape
+starts from the last answer: bounds of services that did not move still hold at those prices, whatever happened to
+capacity, so only those that moved are priced, certified and placed anew. All limits count work, not time; an answer
+depends on its input alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Floats, Ints, floats, ints
-from placement.solve.certificate import certify
-from placement.solve.choice import choose, finish
+from placement.solve.certificate import Certificate, bound, tighten
+from placement.solve.choice import choose, pack
+from placement.solve.exchanges import exchange
 from placement.solve.layout import Layout, fits, lay_out, moved
-from placement.solve.plans import Master, Plans, divided_usd, relax
-from placement.solve.pricing import Mapper, Priced, expenses, flows, nearest_plans, polish, price_out
-from placement.solve.programs import Programs, programs
+from placement.solve.plans import Plans, relax
+from placement.solve.pricing import Mapper, expenses, flows, nearest_plans, polish, price_out
 
 LARGE = 100.0
-"""Replicas from which a service is a linear program in the master."""
-CLOSE = 5e-4
+"""Replicas from which a service's plans come from its linear program too."""
+CLOSE = 1.2e-3
 """Relative distance of master and Lagrangian value at which generation ends."""
+
+DOUBT = 4e-3
+"""Relative part of that value which better plans may take away without another look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How hard to try; counts of work."""
 
-    gap: float = 0.01
-    """A warm answer that is certified to this needs no new choice by the master."""
+    gap: float = 0.009
+    """An answer that is certified to this is good enough."""
+    aim: float = 0.007
+    """A choice ends when it is certified to this."""
     open: float = 0.003
     """Certification ends when its services leave no more of the cost open."""
-    rounds: int = 20
-    """of column generation"""
+    passes: int = 3
+    """of generation, certificate and choice, at most"""
+    rounds: int = 16
+    """of column generation in each"""
     mips: int = 4000
     """Mixed-integer programs of a certificate."""
+    exchanges: int = 100
+    """of a choice, and one for every twenty services besides"""
 
 
 class Standing(NamedTuple):
@@ -55,6 +65,8 @@ class Standing(NamedTuple):
     """(S,) proven lower bounds at these prices"""
     plans: Plans
     n: Ints
+    gap: float = 0.0
+    """that the whole problem was certified to"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +89,10 @@ class WholeAssignment:
 
 
 class _Generated(NamedTuple):
-    master: Master
-    centre: Floats
-    """(P, R) best prices tried"""
-    priced: Priced
-    """plans there"""
+    proof: Certificate
+    """at the best prices tried, without mixed-integer programs"""
+    usd: float
+    """Lagrangian value of its plans: what a bound at these prices can reach"""
     rounds: int
 
 
@@ -106,87 +117,132 @@ def solve_integers(
     return _warm(problem, layout, standing, changed, mapper, effort)
 
 
+def _cold(problem: AssignmentProblem, layout: Layout, mapper: Mapper, effort: Effort) -> WholeAssignment:
+    every = np.arange(layout.services)
+    plans = Plans(layout)
+    plans.add(every, layout.low, layout.usd, expenses(layout, layout.low))
+    n = nearest_plans(layout)
+    return _passes(problem, mapper, effort, plans, np.zeros(layout.capacity.shape), n, None)
+
+
 def _warm(
     problem: AssignmentProblem, layout: Layout, old: Standing, changed: Ints, mapper: Mapper, effort: Effort
 ) -> WholeAssignment:
     """Price, certify and place only what moved, at the prices that stand; if that is not enough, choose anew."""
-    large, _ = _by_size(layout)
-    was_large, _ = _by_size(old.layout)
     priced = price_out(layout, mapper, changed, old.n, old.pool_usd)
     enough = effort.open * float(old.least.sum()) * len(changed) / layout.services
-    proof = certify(layout, mapper, changed, priced, old.pool_usd, enough, effort.mips)
+    proof = tighten(layout, mapper, bound(layout, mapper, changed, priced, old.pool_usd), enough, effort.mips)
     least = old.least.copy()
     least[changed] = proof.least[changed]
-    plans = old.plans.without(layout, np.union1d(changed, np.setxor1d(large, was_large)))
-    renewed = np.setdiff1d(np.union1d(changed, np.setxor1d(large, was_large)), large)
-    plans.add(renewed, layout.low, layout.usd, expenses(layout, layout.low))
-    for n in (old.n, priced.n, proof.priced.n):
-        price = layout.price(old.pool_usd)
-        plans.add(np.intersect1d(renewed, changed), n, price, expenses(layout, n, price))
-    n, usd = old.n, np.zeros(0)
-    rent = layout.rent(old.pool_usd)
-    if fits(layout, n).all() and (n >= layout.low).all() and (n <= layout.high).all():
-        n, usd = polish(layout, np.concatenate([changed, np.setdiff1d(large, changed)]), n)
-        usd = expenses(layout, n)
-    if not len(usd) or usd.sum() > (least.sum() - rent) * (1 + effort.gap):
-        floating = programs(layout, large, strong=False)
-        n, usd = finish(layout, choose(plans, floating, relax(plans, floating)), large)
-    return _answer(problem, Standing(layout, old.pool_usd, least, plans, n), usd, 0, proof.mips, len(changed))
+    plans = old.plans.without(layout, changed)
+    plans.add(changed, layout.low, layout.usd, expenses(layout, layout.low))
+    price = layout.price(old.pool_usd)
+    within = np.clip(old.n, layout.low, layout.high)
+    for n in (within, priced.n, proof.priced.n):
+        plans.add(changed, n, price, expenses(layout, n, price))
+    of_changed = np.isin(np.repeat(np.arange(layout.services), np.diff(layout.site0)), changed)
+    n = pack(layout, np.where(of_changed, proof.priced.n, within), old.pool_usd)
+    n, usd = polish(layout, changed, n)
+    goal = _bound(Standing(layout, old.pool_usd, least, plans, n)) * (1 + effort.aim)
+    if usd.sum() > goal:
+        n, usd = exchange(plans, n, usd, old.pool_usd, goal, effort.exchanges)
+    standing = Standing(layout, old.pool_usd, least, plans, n)
+    answer = _answer(problem, standing, usd, 0, proof.mips, len(changed))
+    if answer.assignment.gap <= max(effort.gap, old.gap + effort.open):
+        return answer
+    return _passes(problem, mapper, effort, plans, old.pool_usd, n, answer)
 
 
-def _cold(problem: AssignmentProblem, layout: Layout, mapper: Mapper, effort: Effort) -> WholeAssignment:
-    large, small = _by_size(layout)
-    floating = programs(layout, large, strong=False)
-    plans = Plans(layout)
-    plans.add(small, layout.low, layout.usd, expenses(layout, layout.low))
-    made = _generate(layout, mapper, plans, floating, small, effort.rounds)
-    enough = effort.open * made.master.usd
-    proof = certify(layout, mapper, np.arange(layout.services), made.priced, made.centre, enough, effort.mips)
-    plans.add(small, proof.priced.n, layout.price(made.centre), proof.priced.usd)
-    n, usd = finish(layout, choose(plans, floating, relax(plans, floating)), large)
-    standing = Standing(layout, made.centre, proof.least, plans, n)
-    return _answer(problem, standing, usd, made.rounds, proof.mips, layout.services)
+def _passes(
+    problem: AssignmentProblem,
+    mapper: Mapper,
+    effort: Effort,
+    plans: Plans,
+    pool_usd: Floats,
+    n: Ints,
+    best: WholeAssignment | None,
+) -> WholeAssignment:
+    """Generate, certify and choose from the plans there are, until the gap is small enough; the best of all."""
+    layout, rounds, mips = plans.layout, 0, 0
+    for _ in range(max(1, effort.passes)):
+        made = _generate(mapper, plans, pool_usd, n, effort.rounds)
+        proof = tighten(layout, mapper, made.proof, effort.open * abs(made.usd), effort.mips)
+        _keep(plans, proof)
+        rounds, mips, master = rounds + made.rounds, mips + proof.mips, relax(plans)
+        start = plans.replicas_of(plans.first(-master.share))
+        standing = Standing(layout, proof.pool_usd, proof.least, plans, start)
+        goal = _bound(standing) * (1 + effort.aim)
+        n, usd = choose(plans, start, master.pool_usd, goal, effort.exchanges + layout.services // 20)
+        standing = standing._replace(n=n)
+        best = _better(_answer(problem, standing, usd, rounds, mips, layout.services), best)
+        if best.assignment.gap <= effort.gap:
+            break
+        pool_usd, n = (proof.pool_usd + master.pool_usd) / 2, start
+    assert best is not None, "there is at least one pass"
+    return best
 
 
-def _by_size(layout: Layout) -> tuple[Ints, Ints]:
-    """(large, small) services by the replicas that would carry them."""
-    count = np.maximum(1, np.diff(layout.site0))
-    lift = np.maximum(layout.sums(layout.lift) / count, 1e-12)
-    rps = np.concatenate([[0.0], np.cumsum(layout.rps)])
-    size = (rps[layout.demand0[1:]] - rps[layout.demand0[:-1]]) / lift
-    return np.flatnonzero(size >= LARGE), np.flatnonzero(size < LARGE)
-
-
-def _generate(layout: Layout, mapper: Mapper, plans: Plans, large: Programs, small: Ints, rounds: int) -> _Generated:
-    """Columns until the master and the best Lagrangian value are close."""
-    pool_usd = centre = np.zeros(layout.capacity.shape)
-    n, best = nearest_plans(layout), -np.inf
-    priced = Priced(n, np.zeros(layout.services), np.zeros(layout.services))
-    used = 0
-    while used < rounds:
+def _generate(mapper: Mapper, plans: Plans, pool_usd: Floats, n: Ints, rounds: int) -> _Generated:
+    """Columns until the master and the best Lagrangian value are close, and linear programs find no better plans."""
+    layout, used, best = plans.layout, 0, -np.inf
+    every, large = np.arange(layout.services), _large(layout)
+    while True:
         used += 1
-        now = price_out(layout, mapper, small, n, pool_usd)
-        plans.add(small, now.n, layout.price(pool_usd), now.usd)
-        master = relax(plans, large)
-        value = now.usd.sum() + divided_usd(large, layout.price(pool_usd)) - layout.rent(pool_usd)
+        now = bound(layout, mapper, large, price_out(layout, mapper, every, n, pool_usd), pool_usd).priced
+        plans.add(every, now.n, layout.price(pool_usd), now.usd)
+        master, value = relax(plans), now.usd.sum() - layout.rent(pool_usd)
         if value > best:
             best, centre, priced = value, pool_usd, now
-        if master.usd - best < CLOSE * abs(best):
-            break
-        n, pool_usd = now.n, (centre + master.pool_usd) / 2
-    return _Generated(master, centre, priced, used)
+        if master.usd - best < CLOSE * abs(best) or used >= rounds:
+            proof = bound(layout, mapper, every, priced, centre)
+            _keep(plans, proof)
+            best, claimed = proof.priced.usd.sum() - layout.rent(centre), best
+            if claimed - best < DOUBT * abs(best) or used >= rounds:
+                return _Generated(proof, best, used)
+            master, priced = relax(plans), proof.priced
+        pool_usd = (centre + master.pool_usd) / 2
+        n = plans.replicas_of(plans.first(plans.priced(pool_usd)))
+
+
+def _large(layout: Layout) -> Ints:
+    """Services that so many replicas carry that a linear program knows their plans better than a search."""
+    sites = np.maximum(np.diff(layout.site0), 1)
+    lift = np.maximum(layout.sums(layout.lift) / sites, 1e-12)
+    rps = np.concatenate([[0.0], np.cumsum(layout.rps)])
+    return np.flatnonzero((rps[layout.demand0[1:]] - rps[layout.demand0[:-1]]) / lift >= LARGE)
+
+
+def _keep(plans: Plans, proof: Certificate) -> None:
+    """Its plans are columns."""
+    plans.add(np.arange(plans.layout.services), proof.priced.n, plans.layout.price(proof.pool_usd), proof.priced.usd)
+
+
+def _better(new: WholeAssignment, old: WholeAssignment | None) -> WholeAssignment:
+    """The cheaper plan with the better bound, each from where it was found."""
+    if old is None:
+        return new
+    cheap = min(new, old, key=lambda each: each.assignment.objective_usd_per_hour)
+    proven = max(new, old, key=lambda each: each.assignment.lower_bound_usd_per_hour)
+    standing = new.standing._replace(n=cheap.standing.n, pool_usd=proven.standing.pool_usd, least=proven.standing.least)
+    bound, pool_usd = proven.assignment.lower_bound_usd_per_hour, proven.assignment.pool_usd
+    assignment = replace(cheap.assignment, lower_bound_usd_per_hour=bound, pool_usd=pool_usd)
+    return replace(new, assignment=assignment, standing=standing._replace(gap=assignment.gap))
+
+
+def _bound(standing: Standing) -> float:
+    return float(standing.least.sum()) - standing.layout.rent(standing.pool_usd)
 
 
 def _answer(
     problem: AssignmentProblem, standing: Standing, usd: Floats, rounds: int, mips: int, certified: int
 ) -> WholeAssignment:
     layout = standing.layout
-    bound = float(standing.least.sum()) - layout.rent(standing.pool_usd)
     assignment = Assignment(
         ints(standing.n),
         floats(flows(layout, standing.n)[layout.place]),
         float(usd.sum()),
-        bound,
+        _bound(standing),
         floats(standing.pool_usd),
     )
-    return WholeAssignment(assignment, standing, rounds, mips, len(standing.plans), certified)
+    proven = standing._replace(gap=assignment.gap)
+    return WholeAssignment(assignment, proven, rounds, mips, len(standing.plans), certified)

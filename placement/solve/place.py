@@ -1,59 +1,26 @@
-"""Whole replicas for a fleet, call graph included: the integer solve, and what goes around it where services call."""
+"""Whole replicas for a fleet: plans of single services where only pools couple them, else programs of applications."""
 
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from placement.assignment import Assignment, AssignmentProblem
-from placement.columns import floats, ints
-from placement.solve.assignment import solve_relaxation
 from placement.solve.integers import solve_integers
+from placement.solve.pricing import Mapper
+from placement.solve.whole import solve_whole
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where workloads should run. `assignment.gap` is certified against `bound_kind`."""
+    """Where workloads should run, certified: no whole-replica assignment costs less than the assignment's bound."""
 
     assignment: Assignment
     bound_kind: str
-    """`integer`: no whole-replica assignment is cheaper. `relaxation`: nothing at all is, so the gap is pessimistic."""
+    """`integer`"""
 
 
-def place(problem: AssignmentProblem) -> Placed:
-    """Whole replicas within the pools. Raises Unsolved, and ValueError for link and spread rows.
+def place(problem: AssignmentProblem, mapper: Mapper = map) -> Placed:
+    """Whole replicas within the pools. Raises Unsolved, and ValueError where least replicas do not fit.
 
-    Without calls between services this is the integer solve with its integer bound. With calls, demand of called
-    services is first taken from the relaxation, whole replicas are found for that, and the load is routed anew over
-    them with the call graph in force: feasible and exactly priced, certified against the relaxation.
+    Calls, links and spread couple services or routes beyond the pools: such a fleet is solved by applications.
     """
-    if not len(problem.calls_parent):
-        return Placed(solve_integers(problem).assignment, "integer")
-    relaxed = solve_relaxation(problem)
-    whole = solve_integers(apart(problem, relaxed)).assignment
-    n = ints(np.rint(whole.replicas))
-    fixed = replace(problem.sites, replicas_min=n, replicas_max=n)
-    routed = solve_relaxation(replace(problem, sites=fixed))
-    return Placed(
-        replace(
-            routed,
-            replicas=n,
-            lower_bound_usd_per_hour=relaxed.lower_bound_usd_per_hour,
-            pool_usd=relaxed.pool_usd,
-        ),
-        "relaxation",
-    )
-
-
-def apart(problem: AssignmentProblem, relaxed: Assignment) -> AssignmentProblem:
-    """The problem without calls, in which called services have the demand that a relaxed answer gives them."""
-    route, demand, per_request = problem.called()
-    called = np.bincount(demand, relaxed.route_rps[route] * per_request, len(problem.demands))
-    nothing = ints([])
-    return replace(
-        problem,
-        demands=replace(problem.demands, rps=floats(problem.demands.rps + called)),
-        block=ints(np.arange(problem.services)),
-        calls_parent=nothing,
-        calls_child=nothing,
-        calls_per_request=floats([]),
-    )
+    coupled = len(problem.calls_parent) or len(problem.links.bandwidth) or (problem.spread_max < 1).any()
+    return Placed(solve_whole(problem) if coupled else solve_integers(problem, mapper=mapper).assignment, "integer")

@@ -1,11 +1,10 @@
-"""The master of column generation: one plan of whole replicas per service, large services as they are, pools on top.
+"""The master of column generation: a mixture of whole-replica plans for every service, pools on top.
 
-    min  sum_k usd_k z_k + (programs of large services)
-         sum_{k of s} z_k = 1                                 each service with plans
-         sum_k use_kpr z_k + sum_{large h in p} use_hr n_h <= capacity_pr
+    min  sum_k usd_k z_k
+         sum_{k of s} z_k = 1                                 each service
+         sum_k use_kpr z_k <= capacity_pr                     each p, r
 
-A service of hundreds of replicas is nearly divisible; its linear program moves with the prices where its plans would
-jump. The first plan of every service, its least replicas, is always offered, so that the master has a solution.
+The first plan of every service, its least replicas, is always offered, so that the master has a solution.
 """
 
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import csc_matrix, csr_matrix, hstack, vstack
+from scipy.sparse import csc_matrix, csr_matrix, hstack
 
 from placement.columns import Floats, Ints
 from placement.solve.layout import THOUSANDTHS, Layout
-from placement.solve.linear import LinearProgram, Unsolved, solve
-from placement.solve.programs import Programs
+from placement.solve.linear import Unsolved
 from placement.solve.rows import spread
 
 
@@ -64,6 +62,21 @@ class Plans:
         self.usd = np.concatenate([self.usd, (priced - shadow)[fresh]])
         return len(fresh)
 
+    def priced(self, pool_usd: Floats) -> Floats:
+        """(plans,) $/h at pool prices (P, R)."""
+        out: Floats = self.usd + (self.layout.price(pool_usd) - self.layout.usd) @ self.replicas
+        return out
+
+    def first(self, rank: Floats) -> Ints:
+        """(S,) the plan of every service that ranks lowest."""
+        order = np.lexsort((rank, self.owner))
+        return order[np.unique(self.owner[order], return_index=True)[1]]
+
+    def replicas_of(self, columns: Ints) -> Ints:
+        """(H,) of some plans together."""
+        total: Ints = np.rint(np.asarray(self.replicas[:, columns].sum(axis=1)).ravel()).astype(np.int64)
+        return total
+
     def without(self, layout: Layout, services: Ints) -> "Plans":
         """Those of other services, for a layout in which these did not move."""
         out, keep = Plans(layout), ~np.isin(self.owner, services)
@@ -84,12 +97,6 @@ def usage(layout: Layout, replicas: csc_matrix) -> csr_matrix:
     return out
 
 
-def wide_pools(layout: Layout, large: Programs) -> csr_matrix:
-    """(P R, columns) units of every pool's resources that the columns of large services use."""
-    shape = len(layout.usd), len(large.cost)
-    return usage(layout, csc_matrix((np.ones(len(large.site)), (large.site, large.site_column)), shape=shape))
-
-
 _linprog: Any = linprog
 """Its annotations know neither sparse rows nor the duals it returns."""
 
@@ -101,61 +108,21 @@ class Master:
     usd: float
     share: Floats
     """(plans,) z"""
-    reduced: Floats
-    """(plans,) reduced $/h"""
     pool_usd: Floats
     """(P, R)"""
-    divided: Floats
-    """(H,) replicas of the large services, fractional; 0 elsewhere"""
 
 
-def relax(plans: Plans, large: Programs) -> Master:
+def relax(plans: Plans) -> Master:
     """The master over all plans. Raises Unsolved."""
     layout, count = plans.layout, len(plans)
     owners, row = np.unique(plans.owner, return_inverse=True)
     one = csr_matrix((np.ones(count), (row, np.arange(count))), shape=(len(owners), count))
-    equal = large.row_lower == large.row_upper
-    above, below = ~equal & np.isfinite(large.row_lower), ~equal & np.isfinite(large.row_upper)
-    pools = hstack([usage(layout, plans.replicas), wide_pools(layout, large)], format="csr")
+    pools = usage(layout, plans.replicas)
     used = np.diff(pools.indptr) > 0
-    cost = large.cost.copy()
-    cost[large.site_column] = layout.usd[large.site]
-    beside = csr_matrix((len(owners), len(cost)))
-    rows = _pad(large.matrix[below], count), _pad(-large.matrix[above], count)
-    lower = np.concatenate([np.zeros(count), large.lower])
-    upper = np.concatenate([np.full(count, np.inf), large.upper])
-    found = _linprog(
-        np.concatenate([plans.usd, cost]),
-        vstack([pools[used], *rows]).tocsr(),
-        np.concatenate(
-            [(layout.capacity / THOUSANDTHS).ravel()[used], large.row_upper[below], -large.row_lower[above]]
-        ),
-        vstack([hstack([one, beside]), _pad(large.matrix[equal], count)]).tocsr(),
-        np.concatenate([np.ones(len(owners)), large.row_lower[equal]]),
-        bounds=np.stack([lower, upper], axis=1),
-        method="highs",
-    )
+    room = (layout.capacity / THOUSANDTHS).ravel()[used]
+    found = _linprog(plans.usd, pools[used], room, one, np.ones(len(owners)), bounds=(0, None), method="highs")
     if found.status != 0:
         raise Unsolved(f"master of {count} plans: {found.message}")
     price = np.zeros(layout.capacity.size)
-    price[used] = np.maximum(0.0, -found.ineqlin.marginals[: used.sum()])
-    reduced = plans.usd + pools[:, :count].T @ price - found.eqlin.marginals[row]
-    divided = np.zeros(len(layout.usd))
-    divided[large.site] = found.x[count:][large.site_column]
-    return Master(float(found.fun), found.x[:count], reduced, price.reshape(layout.capacity.shape), divided)
-
-
-def _pad(matrix: csr_matrix, columns: int) -> csr_matrix:
-    """The matrix with empty columns in front of it."""
-    out: csr_matrix = hstack([csr_matrix((matrix.shape[0], columns)), matrix]).tocsr()
-    return out
-
-
-def divided_usd(large: Programs, price: Floats) -> float:
-    """Least $/h of the large services at site prices (H,), replicas divisible: a lower bound. Raises Unsolved."""
-    if not len(large.cost):
-        return 0.0
-    cost = large.cost.copy()
-    cost[large.site_column] = price[large.site]
-    program = LinearProgram(cost, large.matrix, large.row_lower, large.row_upper, large.lower, large.upper)
-    return solve(program).objective
+    price[used] = np.maximum(0.0, -found.ineqlin.marginals)
+    return Master(float(found.fun), found.x, price.reshape(layout.capacity.shape))

@@ -13,10 +13,10 @@ from numba import njit
 
 from placement.columns import Floats, Ints
 from placement.solve.exhaustive import exhaust
-from placement.solve.layout import Layout, service_of
-from placement.solve.replicas import expense, route, workspace
+from placement.solve.layout import THOUSANDTHS, Layout, service_of
+from placement.solve.replicas import FAR, expense, route, workspace
 from placement.solve.rows import spread
-from placement.solve.search import search
+from placement.solve.search import Yard, search
 
 
 class Mapper(Protocol):
@@ -59,11 +59,21 @@ def sites_of(layout: Layout, services: Ints) -> Ints:
     return layout.site0[services[which]] + within
 
 
+def site_prices(layout: Layout, sites: Ints, pool_usd: Floats) -> Floats:
+    """Layout.price at some sites only."""
+    out: Floats = layout.usd[sites] + (layout.use[sites] * pool_usd[layout.pool[sites]]).sum(1) / THOUSANDTHS
+    return out
+
+
+def dealt(services: Ints) -> list[Ints]:
+    """Services in slices of about the same work."""
+    return [services[i::SLICES] for i in range(min(SLICES, len(services)))]
+
+
 def price_out(layout: Layout, mapper: Mapper, services: Ints, n: Ints, pool_usd: Floats, nodes: int = 0) -> Priced:
     """Cheap plans of `services` at pool prices (P, R), started from n (H,)."""
     out = Priced(np.zeros(len(layout.usd), np.int64), np.zeros(layout.services), np.zeros(layout.services))
-    dealt = [services[i::SLICES] for i in range(SLICES) if len(services[i::SLICES])]
-    tasks = [Task(part, n[sites_of(layout, part)], pool_usd, nodes) for part in dealt]
+    tasks = [Task(part, n[sites_of(layout, part)], pool_usd, nodes) for part in dealt(services)]
     for task, (replicas, usd, exact) in zip(tasks, mapper(partial(price_slice, layout), tasks), strict=True):
         out.n[sites_of(layout, task.services)] = replicas
         out.usd[task.services] = usd
@@ -73,21 +83,26 @@ def price_out(layout: Layout, mapper: Mapper, services: Ints, n: Ints, pool_usd:
 
 def price_slice(layout: Layout, task: Task) -> tuple[Ints, Floats, Floats]:
     """Replicas, $/h and 1 where exact, of the services of a task."""
-    price, sites = layout.price(task.pool_usd), sites_of(layout, task.services)
-    n, usd, exact = np.zeros(len(price), np.int64), np.zeros(layout.services), np.zeros(layout.services)
-    n[sites] = task.n
+    sites = sites_of(layout, task.services)
+    price, n = np.zeros(len(layout.usd)), np.zeros(len(layout.usd), np.int64)
+    usd, exact = np.zeros(layout.services), np.zeros(layout.services)
+    price[sites], n[sites] = site_prices(layout, sites, task.pool_usd), task.n
     if task.nodes:
         _expenses(layout, price, task.services, n, usd)
         _exhaust_each(layout, price, task.services, task.nodes, n, usd, exact)
     else:
-        _search_each(layout, price, task.services, n, np.empty((0, layout.use.shape[1]), np.int64), usd)
+        _search_each(layout, price, task.services, n, nowhere(layout), usd)
     return n[sites], usd[task.services], exact[task.services]
 
 
-def polish(layout: Layout, services: Ints, n: Ints) -> tuple[Ints, Floats]:
-    """(n, (S,) $/h) after a local search of `services` in turn at real prices, inside what the others leave."""
-    n, usd = n.copy(), np.zeros(layout.services)
-    _search_each(layout, layout.usd, services, n, layout.capacity - layout.used(n), usd)
+def polish(layout: Layout, services: Ints, n: Ints, over: Floats | None = None) -> tuple[Ints, Floats]:
+    """(n, (S,) $/h) after a local search of `services` in turn at real prices.
+
+    `over` (P, R) is what a unit too much in a pool costs; unless it is told, more than anything is worth.
+    """
+    n, usd = n.copy(), expenses(layout, n)
+    price = np.full(layout.capacity.shape, FAR) if over is None else over / THOUSANDTHS
+    _search_each(layout, layout.usd, services, n, Yard(layout.capacity - layout.used(n), price), usd)
     return n, usd
 
 
@@ -96,6 +111,12 @@ def expenses(layout: Layout, n: Ints, price: Floats | None = None) -> Floats:
     usd = np.zeros(layout.services)
     _expenses(layout, layout.usd if price is None else price, np.arange(layout.services), n, usd)
     return usd
+
+
+def nowhere(layout: Layout) -> Yard:
+    """Pools that nobody asks about."""
+    resources = layout.use.shape[1]
+    return Yard(np.empty((0, resources), np.int64), np.empty((0, resources)))
 
 
 def nearest_plans(layout: Layout) -> Ints:
@@ -113,9 +134,9 @@ def flows(layout: Layout, n: Ints) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _search_each(layout: Layout, price: Floats, services: Ints, n: Ints, room: Ints, usd: Floats) -> None:
+def _search_each(layout: Layout, price: Floats, services: Ints, n: Ints, yard: Yard, usd: Floats) -> None:
     for s in services:
-        usd[s] = search(service_of(layout, price, s), n[layout.site0[s] : layout.site0[s + 1]], room)
+        usd[s] = search(service_of(layout, price, s), n[layout.site0[s] : layout.site0[s + 1]], yard)
 
 
 @njit(cache=True, nogil=True)

@@ -20,7 +20,7 @@ from placement.columns import Floats, Ints
 
 FAR = 1e15
 """$/h per rps where there is no route."""
-TRIES = 12
+TRIES = 6
 """Moves that are routed anew before the step is halved; four times as many at a step of one."""
 GAIN = 1e-7
 """Relative improvement that counts as one."""

@@ -13,6 +13,15 @@ from placement.columns import Floats, Ints
 from placement.solve.replicas import GAIN, STEPS, TRIES, Service, Work, expense, route, shortfall, workspace
 
 
+class Yard(NamedTuple):
+    """What other services leave of the pools. Both empty where only prices count."""
+
+    room: Ints
+    """(P, R) thousandths left, below 0 where overfull; booked as replicas move"""
+    over: Floats
+    """(P, R) $/h for every thousandth too much"""
+
+
 class _Bounds(NamedTuple):
     """Of the routing duals: what a demand pays now, and the order in which a site would serve demands."""
 
@@ -59,15 +68,22 @@ def _measure(v: Service, w: Work, n: Ints, k: int, bounds: _Bounds) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _fits(v: Service, room: Ints, a: int, dropped: int, b: int, added: int) -> bool:
-    """May replicas be added at b once some are gone from a?"""
-    if len(room) == 0:
-        return True
+def _excess(v: Service, yard: Yard, step: Ints) -> float:
+    """Change of what is paid for overfull pools, $/h, if a move is made."""
+    if len(yard.room) == 0:
+        return 0.0
+    a, dropped, b, added = step[0], step[1], step[2], step[3]
+    same = a >= 0 and b >= 0 and v.pool[a] == v.pool[b]
+    usd = 0.0
     for r in range(v.use.shape[1]):
-        back = dropped * v.use[a, r] if a >= 0 and v.pool[a] == v.pool[b] else 0
-        if added * v.use[b, r] > room[v.pool[b], r] + back:
-            return False
-    return True
+        if a >= 0:
+            left, back = yard.room[v.pool[a], r], dropped * v.use[a, r]
+            back -= added * v.use[b, r] if same else 0
+            usd += yard.over[v.pool[a], r] * (max(0, -left - back) - max(0, -left))
+        if b >= 0 and not same:
+            left, taken = yard.room[v.pool[b], r], added * v.use[b, r]
+            usd += yard.over[v.pool[b], r] * (max(0, taken - left) - max(0, -left))
+    return usd
 
 
 @njit(cache=True, nogil=True)
@@ -88,14 +104,14 @@ def _worth(v: Service, n: Ints, bounds: _Bounds, h: int, change: int) -> float:
 
 @njit(cache=True, nogil=True)
 def _offer(
-    v: Service, w: Work, n: Ints, room: Ints, bounds: _Bounds, moves: _Moves, count: int, least: float, guard: float
+    v: Service, w: Work, n: Ints, yard: Yard, bounds: _Bounds, moves: _Moves, count: int, least: float, guard: float
 ) -> int:
     """Keep the candidate in row `count` if it may change the cost by less than `least`; returns how many there are."""
     step = moves.step[count]
     a, dropped, b, added = step[0], step[1], step[2], step[3]
-    if b >= 0 and (n[b] + added > v.high[b] or not _fits(v, room, a, dropped, b, added)):
+    if b >= 0 and n[b] + added > v.high[b]:
         return count
-    change = 0.0
+    change = _excess(v, yard, step)
     if a >= 0:
         change += _worth(v, n, bounds, a, -dropped)
     if b >= 0:
@@ -110,7 +126,7 @@ def _offer(
 
 @njit(cache=True, nogil=True)
 def _candidates(
-    v: Service, w: Work, n: Ints, room: Ints, bounds: _Bounds, moves: _Moves, q: int, least: float, guard: float
+    v: Service, w: Work, n: Ints, yard: Yard, bounds: _Bounds, moves: _Moves, q: int, least: float, guard: float
 ) -> int:
     """All moves with steps of q that promise something; returns how many."""
     count = 0
@@ -132,7 +148,7 @@ def _candidates(
                 last = (dropped, added)
                 step = moves.step[count]
                 step[0], step[1], step[2], step[3] = a, dropped, b, added
-                count = _offer(v, w, n, room, bounds, moves, count, least, guard)
+                count = _offer(v, w, n, yard, bounds, moves, count, least, guard)
     return count
 
 
@@ -147,8 +163,8 @@ def _book(v: Service, room: Ints, step: Ints) -> None:
 
 
 @njit(cache=True, nogil=True)
-def search(v: Service, n: Ints, room: Ints) -> float:
-    """Improve n in place, inside `room` (P, R; booked) unless that is empty; returns $/h."""
+def search(v: Service, n: Ints, yard: Yard) -> float:
+    """Improve n in place, paying for pools that are overfull; returns $/h without that."""
     sites, demands = len(n), len(v.rps)
     w = workspace(demands, sites, len(v.survive))
     bounds = _Bounds(np.empty((sites, demands)), np.empty((sites, demands), np.int64), np.empty(sites))
@@ -162,13 +178,14 @@ def search(v: Service, n: Ints, room: Ints) -> float:
         k, _ = route(v, w, n)
         guard, moved = shortfall(v, w, n), False
         _measure(v, w, n, k, bounds)
-        count = _candidates(v, w, n, room, bounds, moves, q, -GAIN * best, guard)
+        count = _candidates(v, w, n, yard, bounds, moves, q, -GAIN * best, guard)
         for i in np.argsort(moves.change[:count])[: TRIES if q > 1 else 4 * TRIES]:
+            excess = _excess(v, yard, moves.step[i])
             _shift(n, moves.step[i], 1)
             cost = expense(v, w, n)
-            if cost < best * (1 - GAIN):
+            if cost + excess < best * (1 - GAIN):
                 best, moved = cost, True
-                _book(v, room, moves.step[i])
+                _book(v, yard.room, moves.step[i])
                 break
             _shift(n, moves.step[i], -1)
         if not moved:
