@@ -11,7 +11,7 @@ import numpy as np
 from placement.chains import Asks, Paths, asks, tightest, viable
 from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
-from placement.fleet import Fleet, call_depth
+from placement.fleet import call_depth, inherited
 from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing, from_triplets
 
@@ -170,7 +170,7 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
     if not (_over(load, limit_rps) or _over(paths.gateway_rps, gates)):
         return routing
     # What a mesh refuses it refuses to callers too, so a flow counts as high as the highest of those who call it.
-    priority = inherited(fleet.services.priority, fleet)[fleet.flows.service]
+    priority = inherited(fleet.services.priority, fleet.calls)[fleet.flows.service]
     exposed = fleet.services.exposed[fleet.flows.service]
     was, was_gate = np.zeros(len(load)), np.zeros(len(gates))
     for kind in np.unique(priority)[::-1].tolist():
@@ -183,16 +183,6 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
             load = paths.load(external, chain)
         was, was_gate = load, paths.gateway_rps
     return paths.routing(routing)
-
-
-def inherited(priority: Floats, fleet: Fleet) -> Floats:
-    """(S,) the highest priority of each service and of all that call it, directly or not."""
-    depth, calls = call_depth(len(fleet.services), fleet.calls), fleet.calls
-    high = np.array(priority)
-    for level in range(int(depth.max(initial=0))):
-        mine = depth[calls.parent] == level
-        np.maximum.at(high, calls.child[mine], high[calls.parent[mine]])
-    return high
 
 
 def spare_rps(problem: Problem, measured: Bools, trust: float, now_rps: Floats | None = None) -> Floats:

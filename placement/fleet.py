@@ -264,6 +264,16 @@ def call_depth(services: int, calls: Calls) -> Ints:
     raise ValueError("the call graph has a cycle")
 
 
+def inherited(value: Floats, calls: Calls) -> Floats:
+    """(S,) the highest `value` of each service and of all that call it, directly or not."""
+    depth = call_depth(len(value), calls)
+    high = np.array(value)
+    for level in range(int(depth.max(initial=0))):
+        mine = depth[calls.parent] == level
+        np.maximum.at(high, calls.child[mine], high[calls.parent[mine]])
+    return high
+
+
 def coupled_services(services: int, calls: Calls, gateway_rps: Floats) -> Ints:
     """(S,) label of the set of services that a service shares limits with: its application in the call graph.
 

@@ -14,7 +14,8 @@ Prices    per rps for one hour, of sending f to b:
                       differ a thousandfold in cost
           moving      churn_ratio x the service's own unit, per rps that changes cluster
           A request refused is worth its priority and also the patience of who made it: + 3600 V_s PATIENCE_MS.
-          Without that a service whose latency is dear would rather refuse than make anybody wait.
+          Without that a service whose latency is dear would rather refuse than make anybody wait. And a called
+          service refuses no cheaper than who calls it: one refused call is one request that fails further up.
 Pieces    what load costs a backend beyond that is convex (sitecost.py). With replicas as they are: the first
           utilization_target of capacity is free, the rest is to be had at a price that rises by SEGMENTS and stays
           below the price of refusing. With a bounded autoscaler: the hull of its replicas' price and waiting.
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Bools, Floats, Ints, bools, floats, lookup
-from placement.fleet import Fleet
+from placement.fleet import Fleet, inherited
 from placement.qoe import waiting_factor
 from placement.readings import Snapshot
 from placement.routes import Routes, compute_usd, offered_routes, tree_usd, unit_usd
@@ -116,7 +117,7 @@ def formulate(
     external = np.maximum(external, DEMAND_FLOOR_RPS)
     flow_unit = unit[fleet.flows.service]
     shed = tree_usd(fleet, unit) * fleet.services.priority * prices.shed_multiple
-    shed = shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms
+    shed = inherited(shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms, fleet.calls)
     target = fleet.services.utilization_target[fleet.backends.service]
     slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
     pieces, curve = headroom(capacity, target, slopes), None

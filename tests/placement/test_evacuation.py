@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from placement.chains import Paths, asks, p95_ms, viable
 from placement.columns import bools, floats, ints
 from placement.cost import loads
-from placement.evacuation import inherited, shed_share, spare_rps, spill
+from placement.evacuation import shed_share, spare_rps, spill
 from placement.failover import shed_by_priority
-from placement.fleet import Calls, Sites, backends_of, reachable_flows
+from placement.fleet import Calls, Sites, backends_of, inherited, reachable_flows
 from placement.losses import Loss, after, losses, pair
 from placement.problem import Prices, Problem, formulate
 from placement.readings import Readings
@@ -133,7 +133,7 @@ def test_spill_when_a_called_service_has_users_of_its_own_serves_its_callers_as_
 def test_priority_of_a_called_service_is_the_highest_of_those_who_call_it() -> None:
     fleet = shared_back().fleet
 
-    assert inherited(fleet.services.priority, fleet).tolist() == [10.0, 1.0, 10.0]
+    assert inherited(fleet.services.priority, fleet.calls).tolist() == [10.0, 1.0, 10.0]
 
 
 def shared_back(exposed_back: bool = False) -> Problem:
