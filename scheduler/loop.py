@@ -59,8 +59,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     snapshot, problem = view.snapshot, view.problem
     if not urgent:
         wall_s = ports.clock.wall_s() - (ports.clock.now_s() - at_s)
-        seen = Round(at_s, wall_s, verdicts.panic, evidence, policy.rules.quorum, view.memory, reported, resumed)
-        conduct = replace(conduct, safety=assessed(conduct.safety, seen, policy.conduct.safety))
+        conduct = watched(conduct, view, verdicts, evidence, reported, resumed, wall_s, policy)
     mode = in_force(ports.desk.mode(), conduct.safety)
 
     # Decide. Fail static: without fresh readings or a solution keep the routing as it is, minus what is down.
@@ -151,6 +150,22 @@ def judged(
     alive = not_refused(state.fleet, now, conduct.refused)
     urgent = bool((not_refused(state.fleet, before, state.conduct.refused) & ~alive).any())
     return verdicts, alive, conduct, urgent
+
+
+def watched(
+    conduct: Conduct,
+    view: "View",
+    verdicts: Verdicts,
+    evidence: Evidence,
+    reported: Mapping[OriginId, WeightTable],
+    resumed: bool,
+    wall_s: float,
+    policy: Policy,
+) -> Conduct:
+    """The conduct with what this round says of SAFE mode."""
+    at_s, demand, quorum = view.snapshot.at_s, view.snapshot.readings.demand_rps, policy.rules.quorum
+    seen = Round(at_s, wall_s, verdicts.panic, evidence, quorum, view.memory, demand, reported, resumed)
+    return replace(conduct, safety=assessed(conduct.safety, seen, policy.conduct.safety))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class SafetyLimits:
     """When to stop trusting, and when to begin again."""
 
     stale_ratio: float = 0.5
-    """More of the measured demand than this, by flows, ..."""
+    """More of the measured demand than this ..."""
     stale_after_s: float = 30.0
     """... older than this."""
     unsolved_max: int = 3
@@ -70,6 +70,8 @@ class Round:
     evidence: Evidence
     quorum: int
     memory: Memory
+    demand_rps: Floats
+    """(F,) as last measured, without that of meshes which died."""
     reported: Mapping[OriginId, WeightTable]
     resumed: bool
     """An operator says go on."""
@@ -112,16 +114,19 @@ def looked_at(evidence: Evidence, seen: Round, limits: SafetyLimits) -> bool:
     return int((seen.at_s - last <= limits.vantage_age_s).sum()) >= seen.quorum
 
 
-def stale_part(taken_at_s: Floats | None, at_s: float, age_s: float) -> float:
-    """Part of the flows whose demand was ever measured that was not measured lately."""
-    if taken_at_s is None:
+def stale_part(taken_at_s: Floats | None, demand_rps: Floats, at_s: float, age_s: float) -> float:
+    """Part of the demand that was ever measured which was not measured lately. Flows without any do not count: many
+    sources say nothing of what nobody uses.
+    """
+    if taken_at_s is None or len(taken_at_s) != len(demand_rps):
         return 0.0
-    known = np.isfinite(taken_at_s)
-    return float((at_s - taken_at_s[known] > age_s).mean()) if known.any() else 0.0
+    known = np.where(np.isfinite(taken_at_s), demand_rps, 0.0)
+    total = float(known.sum())
+    return float(known[at_s - taken_at_s > age_s].sum()) / total if total > 0 else 0.0
 
 
 def _reasons(safety: Safety, seen: Round, limits: SafetyLimits) -> tuple[str, ...]:
-    stale = stale_part(seen.memory.taken_at_s.get(Signal.DEMAND_RPS), seen.at_s, limits.stale_after_s)
+    stale = stale_part(seen.memory.taken_at_s.get(Signal.DEMAND_RPS), seen.demand_rps, seen.at_s, limits.stale_after_s)
     return (
         f"{stale:.0%} of the telemetry is older than {limits.stale_after_s:.0f} s"
         if stale > limits.stale_ratio

@@ -27,10 +27,16 @@ def seen(at_s: float = 100.0, **more: object) -> Round:
         "evidence": no_evidence(2),
         "quorum": 1,
         "memory": heard([1.0, 1.0], at_s),
+        "demand_rps": None,
         "reported": {},
         "resumed": False,
     }
-    return Round(at_s=at_s, **(well | more))  # type: ignore[arg-type]
+    now = well | more
+    if now["demand_rps"] is None:
+        memory = now["memory"]
+        assert isinstance(memory, Memory)
+        now["demand_rps"] = floats(np.ones(len(memory.taken_at_s.get(Signal.DEMAND_RPS, []))))
+    return Round(at_s=at_s, **now)  # type: ignore[arg-type]
 
 
 def probed(at_s: float, vantages: int = 2, looking: int = 2) -> Evidence:
@@ -71,12 +77,13 @@ def test_safe_mode_begins_with_each_of_its_triggers_and_says_which(trouble: str)
     [
         {},
         {"memory": heard([40.0, 1.0], 100.0)},
+        {"memory": heard([40.0, 40.0, 1.0], 100.0), "demand_rps": floats([0.0, 1.0, 9.0])},
         {"memory": Memory.empty()},
         {"memory": heard([np.inf, np.inf], 100.0)},
         {"wall_s": 1005.9},
         {"reported": {AMS: table_of("ams", 10, {"front": {"ams": (10, 0)}}, (1, 8))}},
     ],
-    ids=["well", "half stale", "nothing measured yet", "never measured", "small drift", "newer version"],
+    ids=["well", "half stale", "idle flows", "nothing measured yet", "never measured", "small drift", "newer version"],
 )
 def test_safe_mode_does_not_begin_without_a_trigger(calm: dict[str, object]) -> None:
     before = Safety(unsolved=2, clocks_s=(95.0, 1000.0), fences={AMS: (1, 7)})
