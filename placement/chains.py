@@ -1,5 +1,6 @@
 """Tiers of an application: what a request that is served somewhere asks next, and from where."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,11 +43,39 @@ def viable(problem: Problem, usable: Bools, chain: Asks) -> Bools:
     """(B,) backends that are usable and whose whole chain of calls is: for each tier below there is an offered route
     to a viable backend. A tier never goes where its dependencies are dead, forbidden or too far away.
     """
-    routes, good = problem.routes, usable.copy()
+    return _unbroken(usable, chain, lambda good: _offered(problem, good))
+
+
+def enduring(problem: Problem, routing: Routing, usable: Bools, sound: Bools, chain: Asks) -> Bools:
+    """(B,) usable backends where the load of a routing may stay: each tier below either stays itself, whole, where it
+    is, or has an offered route to a `sound` backend, (B,), as what moves goes nowhere else.
+    """
+    route = problem.route_of(routing.row, routing.column)
+    offered, flows = np.flatnonzero(route >= 0), len(routing)
+    row, share, backend = routing.row[offered], routing.share[offered], problem.routes.backend[route[offered]]
+    refused = routing.column == routing.columns - 1
+    shed = np.bincount(routing.row[refused], weights=routing.share[refused], minlength=flows)
+    elsewhere = _offered(problem, sound)
+
+    def served(good: Bools) -> Bools:
+        held = shed + np.bincount(row, weights=share * good[backend], minlength=flows)
+        return np.asarray(elsewhere | (held >= 1 - 1e-9), dtype=np.bool_)
+
+    return _unbroken(usable, chain, served)
+
+
+def _offered(problem: Problem, good: Bools) -> Bools:
+    """(F,) flows with an offered route to a good backend, (B,)."""
+    served = np.zeros(len(problem.fleet.flows), dtype=bool)
+    served[problem.routes.flow[good[problem.routes.backend]]] = True
+    return served
+
+
+def _unbroken(usable: Bools, chain: Asks, served: Callable[[Bools], Bools]) -> Bools:
+    """(B,) the most of the usable backends all of whose calls are served by what is left of them."""
+    good = usable.copy()
     while True:
-        served = np.zeros(len(problem.fleet.flows), dtype=bool)
-        served[routes.flow[good[routes.backend]]] = True
-        broken = chain.backend[good[chain.backend] & ~served[chain.flow]]
+        broken = chain.backend[good[chain.backend] & ~served(good)[chain.flow]]
         if not len(broken):
             return good
         good[broken] = False

@@ -8,7 +8,7 @@ the lowest priority first: a called service that refuses wastes the work of its 
 
 import numpy as np
 
-from placement.chains import Asks, Paths, asks, tightest, viable
+from placement.chains import Asks, Paths, asks, enduring, tightest, viable
 from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
 from placement.fleet import call_depth, inherited
@@ -31,9 +31,10 @@ def spill(problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats |
     """
     chain = asks(problem.fleet)
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
-    # Load stays where calls were in vain before, for that is no news; none goes there anew.
-    good = viable(problem, usable, chain.of(shed_share(problem.standing) < 1 - TINY_SHARE))
     sound = viable(problem, usable, chain)
+    # Load stays where calls were in vain before, for that is no news; none goes there anew.
+    news = chain.of(shed_share(problem.standing) < 1 - TINY_SHARE)
+    good = enduring(problem, routing, usable, sound, news)
     placed = rerouted(problem, routing, good, sound, np.zeros(len(routing)), limit, chain)
     now = admitted(problem, placed, limit, chain)
     for _ in range(AGAIN):
