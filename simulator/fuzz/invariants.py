@@ -80,7 +80,7 @@ def nothing_to_the_dead(seen: Seen) -> Iterator[str]:
     """What is out of service gets nothing, unless its mesh could not be told."""
     fleet = seen.fleet
     told = {o: t for o, t in seen.stands.items() if o not in seen.turn.outcomes or seen.turn.outcomes[o].landed}
-    if seen.turn.mode is Mode.STOPPED:
+    if seen.wanted is Mode.STOPPED:
         return
     share = _to_backends(seen, seen.shares(told))
     out = ~usable(seen.after.verdicts) & ~_unheard(seen) & ~_waits_for_a_human(seen)
@@ -246,9 +246,9 @@ def doubt_before_panic(seen: Seen) -> Iterator[str]:
 @rule("an operator decides")
 def an_operator_decides(seen: Seen) -> Iterator[str]:
     """Frozen, nothing is optimized; stopped, nothing is written."""
-    if seen.turn.mode is not Mode.AUTO and seen.turn.plan.reason is Reason.SOLVED:
-        yield f"optimized while {seen.turn.mode}"
-    if seen.turn.mode is Mode.STOPPED and seen.turn.outcomes:
+    if seen.wanted is not Mode.AUTO and seen.turn.plan.reason is Reason.SOLVED:
+        yield f"optimized while {seen.wanted}"
+    if seen.wanted is Mode.STOPPED and seen.turn.outcomes:
         yield f"wrote to {', '.join(seen.turn.outcomes)} while stopped"
 
 

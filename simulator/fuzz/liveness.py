@@ -15,8 +15,9 @@ LAST_S = 30.0
 """The end of a run that is looked at."""
 SERVED = 0.995
 """Part of requests, at least, in that time, beside what the optimum refuses."""
-NEAR = 0.05
-"""How far from the optimum, in parts of it, the routing may be in the end: demand moves a little all the time."""
+NEAR = 0.1
+"""How far from the optimum, in parts of it, the routing may be in the end: demand moves a little all the time, and
+where there is too much of it, refusing that little is dear."""
 
 
 def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]]:

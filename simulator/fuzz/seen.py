@@ -12,7 +12,7 @@ from placement.readings import Readings
 from placement.weights import WeightTable
 from scheduler.policy import Policy
 from scheduler.ports import LedgerDown, Ports
-from scheduler.state import State
+from scheduler.state import Mode, State
 from scheduler.turn import Turn
 from simulator.physics.truth import Truth
 from simulator.stage import Stage
@@ -27,6 +27,8 @@ class Seen:
 
     policy: Policy
     declared: Readings
+    wanted: Mode
+    """What the switch said when the turn began."""
     turn: Turn
     after: State
     stood: Mapping[OriginId, WeightTable]

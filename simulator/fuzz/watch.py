@@ -26,6 +26,10 @@ KEPT = 5
 """Violations of a run that are told."""
 
 
+class Broken(Exception):  # noqa: N818  what it says ends a run
+    """A rule did not hold: what comes after it would only be its consequence."""
+
+
 class Violation(NamedTuple):
     """A rule that did not hold."""
 
@@ -58,6 +62,7 @@ class Watched:
     """Beside a stage: sees every turn, and what was true in between."""
 
     stage: Stage
+    switches: tuple[Switch, ...]
     diary: Diary
     ages: Ages
     stood: Mapping[OriginId, WeightTable] = field(default_factory=dict)
@@ -77,6 +82,7 @@ class Watched:
         self.last = Seen(
             policy=configuration.policy,
             declared=configuration.declared,
+            wanted=mode_at(self.stage, self.switches, turn.at_s),
             turn=turn,
             after=state,
             stood=self.stood,
@@ -88,13 +94,14 @@ class Watched:
             sound_s=self.ages.sound_s,
         )
         self.stood, self.epoch, self.turns = stands, turn.epoch, self.turns + 1
-        if len(self.violations) < KEPT:
-            self.violations += [Violation(name, turn.at_s, words) for name, words in broken(self.last)]
+        self.violations += [Violation(name, turn.at_s, words) for name, words in broken(self.last)]
+        if self.violations:
+            raise Broken
 
-    def refit(self, switches: tuple[Switch, ...], ports: Ports) -> Ports:
+    def refit(self, ports: Ports) -> Ports:
         """The ports with a ledger that remembers, and an operator who flips switches."""
         self.scribe = Scribe(ports, self.scribe.intended if self.scribe else set())
-        return replace(ports, ledger=self.scribe, desk=Operator(self.stage, switches))
+        return replace(ports, ledger=self.scribe, desk=Operator(self.stage, self.switches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +117,7 @@ class Operator:
 
     def mode(self) -> Mode:
         """As switched now."""
-        now_s = self.stage.now_s()
-        return next((s.mode for s in self.switches if s.at_s <= now_s < s.until_s), Mode.AUTO)
+        return mode_at(self.stage, self.switches, self.stage.now_s())
 
     def resumed(self) -> bool:
         """Nobody puts the loop back on automatic by hand: it has to find its own way."""
@@ -122,21 +128,28 @@ class Operator:
         return self.stage.closing()
 
 
+def mode_at(stage: Stage, switches: tuple[Switch, ...], at_s: float) -> Mode:
+    """What somebody switched, else what the stage wants."""
+    return next((s.mode for s in switches if s.at_s <= at_s < s.until_s), stage.mode())
+
+
 def watch(program: Program) -> Verdict:
     """Play a program. An exception anywhere in it is a violation too."""
     loaded = program.loaded()
     stage = set_up(loaded, loop_configuration(loaded.configuration), program.seed)
     nothing = np.zeros(len(stage.world.fleet.backends))
-    watched = Watched(stage, Diary(stage.scene.fleet), Ages(nothing, nothing, stage.now_s()))
+    watched = Watched(stage, program.switches, Diary(stage.scene.fleet), Ages(nothing, nothing, stage.now_s()))
     stage.progress = lambda _: watched.ages.look(stage)
     try:
-        asyncio.run(steer(stage, watched.show, lambda ports: watched.refit(program.switches, ports)))
+        asyncio.run(steer(stage, watched.show, watched.refit))
+    except Broken:
+        pass
     except Exception as error:  # whatever it is, it is what we look for
         where = traceback.extract_tb(error.__traceback__)[-1]
         words = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         watched.violations.insert(0, Violation("never raises", stage.now_s(), words))
     else:
-        if watched.last is not None and not watched.violations:
+        if watched.last is not None:
             ends = unsettled(watched.last, stage.keeper.books(), program.hasty)
             watched.violations += [Violation(name, stage.now_s(), words) for name, words in ends]
     return Verdict(program, tuple(watched.violations[:KEPT]), watched.diary.trace, watched.turns)

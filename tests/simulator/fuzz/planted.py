@@ -5,14 +5,23 @@ A bug replaces one pure function, as the loop sees it, by one that is wrong in a
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from importlib import import_module
 from typing import Any
+
+import numpy as np
+
+from placement.fleet import Fleet
+from placement.guard import Step
+from placement.routing import blend
+from scheduler.hygiene import Reason
+from scheduler.state import Mode
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`name` of `module` becomes `wrong(the right one)`."""
+    """`name` of `module`, or of a class in it, becomes `wrong(the right one)`."""
 
     title: str
     module: str
@@ -22,10 +31,121 @@ class Bug:
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Wrong inside, right again afterwards."""
-        module = import_module(self.module)
-        right = getattr(module, self.name)
-        setattr(module, self.name, self.wrong(right))
+        *path, name = self.name.split(".")
+        owner = reduce(getattr, path, import_module(self.module))
+        right = getattr(owner, name)
+        setattr(owner, name, self.wrong(right))
         try:
             yield
         finally:
-            setattr(module, self.name, right)
+            setattr(owner, name, right)
+
+
+def _unbounded(_: Any) -> Any:
+    return lambda problem, plan, objective, limits: Step(plan.routing, 1.0, ())
+
+
+def _everybody(right: Any) -> Any:
+    return lambda verdicts: np.ones_like(right(verdicts))
+
+
+def _anywhere(right: Any) -> Any:
+    def wrong(fleet: Fleet, *rest: Any) -> Any:
+        return right(replace(fleet, allowed=np.ones_like(fleet.allowed)), *rest)
+
+    return wrong
+
+
+def _not_a_number_is_one(right: Any) -> Any:
+    def wrong(*arguments: Any) -> Iterator[Any]:
+        return ((reason, holds) for reason, holds in right(*arguments) if reason is not Reason.NOT_A_NUMBER)
+
+    return wrong
+
+
+@dataclass
+class _Forgetful:
+    """A ledger whose intents are for later."""
+
+    ledger: Any
+
+    async def intend(self, turn: int, tables: Any) -> None:
+        del turn, tables
+
+    async def record(self, turn: Any) -> None:
+        await self.ledger.record(turn)
+
+
+def _act_first(right: Any) -> Any:
+    return lambda state, move, mode, ports, policy: right(
+        state, move, mode, replace(ports, ledger=_Forgetful(ports.ledger)), policy
+    )
+
+
+def _first_version(right: Any) -> Any:
+    return lambda state, *rest: right(replace(state, version=0), *rest)
+
+
+def _rotated(right: Any) -> Any:
+    def wrong(*arguments: Any) -> Any:
+        tables = right(*arguments)
+        origins = list(tables)
+        others = [*origins[1:], *origins[:1]]
+        return {mine: replace(tables[other], origin=mine) for mine, other in zip(origins, others, strict=True)}
+
+    return wrong
+
+
+def _coarse(right: Any) -> Any:
+    return lambda problem, routing, rounding, tables: right(problem, routing, replace(rounding, unit=10), tables)
+
+
+def _chokes_on_skewed_clocks(right: Any) -> Any:
+    def wrong(readings: Any, memory: Any, measured: Any, fleet: Any, at_s: float, limits: Any) -> Any:
+        if any(batch.at_s > at_s + 1 for batch in measured):
+            raise KeyError("a batch from the future")
+        return right(readings, memory, measured, fleet, at_s, limits)
+
+    return wrong
+
+
+def _never_answers(_: Any) -> Any:
+    return lambda safety, answered: replace(safety, unsolved=safety.unsolved + 1)
+
+
+def _stands(right: Any) -> Any:
+    return lambda problem, *rest: replace(right(problem, *rest), routing=problem.standing)
+
+
+BUGS = (
+    Bug("steps are not bounded", "scheduler.move", "guard", _unbounded),
+    Bug("what is out counts as usable", "scheduler.loop", "usable", _everybody),
+    Bug("nobody is evacuated", "scheduler.move", "failover_routing", lambda _: lambda p, t, s, *_: (s, "")),
+    Bug(
+        "a spill knows no room", "placement.failover", "spill", lambda right: lambda p, r, u, _: right(p, r, u, _ * 10)
+    ),
+    Bug("receivers have room without end", "scheduler.move", "spare_rps", lambda right: lambda *a: right(*a) * 10),
+    Bug("every jurisdiction will do", "placement.problem", "offered_routes", _anywhere),
+    Bug("NaN is a number", "scheduler.hygiene", "faults", _not_a_number_is_one),
+    Bug("capacity is what it says it is", "scheduler.hygiene", "within_bounds", lambda _: lambda b, s, r, v, m: v),
+    Bug("an operator is not listened to", "scheduler.loop", "in_force", lambda _: lambda wanted, safety: Mode.AUTO),
+    Bug("versions begin anew every time", "scheduler.loop", "push", _first_version),
+    Bug("acts come before their record", "scheduler.loop", "push", _act_first),
+    Bug("a refused table counts as taken", "scheduler.turn", "Outcome.landed", lambda _: property(lambda o: True)),
+    Bug("probes are never doubted", "health.verdict", "doubtful", lambda right: lambda *a: np.zeros_like(right(*a))),
+    Bug("nobody is ever judged", "scheduler.loop", "judge", lambda _: lambda verdicts, *rest: verdicts),
+    Bug("an overload is an outage", "health.verdict", "charges", lambda right: lambda e, s, a, r, _: right(e, s, a, r)),
+    Bug("weights are rounded to tenths", "scheduler.move", "weight_tables", _coarse),
+    Bug("meshes get each other's tables", "scheduler.move", "weight_tables", _rotated),
+    Bug("the optimizer never moves", "simulator.solver", "solve_routing", _stands),
+    Bug("transit is not looked at", "placement.guard", "transit_fraction", lambda right: lambda *a: 0 * right(*a) + 1),
+    Bug("what is let in fills nothing", "placement.guard", "moved_share", lambda right: lambda *a: 0 * right(*a)),
+    Bug("shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)),
+    Bug("a called service forgets its callers", "placement.evacuation", "inherited", lambda _: lambda value, _: value),
+    Bug("a clock that is ahead ends the loop", "scheduler.loop", "clean", _chokes_on_skewed_clocks),
+    Bug("SAFE mode never ends", "scheduler.loop", "solved", _never_answers),
+    Bug("nothing is ever stranded", "scheduler.move", "not_offered_share", lambda right: lambda *a: 0 * right(*a)),
+    Bug(
+        "an emergency forgets what is gone", "scheduler.loop", "reduced", lambda _: lambda known, alive, routing: known
+    ),
+)
