@@ -1,7 +1,7 @@
 """Whole replicas with a certified gap: `python -m benchmarks.integers --size 500x30 --seed 0 --json`.
 
-Cold, then warm after 5 % of the services moved (demand times 0.7 to 1.4); a thread per core; kernels are compiled on a
-small problem before the clock starts.
+Cold, then warm after 5 % of the services moved (demand times 0.7 to 1.4); a thread per core, or as `--mapper` tells;
+kernels are compiled on a small problem before the clock starts.
 """
 
 import argparse
@@ -10,10 +10,10 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from placement.columns import floats
 from placement.solve.integers import WholeAssignment, solve_integers
 from placement.solve.layout import fits
 from placement.solve.pricing import Mapper
+from scheduler.pricing_fanout import RayMapper
 
 MOVED = 0.05
 
@@ -45,13 +46,22 @@ def timed(problem: AssignmentProblem, before: WholeAssignment | None, mapper: Ma
     return time.perf_counter() - start_s, answer
 
 
-def measure(services: int, clusters: int, seed: int) -> dict[str, float | int | str]:
+@contextmanager
+def mapper_of(kind: str) -> Iterator[Mapper]:
+    """`serial`, `threads` or `ray`, on all processors that there are."""
+    if kind == "ray":
+        with RayMapper() as mapper:
+            yield mapper
+    elif kind == "threads":
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield lambda work, tasks, /: pool.map(work, tasks)
+    else:
+        yield map
+
+
+def measure(services: int, clusters: int, seed: int, kind: str = "threads") -> dict[str, float | int | str]:
     """One size, cold and warm."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def mapper(work: Any, tasks: Iterable[Any], /) -> Iterable[Any]:
-            return pool.map(work, tasks)
-
+    with mapper_of(kind) as mapper:
         small = synthetic(20, 10, seed)
         _, compiled = timed(small, None, mapper)
         timed(drifted(small, seed), compiled, mapper)
@@ -63,6 +73,7 @@ def measure(services: int, clusters: int, seed: int) -> dict[str, float | int | 
     return {
         "size": f"{services}x{clusters}",
         "seed": seed,
+        "mapper": kind,
         "plan_usd_per_hour": round(cold.assignment.objective_usd_per_hour, 2),
         "bound_usd_per_hour": round(cold.assignment.lower_bound_usd_per_hour, 2),
         "integer_gap": round(cold.assignment.gap, 5),
@@ -83,10 +94,11 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.integers", description=__doc__)
     parser.add_argument("--size", default="500x30", help="services x clusters")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mapper", choices=("serial", "threads", "ray"), default="threads")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(argv)
     services, clusters = (int(n) for n in arguments.size.split("x"))
-    result = measure(services, clusters, arguments.seed)
+    result = measure(services, clusters, arguments.seed, arguments.mapper)
     sys.stdout.write(
         json.dumps(result) + "\n" if arguments.json else "".join(f"{k:22} {v}\n" for k, v in result.items())
     )

@@ -34,25 +34,10 @@ class RayShards:
         address: str | None = None,
         answer_max_s: float = ANSWER_MAX_S,
     ) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray  # noqa: PLC0415  seconds and hundreds of megabytes; only who fans out pays
-
-        self._ray, self._answer_max_s = ray, answer_max_s
-        self._owns = not ray.is_initialized()
-        if self._owns:
-            where: dict[str, Any] = (
-                {"address": address}
-                if address
-                else {
-                    "address": "local",
-                    "num_cpus": len(parts),
-                    "include_dashboard": False,
-                    "_node_ip_address": "127.0.0.1",
-                }
-            )
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+        self._answer_max_s = answer_max_s
+        self._ray, self._owns = joined(len(parts), address)
         self._parts = list(parts)
-        self._actor = ray.remote(Shard)
+        self._actor = self._ray.remote(Shard)
         self.restarts = 0
         self._actors = [self._start(i) for i in range(len(parts))]
 
@@ -101,6 +86,24 @@ class RayShards:
     def _start(self, shard: int) -> Any:
         options = self._actor.options(num_cpus=1, scheduling_strategy="SPREAD")
         return options.remote(self._parts[shard])
+
+
+def joined(processors: int, address: str | None = None) -> tuple[Any, bool]:
+    """Ray, and whether this call connected it: to an address, or to a cluster of so many processors started here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray  # noqa: PLC0415  seconds and hundreds of megabytes; only who fans out pays
+
+    if ray.is_initialized():
+        return ray, False
+    local: dict[str, Any] = {
+        "address": "local",
+        "num_cpus": processors,
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+    }
+    where = {"address": address} if address else local
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
+    return ray, True
 
 
 def _node_of(_: Shard) -> str:
