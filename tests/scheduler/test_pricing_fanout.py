@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,10 +28,10 @@ def crowded() -> AssignmentProblem:
     return replace(roomy, capacity=floats(roomy.capacity * 0.8))
 
 
-@pytest.fixture
-def two_nodes(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+@pytest.fixture(scope="module")
+def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Address of a cluster of two nodes on this machine, and their processes."""
-    with cluster_of_two(tmp_path) as cluster:
+    with cluster_of_two(tmp_path_factory.mktemp("nodes")) as cluster:
         yield cluster
 
 
@@ -67,6 +66,16 @@ def ends_elsewhere(home: int, task: int) -> int:
     return task + 1
 
 
+@pytest.mark.usefixtures("two_nodes")
+def test_map_on_ray_when_workers_die_is_run_in_this_process_and_errors_are_raised_as_they_are() -> None:
+    with RayMapper(processors=2, retries=0) as mapper:
+        assert list(mapper(partial(operator.mul, 2), range(21))) == list(range(0, 42, 2))
+        assert list(mapper(partial(ends_elsewhere, os.getpid()), [1, 2])) == [2, 3]
+        with pytest.raises(ZeroDivisionError):
+            mapper(partial(operator.floordiv, 1), [1, 0])
+        assert mapper.run_here == 2
+
+
 def test_solve_on_two_nodes_when_one_dies_is_the_same_to_the_bit(
     two_nodes: tuple[str, list[subprocess.Popen[bytes]]],
 ) -> None:
@@ -85,15 +94,6 @@ def test_solve_on_two_nodes_when_one_dies_is_the_same_to_the_bit(
     assert dying.calls > 3
     same(together, here)
     same(alone, here)
-
-
-def test_map_on_ray_when_every_worker_dies_is_run_in_this_process_and_errors_are_raised_as_they_are() -> None:
-    with RayMapper(processors=2, retries=0) as mapper:
-        assert list(mapper(partial(operator.mul, 2), range(21))) == list(range(0, 42, 2))
-        assert list(mapper(partial(ends_elsewhere, os.getpid()), [1, 2])) == [2, 3]
-        with pytest.raises(ZeroDivisionError):
-            mapper(partial(operator.floordiv, 1), [1, 0])
-        assert mapper.run_here == 2
 
 
 def test_pricing_mapper_of_a_small_problem_stays_in_process() -> None:
