@@ -50,7 +50,8 @@ def test_guard_when_much_was_refused_lets_in_no_more_than_fits_in_transit() -> N
     step = guard(problem, plan, evaluate(problem, problem.standing).objective_usd_per_hour, limits)
 
     demand = problem.demand_rps
-    worst = [worst_mix_rps(problem, problem.standing, step.routing, b, demand) for b in range(len(problem.capacity_rps))]
+    backends = range(len(problem.capacity_rps))
+    worst = [worst_mix_rps(problem, problem.standing, step.routing, b, demand) for b in backends]
     assert (np.array(worst) <= problem.capacity_rps + limits.step_min * demand.sum() + 1e-6).all()
 
 

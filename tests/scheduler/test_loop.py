@@ -40,6 +40,7 @@ async def test_tick_when_nothing_changed_writes_nothing() -> None:
     assert not turn.outcomes
     assert len(b.notebook.intents) == 1
 
+
 async def test_tick_with_a_trickle_keeps_the_next_best_cluster_warm_and_writes_it_once() -> None:
     b = bench(replace(POLICY, trickle_ratio=0.01))
     b.measure(0.5)
