@@ -87,7 +87,8 @@ def program(seed: int) -> Program:
         "events": _events(rng, Chance(tuple(clusters), tuple(services), CALM_S, HEALED_S)),
     }
     name = {"name": f"seed-{seed}"}
-    return Program(seed, {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Scenario", "metadata": name, "spec": spec})
+    document = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Scenario", "metadata": name, "spec": spec}
+    return Program(seed, document, _switches(rng))
 
 
 def _fleet(rng: np.random.Generator, clusters: list[str], services: list[str]) -> dict[str, Any]:

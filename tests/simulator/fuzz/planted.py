@@ -23,6 +23,8 @@ from scheduler.state import Mode
 class Bug:
     """`name` of `module`, or of a class in it, becomes `wrong(the right one)`."""
 
+    seed: int
+    """Of a world that shows it."""
     title: str
     module: str
     name: str
@@ -100,11 +102,11 @@ def _coarse(right: Any) -> Any:
     return lambda problem, routing, rounding, tables: right(problem, routing, replace(rounding, unit=10), tables)
 
 
-def _chokes_on_skewed_clocks(right: Any) -> Any:
-    def wrong(readings: Any, memory: Any, measured: Any, fleet: Any, at_s: float, limits: Any) -> Any:
-        if any(batch.at_s > at_s + 1 for batch in measured):
-            raise KeyError("a batch from the future")
-        return right(readings, memory, measured, fleet, at_s, limits)
+def _chokes_on_nonsense(right: Any) -> Any:
+    def wrong(readings: Any, memory: Any, measured: Any, *rest: Any) -> Any:
+        if any(not (batch.value >= 0).all() for batch in measured):
+            raise KeyError("a rate below 0")
+        return right(readings, memory, measured, *rest)
 
     return wrong
 
@@ -118,34 +120,51 @@ def _stands(right: Any) -> Any:
 
 
 BUGS = (
-    Bug("steps are not bounded", "scheduler.move", "guard", _unbounded),
-    Bug("what is out counts as usable", "scheduler.loop", "usable", _everybody),
-    Bug("nobody is evacuated", "scheduler.move", "failover_routing", lambda _: lambda p, t, s, *_: (s, "")),
+    Bug(0, "steps are not bounded", "scheduler.move", "guard", _unbounded),
+    Bug(0, "what is out counts as usable", "scheduler.loop", "usable", _everybody),
+    Bug(0, "nobody is evacuated", "scheduler.move", "failover_routing", lambda _: lambda p, t, s, *_: (s, "")),
     Bug(
-        "a spill knows no room", "placement.failover", "spill", lambda right: lambda p, r, u, _: right(p, r, u, _ * 10)
+        0,
+        "a spill knows no room",
+        "placement.failover",
+        "spill",
+        lambda right: lambda p, r, u, _: right(p, r, u, _ * 10),
     ),
-    Bug("receivers have room without end", "scheduler.move", "spare_rps", lambda right: lambda *a: right(*a) * 10),
-    Bug("every jurisdiction will do", "placement.problem", "offered_routes", _anywhere),
-    Bug("NaN is a number", "scheduler.hygiene", "faults", _not_a_number_is_one),
-    Bug("capacity is what it says it is", "scheduler.hygiene", "within_bounds", lambda _: lambda b, s, r, v, m: v),
-    Bug("an operator is not listened to", "scheduler.loop", "in_force", lambda _: lambda wanted, safety: Mode.AUTO),
-    Bug("versions begin anew every time", "scheduler.loop", "push", _first_version),
-    Bug("acts come before their record", "scheduler.loop", "push", _act_first),
-    Bug("a refused table counts as taken", "scheduler.turn", "Outcome.landed", lambda _: property(lambda o: True)),
-    Bug("probes are never doubted", "health.verdict", "doubtful", lambda right: lambda *a: np.zeros_like(right(*a))),
-    Bug("nobody is ever judged", "scheduler.loop", "judge", lambda _: lambda verdicts, *rest: verdicts),
-    Bug("an overload is an outage", "health.verdict", "charges", lambda right: lambda e, s, a, r, _: right(e, s, a, r)),
-    Bug("weights are rounded to tenths", "scheduler.move", "weight_tables", _coarse),
-    Bug("meshes get each other's tables", "scheduler.move", "weight_tables", _rotated),
-    Bug("the optimizer never moves", "simulator.solver", "solve_routing", _stands),
-    Bug("transit is not looked at", "placement.guard", "transit_fraction", lambda right: lambda *a: 0 * right(*a) + 1),
-    Bug("what is let in fills nothing", "placement.guard", "moved_share", lambda right: lambda *a: 0 * right(*a)),
-    Bug("shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)),
-    Bug("a called service forgets its callers", "placement.evacuation", "inherited", lambda _: lambda value, _: value),
-    Bug("a clock that is ahead ends the loop", "scheduler.loop", "clean", _chokes_on_skewed_clocks),
-    Bug("SAFE mode never ends", "scheduler.loop", "solved", _never_answers),
-    Bug("nothing is ever stranded", "scheduler.move", "not_offered_share", lambda right: lambda *a: 0 * right(*a)),
+    Bug(0, "receivers have room without end", "scheduler.move", "spare_rps", lambda right: lambda *a: right(*a) * 10),
+    Bug(0, "every jurisdiction will do", "placement.problem", "offered_routes", _anywhere),
+    Bug(4, "NaN is a number", "scheduler.hygiene", "faults", _not_a_number_is_one),
+    Bug(361, "capacity is what it says it is", "scheduler.hygiene", "within_bounds", lambda _: lambda b, s, r, v, m: v),
+    Bug(5, "an operator is not listened to", "scheduler.loop", "in_force", lambda _: lambda wanted, safety: Mode.AUTO),
+    Bug(0, "versions begin anew every time", "scheduler.loop", "push", _first_version),
+    Bug(0, "acts come before their record", "scheduler.loop", "push", _act_first),
     Bug(
-        "an emergency forgets what is gone", "scheduler.loop", "reduced", lambda _: lambda known, alive, routing: known
+        49, "probes are never doubted", "health.verdict", "doubtful", lambda right: lambda *a: np.zeros_like(right(*a))
+    ),
+    Bug(1, "nobody is ever judged", "scheduler.loop", "judge", lambda _: lambda verdicts, *rest: verdicts),
+    Bug(
+        5,
+        "an overload is an outage",
+        "health.verdict",
+        "charges",
+        lambda right: lambda e, s, a, r, _: right(e, s, a, r),
+    ),
+    Bug(0, "weights are rounded to tenths", "scheduler.move", "weight_tables", _coarse),
+    Bug(0, "meshes get each other's tables", "scheduler.move", "weight_tables", _rotated),
+    Bug(1, "the optimizer never moves", "simulator.solver", "solve_routing", _stands),
+    Bug(
+        6, "shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)
+    ),
+    Bug(
+        5, "a called service forgets its callers", "placement.evacuation", "inherited", lambda _: lambda value, _: value
+    ),
+    Bug(4, "nonsense in a report ends the loop", "scheduler.loop", "clean", _chokes_on_nonsense),
+    Bug(1, "SAFE mode never ends", "scheduler.loop", "solved", _never_answers),
+    Bug(0, "nothing is ever stranded", "scheduler.move", "not_offered_share", lambda right: lambda *a: 0 * right(*a)),
+    Bug(
+        0,
+        "an emergency forgets what is gone",
+        "scheduler.loop",
+        "reduced",
+        lambda _: lambda known, alive, routing: known,
     ),
 )

@@ -1,0 +1,24 @@
+"""Test the tests: every bug that is planted breaks a rule, and without it the same worlds break none."""
+
+import pytest
+
+from simulator.fuzz.program import program
+from simulator.fuzz.watch import watch
+from tests.simulator.fuzz.planted import BUGS, Bug
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.title)
+def test_bug_when_planted_breaks_a_rule(bug: Bug) -> None:
+    with bug.planted():
+        verdict = watch(program(bug.seed))
+
+    assert not verdict.clean, f"seed {bug.seed}"
+
+
+@pytest.mark.parametrize("seed", sorted({bug.seed for bug in BUGS}))
+def test_world_without_a_planted_bug_breaks_no_rule(seed: int) -> None:
+    assert watch(program(seed)).violations == (), f"seed {seed}"
+
+
+def test_watch_when_run_twice_leaves_the_same_trace() -> None:
+    assert watch(program(0)).trace == watch(program(0)).trace
