@@ -15,7 +15,7 @@ import numpy as np
 from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.cost import loads
 from placement.fleet import coupled_services
-from placement.guard import IDLE_RPS, Step, left_share, not_offered_share
+from placement.guard import IDLE_RPS, Step, between, left_share, not_offered_share
 from placement.problem import Problem
 from placement.routing import Routing, blend
 
@@ -108,7 +108,7 @@ def paced(pace: Pace, problem: Problem, step: Step, at_s: float, limits: PaceLim
     left = max(0.0, limits.moved_per_minute - sum(part for when, part in pace.moved if at_s - when < MINUTE_S))
     if limits.moved_per_minute < 1 and wanted > left + TINY:
         k = left / wanted
-        routing = blend(standing, routing, np.where(free, 1.0, k))
+        routing = between(problem, standing, routing, np.where(free, 1.0, k))
         said = (*said, f"blast radius: {wanted:.1%} of all traffic wants to move, {left:.1%} still may this minute")
         return Step(routing, step.fraction * k, step.guards + said)
     return Step(routing, step.fraction if keep.any() else 0.0, step.guards + said)
