@@ -83,6 +83,9 @@ def explain(
 
 def place(
     file: Annotated[list[Path], typer.Option("--file", "-f", help="Documents: files or folders.")],
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", envvar="RAY_ADDRESS", help="A Ray cluster to use for large fleets.")
+    ] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Say how many replicas of each service to run where, for declared demand, with a certified gap.
@@ -96,7 +99,7 @@ def place(
     from scheduler.placing import placement_of, placement_summary
 
     try:
-        body = placement_summary(placement_of(load(*file)))
+        body = placement_summary(placement_of(load(*file), ray_address))
     except Invalid as invalid:
         _fail(str(invalid))
     except (Unsolved, ValueError) as error:

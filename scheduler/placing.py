@@ -11,6 +11,7 @@ from placement.fleet import RESOURCES, Fleet
 from placement.solve.place import Placed, place
 from placement.workloads import PlacingPrices, Workloads, assignment_problem
 from scheduler.preview import declared_snapshot
+from scheduler.pricing_fanout import pricing_mapper
 from scheduler.summary import WORTH_USD, Json, finite
 from scheduler.translate import loop_configuration
 
@@ -26,15 +27,20 @@ class Placement:
     placed: Placed
 
 
-def placement_of(documents: Documents) -> Placement:
-    """Whole replicas for declared demand. Raises Unsolved, and ValueError where the documents ask the impossible."""
+def placement_of(documents: Documents, ray_address: str | None = None) -> Placement:
+    """Whole replicas for declared demand; large fleets are priced on the Ray cluster at an address, where one is given.
+
+    Raises Unsolved, and ValueError where the documents ask the impossible.
+    """
     configuration = loop_configuration(documents)
     fleet, policy = configuration.fleet, configuration.policy
     snapshot = declared_snapshot(configuration, nearest(fleet))
     workloads = workloads_of(documents, fleet)
     prices = PlacingPrices(shed_multiple=policy.prices.shed_multiple)
     names = tuple(f"{cluster.name}/{pool.name}" for cluster in documents.clusters for pool in cluster.spec.pools)
-    return Placement(fleet, workloads, names, place(assignment_problem(fleet, workloads, snapshot, prices)))
+    problem = assignment_problem(fleet, workloads, snapshot, prices)
+    with pricing_mapper(problem, address=ray_address) as mapper:
+        return Placement(fleet, workloads, names, place(problem, mapper))
 
 
 def placement_summary(found: Placement) -> Json:
