@@ -36,12 +36,14 @@ class Lane:
 class ThreadSolver:
     """Solves in threads of its own. HiGHS works outside the interpreter lock, so the loop goes on meanwhile.
 
-    Failover tables have a thread apart: an abandoned refresh must not keep a plan or an explanation waiting.
+    Failover tables have a thread apart: an abandoned refresh must not keep a plan waiting. So have explanations: people
+    wait for them, the loop does not, and they want them most while something is down.
     """
 
     def __init__(self, watch: Watch, optimize: Callable[[Problem], Plan] = solve_routing) -> None:
         self.watch, self.optimize = watch, optimize
         self._plans, self._tables = Lane("solve"), Lane("tables")
+        self._explainer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
 
     async def solve(self, problem: Problem) -> Plan | None:
         """The best routing, or a value-greedy one where the optimizer gave up and that is better than what stands.
@@ -55,13 +57,16 @@ class ThreadSolver:
         return await self._unless_alarmed(self._tables, partial(refreshed, order))
 
     async def price(self, problem: Problem) -> ShadowPrices | None:
-        """Shadow prices, for explanations; None as above."""
-        return await self._unless_alarmed(self._plans, partial(shadow_prices, problem))
+        """Shadow prices, for explanations, one after the other whatever else goes on; None where there are none."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._explainer, shadow_prices, problem)
+        except Unsolved:
+            return None
 
     def close(self) -> None:
         """Let the threads end; a solve that still runs is not waited for."""
-        for lane in (self._plans, self._tables):
-            lane.worker.shutdown(wait=False, cancel_futures=True)
+        for worker in (self._plans.worker, self._tables.worker, self._explainer):
+            worker.shutdown(wait=False, cancel_futures=True)
 
     async def _unless_alarmed(self, lane: Lane, work: Callable[[], T]) -> T | None:
         if lane.busy:

@@ -81,7 +81,9 @@ class Api:
             return problem(404, "Unknown flow", unknown_flow(state.fleet, wanted))
         prices = await self.solver.price(state.problem)
         if prices is None:
-            return problem(503, "No prices now", "The solver is busy or something just went down. Try again.")
+            return problem(
+                503, "No prices now", "The problem of the last tick has no solution, so nothing has a price. Try again."
+            )
         return web.json_response(await asyncio.to_thread(account, state.problem, turn.pushed, prices, chosen))
 
     async def freeze(self, request: web.Request) -> web.Response:
