@@ -53,8 +53,15 @@ async def until(port: int, service: str, cluster: str) -> float:
 
 
 async def _connection(port: int, service: str, requests: int) -> Counter[str]:
-    reader, writer = await connect(port)
-    try:
-        return Counter([await who(reader, writer, service) for _ in range(requests)])
-    finally:
-        writer.close()
+    """Counts of one connection after another: where a proxy gives one up, that request is lost and the rest go on."""
+    counts: Counter[str] = Counter()
+    while counts.total() < requests:
+        reader, writer = await connect(port)
+        try:
+            while counts.total() < requests:
+                counts[await who(reader, writer, service)] += 1
+        except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
+            counts["ERROR closed"] += 1
+        finally:
+            writer.close()
+    return counts
