@@ -25,7 +25,37 @@ def haproxy_path() -> str | None:
     return shutil.which(os.environ.get("EQUIPOISE_HAPROXY") or "haproxy") or shutil.which("/usr/sbin/haproxy")
 
 
-PROGRAMS = {"haproxy": haproxy_path, "envoy": envoy_path, "prometheus": prometheus_path}
+def nginx_path() -> str | None:
+    """EQUIPOISE_NGINX, or the one on PATH, or where Debian puts it for root alone."""
+    return shutil.which(os.environ.get("EQUIPOISE_NGINX") or "nginx") or shutil.which("/usr/sbin/nginx")
+
+
+def powerdns_path() -> str | None:
+    """EQUIPOISE_POWERDNS, or the one on PATH, or where Debian puts it for root alone."""
+    return shutil.which(os.environ.get("EQUIPOISE_POWERDNS") or "pdns_server") or shutil.which("/usr/sbin/pdns_server")
+
+
+def chromium_path() -> str | None:
+    """EQUIPOISE_CHROMIUM, or the one on PATH."""
+    return shutil.which(os.environ.get("EQUIPOISE_CHROMIUM") or "chromium")
+
+
+def postgresql_path() -> str | None:
+    """The `postgres` of EQUIPOISE_POSTGRESQL, of PATH, or the newest that Debian keeps; `initdb` lies beside it."""
+    named = shutil.which(os.environ.get("EQUIPOISE_POSTGRESQL") or "postgres")
+    return named or next((str(path) for path in sorted(DEBIAN_POSTGRESQL.glob("*/bin/postgres"), reverse=True)), None)
+
+
+DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
+PROGRAMS = {
+    "haproxy": haproxy_path,
+    "envoy": envoy_path,
+    "prometheus": prometheus_path,
+    "nginx": nginx_path,
+    "powerdns": powerdns_path,
+    "chromium": chromium_path,
+    "postgresql": postgresql_path,
+}
 
 
 def require(name: str) -> str:
