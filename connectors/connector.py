@@ -1,7 +1,8 @@
 """The one interface to a mesh, and the two ways in which it may say no."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 from placement.fleet import OriginId
 from placement.weights import WeightTable
@@ -15,9 +16,23 @@ class Refused(Exception):  # noqa: N818  as above
     """The mesh answered and will not take this table; its last good one stays. Carries the mesh's own words."""
 
 
+class Fencing(StrEnum):
+    """What keeps a controller that was overtaken from writing over the one that leads now."""
+
+    COMPARED = "compared"
+    """We compare before and after a write. Two that write within the same milliseconds may both get through."""
+    ATOMIC = "atomic"
+    """Compared and written in one step: our own writes cannot cross, whatever their timing."""
+    ENFORCED = "enforced"
+    """The mesh itself refuses a lower (epoch, version), whoever sends it."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeshLimits:
-    """What a mesh can express: data, so that rounding is done once, in placement.quantize."""
+    """What a mesh can express, and what it can say: data, so that rounding is done once, in placement.quantize.
+
+    `equipoise connectors` prints the support matrix from these.
+    """
 
     unit: int = 10_000
     """The weights of one service add up to this."""
@@ -29,6 +44,19 @@ class MeshLimits:
     """Whether it can refuse a share of the requests."""
     targets_max: int = 1_000
     """Most destinations of one service."""
+    read_back: bool = True
+    """Whether it can be asked what it has, changes by others included."""
+    accepted: bool = True
+    """Whether it says that it takes a table, or in its own words why not."""
+    programmed: bool = False
+    """Whether it says that its data plane runs with it."""
+    achieved: bool = False
+    """Whether it counts requests by destination itself. Otherwise the achieved split is seen by telemetry only."""
+    dry_run: bool = False
+    """Whether it judges a table without taking it; such a connector is `Judging`."""
+    fencing: Fencing = Fencing.COMPARED
+    settle_s: float = 0.0
+    """How long requests may still follow the old weights after it has taken new ones, such as the TTL of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +92,11 @@ class Connector(Protocol):
 
     async def write(self, table: WeightTable) -> Receipt:
         """Make it so. Refuses a fence lower than the one it has; writing the same table again changes nothing."""
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """The optional capability of a Connector whose mesh judges a table without taking it."""
+
+    async def judge(self, table: WeightTable) -> Receipt:
+        """What `write` would say, `stored` being False. Raises what `write` would raise; changes nothing."""

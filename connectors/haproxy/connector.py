@@ -9,7 +9,9 @@ from connectors.haproxy.translation import goal, rounding_error, row_in_force
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 
-LIMITS = MeshLimits(unit=256, zero_allowed=True, standby=True, shed=True, targets_max=256)
+LIMITS = MeshLimits(
+    unit=256, zero_allowed=True, standby=True, shed=True, targets_max=256, programmed=True, achieved=True
+)
 """A server has a weight of 0 to 256. Tables of a finer unit are rounded to that, and the receipt says by how much."""
 CHANGED_ADDRESS = ("no need to change", "IP changed from", "port changed from")
 """How HAProxy begins when it confirms a new address; what else it says is an objection."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from connectors.connector import MeshLimits, Receipt, Refused
+from connectors.connector import Fencing, MeshLimits, Receipt, Refused
 from connectors.rehearsal import Tally
 from connectors.xds.load import LoadReports
 from connectors.xds.overlay import Overlay
@@ -13,7 +13,9 @@ from connectors.xds.translation import translate
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 
-LIMITS = MeshLimits(unit=10_000, zero_allowed=True, standby=True, shed=True, targets_max=128)
+LIMITS = MeshLimits(
+    unit=10_000, zero_allowed=True, standby=True, shed=True, targets_max=128, achieved=True, fencing=Fencing.ATOMIC
+)
 """Envoy allows 128 priorities; a standby stands at weight 0 in a priority of its own."""
 
 
