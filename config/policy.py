@@ -123,7 +123,10 @@ class Server(Shape):
     xds: Address = "127.0.0.1:9601"
     """The xDS server that proxies connect to."""
     ledger: Url = "sqlite:///equipoise.db"
-    """The database of decisions, as an SQLAlchemy URL without a password."""
+    """The database of decisions: `sqlite:///FILE` for one controller, `postgresql://USER@HOST/NAME` for several. Never
+    with a password: PostgreSQL's own PGPASSFILE or certificates say who we are."""
+    lease_seconds: Seconds = 1.5
+    """With a shared ledger: a leader that has been silent for this long is followed by a standby."""
 
 
 class FleetPrometheus(Prometheus):

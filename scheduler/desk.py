@@ -25,7 +25,8 @@ class Desk:
         self.paths, self.apply, self.board = paths, apply, board
         self.current = apply(documents)
         self._pending: Documents | None = None
-        self._mode, self._closing, self._resumed = mode, False, False
+        self._mode, self._resumed = mode, False
+        self._closing = asyncio.Event()
         self.drilling: Callable[[], bool] = lambda: False
         """Whether a drill moves traffic, and the optimizer has to wait."""
 
@@ -55,11 +56,15 @@ class Desk:
 
     def closing(self) -> bool:
         """Whether to end after this tick."""
-        return self._closing
+        return self._closing.is_set()
 
     def close(self) -> None:
         """End after this tick."""
-        self._closing = True
+        self._closing.set()
+
+    async def closed(self) -> None:
+        """Return when it is time to end."""
+        await self._closing.wait()
 
     async def follow(self, changed: Callable[[], None]) -> None:
         """Watch the files until cancelled; `changed` is called when there are new valid documents."""

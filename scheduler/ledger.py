@@ -1,4 +1,8 @@
-"""The write-ahead record on SQLite: intents before they are pushed, turns after, hash-chained. One writer thread."""
+"""The write-ahead record: intents before they are pushed, turns after, hash-chained. One writer thread.
+
+On SQLite for one controller, on PostgreSQL for several. Every write checks the epoch of its term: once another
+controller leads, the store takes nothing more from this one.
+"""
 
 import asyncio
 import hashlib
@@ -6,28 +10,25 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, col, create_engine, select
+from sqlmodel import Session, col, select
 
 from placement.fleet import OriginId
 from placement.trial import RING
 from placement.weights import WeightTable, table_from_content
-from scheduler.ports import LedgerDown
+from scheduler.database import POSTGRESQL, engine_of, migrate
+from scheduler.lease import begin_term
+from scheduler.ports import Deposed, LedgerDown
 from scheduler.summary import turn_summary
 from scheduler.tables import GoodRow, IntentRow, LeaseRow, SwitchRow, TurnRow
 from scheduler.turn import Turn
 
 T = TypeVar("T")
-BUSY_TIMEOUT_MS = 5_000
-SQLITE = "sqlite:///"
-MIGRATIONS = Path(__file__).with_name("migrations")
+INTENT_TIMEOUT_S = 1.0
+"""An evacuation does not wait longer than this for a database that others may be holding up."""
 
 
 class Ledger:
@@ -36,12 +37,25 @@ class Ledger:
     def __init__(self, url: str, readonly: bool = False) -> None:
         self.url = url
         self.last_hash = ""
-        self._engine = _engine(url, readonly)
+        self.epoch = 0
+        """Of the term whose leader writes; 0 for those who write beside the loop."""
+        self._engine = engine_of(url, readonly)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     async def open(self) -> int:
-        """Migrate to the newest schema, take the lease, and return its epoch."""
-        return await self._run(self._open)
+        """Migrate to the newest schema and lead, whoever did before; returns the epoch. For those who are alone."""
+        await self.migrate()
+        await self.lead(await self._run(self._depose))
+        return self.epoch
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest revision."""
+        await self._run(lambda: migrate(self.url))
+
+    async def lead(self, epoch: int) -> None:
+        """Write in the term of `epoch` from now on, at the end of the chain."""
+        self.epoch = epoch
+        self.last_hash = await self._run(self._newest_hash)
 
     async def tables(self) -> dict[OriginId, WeightTable]:
         """The newest intent of every origin: what the meshes were last given."""
@@ -57,7 +71,11 @@ class Ledger:
             IntentRow(turn=turn, origin=o, epoch=t.epoch, version=t.version, digest=t.digest(), content=t.content())
             for o, t in tables.items()
         ]
-        await self._run(lambda: self._add(*rows))
+        try:
+            async with asyncio.timeout(INTENT_TIMEOUT_S):
+                await self._run(lambda: self._add(*rows))
+        except TimeoutError:
+            raise LedgerDown(f"{self.url}: no answer within {INTENT_TIMEOUT_S:g} s") from None
 
     async def record(self, turn: Turn) -> None:
         """Append the finished turn to the chain."""
@@ -94,17 +112,29 @@ class Ledger:
         except SQLAlchemyError as error:
             raise LedgerDown(f"{self.url}: {error.__class__.__name__}: {str(error).splitlines()[0]}") from error
 
-    def _open(self) -> int:
-        migrate(self.url)
+    def _depose(self) -> int:
         with Session(self._engine) as session:
-            lease = session.get(LeaseRow, 1) or LeaseRow(epoch=0, taken_at_s=0.0)
-            lease.epoch, lease.taken_at_s = lease.epoch + 1, time.time()
-            session.add(lease)
-            last = session.exec(select(TurnRow).order_by(col(TurnRow.id).desc())).first()
-            self.last_hash = last.hash if last else ""
-            epoch = lease.epoch
+            row = session.get(LeaseRow, 1, with_for_update=True) or LeaseRow(epoch=0, taken_at_s=0.0)
+            epoch = begin_term(session, row, "", time.time(), 0.0)
             session.commit()
         return epoch
+
+    def _newest_hash(self) -> str:
+        with Session(self._engine) as session:
+            return session.exec(select(TurnRow.hash).order_by(col(TurnRow.id).desc())).first() or ""
+
+    def _fence(self, session: Session) -> None:
+        """Hold the lease row as it is until the end of the transaction. Raises Deposed for a term that is over."""
+        if not self.epoch:
+            return
+        query = select(LeaseRow.epoch, LeaseRow.holder).where(LeaseRow.id == 1)
+        if session.get_bind().dialect.name == POSTGRESQL:
+            query = query.with_for_update(read=True)
+        epoch, holder = session.exec(query).one()
+        if epoch != self.epoch:
+            raise Deposed(
+                f"{self.url}: {holder or 'another controller'} leads with epoch {epoch}, ours was {self.epoch}"
+            )
 
     def _tables(self) -> dict[OriginId, WeightTable]:
         newest = select(sqlalchemy.func.max(col(IntentRow.id))).group_by(col(IntentRow.origin))
@@ -114,6 +144,7 @@ class Ledger:
 
     def _transact(self, work: Callable[[Session], T]) -> T:
         with Session(self._engine, expire_on_commit=False) as session:
+            self._fence(session)
             result = work(session)
             session.commit()
         return result
@@ -126,6 +157,7 @@ class Ledger:
 
     def _add(self, *rows: IntentRow | SwitchRow) -> None:
         with Session(self._engine) as session:
+            self._fence(session)
             session.add_all(rows)
             session.commit()
 
@@ -141,6 +173,7 @@ class Ledger:
             hash=digest,
         )
         with Session(self._engine) as session:
+            self._fence(session)
             session.add(row)
             if turn.good is not None:
                 content: dict[str, object] = {str(origin): table.content() for origin, table in turn.good.items()}
@@ -174,28 +207,3 @@ class Ledger:
 def chained(previous_hash: str, body: dict[str, object]) -> str:
     """SHA-256 of a turn's body and of the hash before it."""
     return hashlib.sha256((previous_hash + json.dumps(body, sort_keys=True)).encode()).hexdigest()
-
-
-def migrate(url: str) -> None:
-    """Bring the schema of a ledger to the newest revision."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    command.upgrade(config, "head")
-
-
-def _engine(url: str, readonly: bool) -> Engine:
-    if readonly and url.startswith(SQLITE):
-        return create_engine(f"{SQLITE}file:{url.removeprefix(SQLITE)}?mode=ro&uri=true")
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _durable)
-    return engine
-
-
-def _durable(connection: object, _record: object) -> None:
-    """WAL with a full sync at each commit: an intent that was acknowledged survives a power cut."""
-    cursor = connection.cursor()  # type: ignore[attr-defined]  # a DB-API connection has no type of its own
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

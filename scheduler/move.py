@@ -20,7 +20,7 @@ from scheduler.conduct import Conduct, back_to, measured_capacity, resting, rest
 from scheduler.drill_trickle import trickled
 from scheduler.hygiene import Memory
 from scheduler.policy import Policy
-from scheduler.ports import LedgerDown, Ports
+from scheduler.ports import Deposed, LedgerDown, Ports
 from scheduler.push import write_tables
 from scheduler.safety import Safety
 from scheduler.state import Mode, State
@@ -158,6 +158,8 @@ async def push(
     try:
         await ports.ledger.intend(state.turn + 1, fenced)
     except LedgerDown as down:
+        if isinstance(down, Deposed):
+            return {}, state.version, (f"ledger: {down}",)
         if move.plan.reason is not Reason.FAILOVER:
             return {}, state.version, (f"ledger: {down}; only an evacuation goes on without it",)
     sent_at_s = ports.clock.now_s()

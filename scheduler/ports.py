@@ -75,6 +75,10 @@ class LedgerDown(Exception):  # noqa: N818  a state of the world
     """The ledger cannot be written. Nothing optional is pushed without it; an evacuation is."""
 
 
+class Deposed(LedgerDown):
+    """The ledger says that another controller leads. Nothing at all is pushed any more, and this one ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What the documents say now. A new object means that they changed."""

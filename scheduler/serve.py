@@ -2,19 +2,21 @@
 
 import asyncio
 import ipaddress
+import os
 import random
 import signal
+import socket
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiohttp import web
 
 from config.configuration import Configuration as Documents
 from config.load import load
+from config.policy import Server
 from connectors.connector import Connector, Refused
 from connectors.xds.connector import XdsConnector
 from connectors.xds.server import XdsServer
@@ -26,7 +28,9 @@ from scheduler.api.guards import GuardsApi
 from scheduler.api.metrics import Metrics
 from scheduler.api.outlook import Outlook
 from scheduler.api.readiness import ReadinessApi
+from scheduler.api.standby import Standby
 from scheduler.api.vantages import VantageApi, listen_to_vantages
+from scheduler.background import Background
 from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
@@ -34,10 +38,12 @@ from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
 from scheduler.endpoints import Endpoints
 from scheduler.intake import Collector
+from scheduler.lease import Lease, lease_of, won
 from scheduler.ledger import Ledger
 from scheduler.loop import run
 from scheduler.observer import Observer
 from scheduler.ports import Configuration, Ports
+from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, initial_state
 from scheduler.switches import MODE_SWITCH, Switches
@@ -49,19 +55,24 @@ log = structlog.get_logger()
 
 
 async def serve(paths: tuple[Path, ...]) -> None:
-    """Run a controller until SIGTERM or SIGINT. Raises config.problem.Invalid for documents that cannot be used."""
+    """Run a controller until SIGTERM or SIGINT: warm at once, and steering as soon as no other one leads.
+
+    Raises config.problem.Invalid for documents that cannot be used, Deposed when another controller took over.
+    """
     documents = load(*paths)
     server = documents.policy.server
     async with AsyncExitStack() as stack:
-        ledger = Ledger(server.ledger)
+        ledger, metrics = Ledger(server.ledger), Metrics()
         stack.callback(ledger.close)
-        epoch, tables, good = await ledger.open(), await ledger.tables(), await ledger.good()
+        await ledger.migrate()
+        lease = lease_of(server.ledger, f"{socket.gethostname()}:{os.getpid()} ({server.api})", server.lease_seconds)
+        stack.push_async_callback(lease.release)
+        background = await stack.enter_async_context(Background())
         controller = _controller(documents)
         stack.callback(controller.close)
-        board, metrics = Board(source_failures=controller.collector.failures), Metrics()
+        board = Board(source_failures=controller.collector.failures)
         drilling = DrillService(ledger, board)
         stack.callback(drilling.close)
-        await drilling.open()
         controller.collector.listeners.append(drilling.meter.hear)
 
         def apply(changed: Documents) -> Configuration:
@@ -69,44 +80,85 @@ async def serve(paths: tuple[Path, ...]) -> None:
             drilling.apply(changed, configuration.fleet)
             return configuration
 
-        mode = Mode(await ledger.switch(MODE_SWITCH) or Mode.AUTO)
-        desk = Desk(paths, documents, apply, board, mode)
+        desk = Desk(paths, documents, apply, board, Mode.AUTO)
         desk.drilling = drilling.moving
-        standing = _prime(controller.connectors, tables)
-        await controller.xds.start(*host_port(server.xds))
-        stack.push_async_callback(controller.xds.stop)
-        clock, solver = SystemClock(controller.watch), ThreadSolver(controller.watch)
-        compute = Arithmetic()
-        stack.callback(solver.close)
-        stack.callback(compute.close)
-
-        switches = Switches(desk, clock, ledger)
-        drills = await drilling.start(clock, controller.watch, controller.connectors)
-        application = Api(board, metrics, solver, switches.set_mode).application()
-        drilling.show(application, metrics.registry)
-        GuardsApi(board, switches.resume).add_to(application)
-        ReadinessApi(board, drilling.book, metrics.registry).add_to(application)
-        Outlook(controller, board).add_to(application, metrics.registry)
-        VantageApi(controller.roster).add_to(application)
-        await _listen(stack, application, server.api)
-        if server.vantages:
-            await listen_to_vantages(stack, controller.roster, server.vantages)
+        clock = SystemClock(controller.watch)
         _close_on_signals(desk, clock)
-        works = (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run())
-        for background in (*works, drills.run()):
-            _keep_running(stack, background)
-        observer = Observer(ledger, board, metrics)
-        ports = Ports(
-            clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute
-        )
-        current = desk.current
-        state = initial_state(
-            current.fleet, current.declared, standing, epoch, clock.now_s(), current.policy.conduct, good
-        )
-        log.info("serving", api=server.api, xds=server.xds, epoch=epoch, fleet=str(documents), ledger=server.ledger)
-        await run(state, ports, observer.show)
-        log.info("closed", turns=board.turn.number if board.turn else 0)
-        await asyncio.gather(*controller.tasks)
+        for work in (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run()):
+            background.keep(work)
+        epoch = await _won(lease, server, metrics, desk)
+        if epoch is None:
+            return
+        await ledger.lead(epoch)
+        background.keep(lease.keep())
+        metrics.leader.set(1)
+        await _steer(stack, background, ledger, controller, desk, clock, drilling, metrics, server)
+
+
+async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk) -> int | None:
+    """Stand by, answering who leads, until the term is ours; None where we are to close before that."""
+    standby = Standby(metrics)
+
+    def waiting(leader: str) -> None:
+        if leader != standby.leader:
+            log.info("standing by", leader=leader)
+        standby.waiting(leader)
+
+    async with AsyncExitStack() as meanwhile:
+        await _listen(meanwhile, standby.application(), server.api)
+        term = asyncio.create_task(won(lease, server.lease_seconds, waiting))
+        closed = asyncio.create_task(desk.closed())
+        await first_of(term, closed)
+        closed.cancel()
+        if term.done():
+            return term.result()
+        term.cancel()
+    return None
+
+
+async def _steer(
+    stack: AsyncExitStack,
+    background: Background,
+    ledger: Ledger,
+    controller: Controller,
+    desk: Desk,
+    clock: SystemClock,
+    drilling: DrillService,
+    metrics: Metrics,
+    server: Server,
+) -> None:
+    """Take up what stands and run the loop, with the ledger in our term."""
+    board = desk.board
+    tables, good = await ledger.tables(), await ledger.good()
+    desk.set_mode(Mode(await ledger.switch(MODE_SWITCH) or Mode.AUTO))
+    await drilling.open()
+    standing = _prime(controller.connectors, tables)
+    await controller.xds.start(*host_port(server.xds))
+    stack.push_async_callback(controller.xds.stop)
+    solver, compute = ThreadSolver(controller.watch), Arithmetic()
+    stack.callback(solver.close)
+    stack.callback(compute.close)
+
+    switches = Switches(desk, clock, ledger)
+    drills = await drilling.start(clock, controller.watch, controller.connectors)
+    application = Api(board, metrics, solver, switches.set_mode).application()
+    drilling.show(application, metrics.registry)
+    GuardsApi(board, switches.resume).add_to(application)
+    ReadinessApi(board, drilling.book, metrics.registry).add_to(application)
+    Outlook(controller, board).add_to(application, metrics.registry)
+    VantageApi(controller.roster).add_to(application)
+    await _listen(stack, application, server.api)
+    if server.vantages:
+        await listen_to_vantages(stack, controller.roster, server.vantages)
+    background.keep(drills.run())
+    observer = Observer(ledger, board, metrics)
+    ports = Ports(clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute)
+    now = desk.configuration()
+    state = initial_state(now.fleet, now.declared, standing, ledger.epoch, clock.now_s(), now.policy.conduct, good)
+    log.info("serving", api=server.api, xds=server.xds, epoch=ledger.epoch, ledger=server.ledger)
+    await run(state, ports, observer.show)
+    log.info("closed", turns=board.turn.number if board.turn else 0)
+    await asyncio.gather(*controller.tasks)
 
 
 def _controller(documents: Documents) -> Controller:
@@ -156,23 +208,6 @@ def _close_on_signals(desk: Desk, clock: SystemClock) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, close)
-
-
-def _keep_running(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """A background task that lives as long as the controller, and whose failure ends it: a bug must not go unseen."""
-    main, task = asyncio.current_task(), asyncio.create_task(work)
-
-    def ended(done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and done.exception() is not None and main is not None:
-            log.critical("a background task failed", error=repr(done.exception()))
-            main.cancel()
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.wait({task})
-
-    task.add_done_callback(ended)
-    stack.push_async_callback(stop)
 
 
 async def _measure_lag(metrics: Metrics, every_s: float = 0.1) -> None:

@@ -12,6 +12,9 @@ class LeaseRow(SQLModel, table=True):
     epoch: int
     taken_at_s: float
     """Seconds since 1970."""
+    holder: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    expires_at_s: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})
+    """By the clock of the database. Another controller may take the lease after this."""
 
 
 class IntentRow(SQLModel, table=True):

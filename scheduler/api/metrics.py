@@ -42,6 +42,7 @@ class Metrics:
             "equipoise_telemetry_rejected_total", "Measurements refused.", ["source", "signal", "reason"],
             registry=registry,
         )  # fmt: skip
+        self.leader = Gauge("equipoise_leader", "1 while this controller leads.", registry=registry)
         self.mode = Gauge("equipoise_mode", "1 for the mode in force.", ["mode"], registry=registry)
         self.panic = Gauge("equipoise_panic", "1 while the probes are in doubt.", registry=registry)
         self.failover = Gauge(
