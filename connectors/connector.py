@@ -57,6 +57,14 @@ class MeshLimits:
     fencing: Fencing = Fencing.COMPARED
     settle_s: float = 0.0
     """How long requests may still follow the old weights after it has taken new ones, such as the TTL of a name."""
+    weight_max: int = 0
+    """The largest weight of one destination, where that is bounded instead of the sum; 0 where it is not."""
+    standbys_max: int = 1_000
+    """Most standbys behind the weighted destinations; the dearest are left out."""
+    ttl_min_s: float = 0.0
+    """The shortest time for which an answer is kept: 0 but for names."""
+    zeros_are_equal: bool = False
+    """Whether weights that are all 0 mean equal shares, so that they must never be written."""
 
 
 @dataclass(frozen=True, slots=True)

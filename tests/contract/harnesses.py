@@ -2,11 +2,13 @@
 
 from tests.contract.harness import OpenHarness
 from tests.contract.harness_haproxy import haproxy
+from tests.contract.harness_nginx import nginx
 from tests.contract.harness_simulated import simulated
 from tests.contract.harness_xds import xds_envoy, xds_grpc
 
 HARNESSES: dict[str, OpenHarness] = {
     "haproxy": haproxy,
+    "nginx": nginx,
     "simulated": simulated,
     "xds-envoy": xds_envoy,
     "xds-grpc": xds_grpc,

@@ -1,0 +1,1 @@
+"""NGINX: rendered upstreams that are tested before a reload, and the API of NGINX Plus."""
