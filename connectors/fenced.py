@@ -28,6 +28,8 @@ class Row:
 
 
 Rows = Mapping[ServiceId, Row]
+Changes = Mapping[ServiceId, Row | None]
+"""None: take away what we put there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Dialect(Protocol[State]):
     def row(self, service: ServiceId, targets: tuple[Target, ...], shed: int, unit: int) -> Row:
         """What a row of a table becomes. Refused for what it cannot express."""
 
-    async def put(self, seen: Look[State], record: WeightTable | None, rows: Rows) -> None:
+    async def put(self, seen: Look[State], record: WeightTable | None, changes: Changes) -> None:
         """Write these rows and the record over what was seen; None takes the record away. The rest stays."""
 
     async def verdict(self, now: Look[State], table: WeightTable, rows: Rows) -> Verdict:
@@ -188,7 +190,7 @@ class FencedConnector(Generic[State]):
             now = await self.dialect.look()
             if now.record is not None and now.record.fence > table.fence:
                 raise Refused(f"{self.origin}: overtaken by (epoch, version) {now.record.fence}; {words}")
-            stood = {s: before.rows[s] for s in changed if s in before.rows and now.rows.get(s) != before.rows[s]}
+            stood = {s: before.rows.get(s) for s in changed if now.rows.get(s) != before.rows.get(s)}
             if stood or not _same(now.record, before.record):
                 await self.dialect.put(now, before.record, stood)
         except Unavailable as silence:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.connector import Fencing, MeshLimits, Refused, Unavailable
-from connectors.fenced import FencedConnector, Look, Row, Rows, Verdict, fitted
+from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict, fitted
 from connectors.files import alone, replace_file, text_of
 from connectors.http import Access, Edge
 from connectors.nginx.configuration import STATUS_PATH, UNIT, at, configuration, record_in, rows_in, version_in
@@ -75,9 +75,10 @@ class NginxDialect:
         """Weights in 10,000ths, the first standby, and the refused share."""
         return fitted(LIMITS, self.spec.clusters(service), (targets, shed, unit), self._named(service))
 
-    async def put(self, seen: Look[Files], record: WeightTable | None, rows: Rows) -> None:
+    async def put(self, seen: Look[Files], record: WeightTable | None, changes: Changes) -> None:
         """Write the file, have NGINX test it, and reload where it differs by more than the record."""
-        wanted = {**rows_in(seen.state.text), **rows}
+        after: dict[ServiceId, Row | None] = {**rows_in(seen.state.text), **changes}
+        wanted = {service: row for service, row in after.items() if row is not None}
         text = configuration(self.spec, wanted, record_text(record) if record else "")
         what = self._named("write")
         with alone(Path(f"{self.spec.file}.lock"), what):
