@@ -78,7 +78,10 @@ class Dialect(Protocol[State]):
         """Write these rows and the record over what was seen; None takes the record away. The rest stays."""
 
     async def verdict(self, now: Look[State], table: WeightTable, rows: Rows) -> Verdict:
-        """What it says of a table that it has, `now` being the look after the write. Refused: it is taken back."""
+        """What it says of a table that it has, `now` being the look after the write. Refused: it is taken back.
+
+        `rows` are those that changed, or all where none did.
+        """
 
 
 @dataclass(slots=True)
@@ -123,7 +126,7 @@ class FencedConnector(Generic[State]):
         if changed or not _same(seen.record, table):
             now = await self._change(seen, table, changed)
         try:
-            verdict = await self.dialect.verdict(now, table, rows)
+            verdict = await self.dialect.verdict(now, table, changed or rows)
         except Refused as words:
             await self._undo(seen, table, changed, str(words))
             raise
@@ -171,7 +174,9 @@ class FencedConnector(Generic[State]):
             raise
         now = await self.dialect.look()
         if now.record is not None and now.record.fence > table.fence:
-            raise Refused(f"{self.origin}: overtaken by (epoch, version) {now.record.fence} while writing {table.fence}")
+            raise Refused(
+                f"{self.origin}: overtaken by (epoch, version) {now.record.fence} while writing {table.fence}"
+            )
         wrong = self._differs(now, table, changed)
         if wrong:
             await self._undo(seen, table, changed, wrong)
@@ -208,10 +213,10 @@ class FencedConnector(Generic[State]):
     ) -> dict[str, tuple[int, int]]:
         """A row as recorded where the mesh runs with what that becomes, else as the mesh has it."""
         if self._row(service, targets, shed, unit) == actual:
-            return {target.cluster: (target.weight, target.priority) for target in targets}
+            return {str(target.cluster): (target.weight, target.priority) for target in targets}
         kept = to_unit(actual.weights, unit if self.limits.shed is False else unit - min(actual.shed, unit))
-        row = {cluster: (weight, 0) for cluster, weight in kept.items() if weight}
-        spare = [cluster for cluster in actual.standbys if cluster not in row]
+        row = {str(cluster): (weight, 0) for cluster, weight in kept.items() if weight}
+        spare = [str(cluster) for cluster in actual.standbys if cluster not in row]
         return row | {cluster: (0, place) for place, cluster in enumerate(spare, start=1)}
 
     def _rounding(self, table: WeightTable, rows: Rows) -> str:
@@ -230,9 +235,7 @@ def _same(record: WeightTable | None, table: WeightTable | None) -> bool:
     return record.fence == table.fence and record.same_weights(table)
 
 
-def fitted(
-    limits: MeshLimits, known: frozenset[ClusterId], row: tuple[tuple[Target, ...], int, int], name: str
-) -> Row:
+def fitted(limits: MeshLimits, known: frozenset[ClusterId], row: tuple[tuple[Target, ...], int, int], name: str) -> Row:
     """A row (targets, shed, unit) within limits. Refused for a cluster that is not `known`.
 
     Also where nothing is left to serve and the mesh cannot refuse. Standbys beyond the mesh's number are left out, for
@@ -250,10 +253,10 @@ def fitted(
     ordered = sorted((target for target in targets if target.priority), key=lambda target: target.priority)
     standbys = tuple(target.cluster for target in ordered)[: limits.standbys_max if limits.standby else 0]
     if limits.weight_max:
-        return Row(_named(at_most(weights, limits.weight_max)), standbys)
+        return Row(_used(at_most(weights, limits.weight_max)), standbys)
     refused = round(shed / unit * limits.unit) if limits.shed else 0
-    return Row(_named(to_unit(weights, limits.unit - refused)), standbys, refused)
+    return Row(_used(to_unit(weights, limits.unit - refused)), standbys, refused)
 
 
-def _named(weights: Mapping[str, int]) -> dict[ClusterId, int]:
-    return {ClusterId(cluster): weight for cluster, weight in weights.items() if weight}
+def _used(weights: Mapping[ClusterId, int]) -> dict[ClusterId, int]:
+    return {cluster: weight for cluster, weight in weights.items() if weight}

@@ -1,10 +1,13 @@
 """Weights of a table in the numbers that a mesh can take: exact where that is possible, else the nearest."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from placement.columns import Floats, Ints
+
+Name = TypeVar("Name", bound=str)
 
 
 def nearest(wanted: Floats, most: int) -> Ints:
@@ -22,7 +25,7 @@ def nearest(wanted: Floats, most: int) -> Ints:
     return np.asarray(choices[int(np.argmin(errors > errors.min() + 1e-12))], dtype=np.int64)
 
 
-def to_unit(weights: Mapping[str, int], unit: int) -> dict[str, int]:
+def to_unit(weights: Mapping[Name, int], unit: int) -> dict[Name, int]:
     """Weights that add up to `unit`, by largest remainder; none where all are 0."""
     total = sum(weights.values())
     if not total:
@@ -34,7 +37,7 @@ def to_unit(weights: Mapping[str, int], unit: int) -> dict[str, int]:
     return floors
 
 
-def at_most(weights: Mapping[str, int], most: int) -> dict[str, int]:
+def at_most(weights: Mapping[Name, int], most: int) -> dict[Name, int]:
     """Weights in 1..`most`: divided by what they have in common if that is enough, else the nearest ratios."""
     common = int(np.gcd.reduce(list(weights.values()))) if weights else 1
     reduced = {name: weight // common for name, weight in weights.items()} if common else dict(weights)
@@ -44,7 +47,7 @@ def at_most(weights: Mapping[str, int], most: int) -> dict[str, int]:
     return dict(zip(weights, found.tolist(), strict=True))
 
 
-def largest_error(wanted: Mapping[str, int], given: Mapping[str, int]) -> float:
+def largest_error(wanted: Mapping[Name, int], given: Mapping[Name, int]) -> float:
     """The most by which a share differs from the one wanted; 0 where nothing is wanted."""
     all_wanted, all_given = sum(wanted.values()), sum(given.values())
     if not all_wanted or not all_given:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -83,16 +83,17 @@ class Answer:
 def understood(shape: type[Parsed], body: bytes | str, what: str, kind: str = "") -> Parsed:
     """JSON of a shape; Unavailable naming `what`, the first thing that is wrong, and where in the answer."""
     try:
-        return _adapter(shape).validate_json(body)
+        found: Parsed = _adapter(cast("Any", shape)).validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         more = f" ({kind}: {_begin(body)!r})" if first["type"] == "json_invalid" else ""
         raise Unavailable(f"{what}: bad answer: {f'{place}: ' if place else ''}{first['msg']}{more}") from None
+    return found
 
 
 @lru_cache(maxsize=256)
-def _adapter(shape: type[Parsed]) -> TypeAdapter[Parsed]:
+def _adapter(shape: Any) -> TypeAdapter[Any]:
     return TypeAdapter(shape)
 
 
@@ -103,7 +104,7 @@ def _begin(body: bytes | str) -> str:
 
 @dataclass(slots=True)
 class Edge:
-    """Requests to one API. Raises only Unavailable or Refused, each with whose API, what was asked for and the cause."""
+    """Requests to one API. Raises only Unavailable or Refused, with whose API, what was asked for and the cause."""
 
     access: Access
     name: str
@@ -121,7 +122,7 @@ class Edge:
         headers: Headers = MappingProxyType({}),
         expected: frozenset[int] = frozenset(),
     ) -> Answer:
-        """One request about `what`. A 2xx or an `expected` status is the answer; what any other means, `judged` says."""
+        """One request about `what`. A 2xx or an `expected` status is the answer; `judged` says what others mean."""
         named = f"{self.name}, {what}"
         sent = {"accept": "application/json", **headers, **self._secrets(named)}
         if body and "content-type" not in headers:
@@ -161,7 +162,9 @@ class Edge:
     def _connected(self) -> httpx.AsyncClient:
         if self._client is None:
             access = self.access
-            verify = trust(access.ca_file, access.certificate_file, access.key_file) if access.url[:5] == "https" else False
+            verify = (
+                trust(access.ca_file, access.certificate_file, access.key_file) if access.url[:5] == "https" else False
+            )
             bounds = httpx.Limits(max_connections=16, max_keepalive_connections=16)
             self._client = httpx.AsyncClient(
                 verify=verify, follow_redirects=False, trust_env=False, timeout=access.timeout_s, limits=bounds,
@@ -197,4 +200,3 @@ def judged(answer: Answer) -> Answer:
 def secret_file(path: str) -> str:
     """The secret in a file, as mounted by an orchestrator: without the newline at its end. OSError without it."""
     return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-

@@ -1,8 +1,8 @@
 """Weighted answers as a LUA record of PowerDNS, and back.
 
-The list of weights and the list of standbys stand at the beginning; the code behind them is always the same. With health
-PowerDNS connects to every endpoint by itself. An address is alone in the answer of `ifportup` when it is up, and in the
-company of a documentation address that nobody has when it is not: so one call tells.
+The list of weights and the list of standbys stand at the beginning; the code behind them is always the same. With
+health PowerDNS connects to every endpoint by itself. An address is alone in the answer of `ifportup` when it is up, and
+in the company of a documentation address that nobody has when it is not: so one call tells.
 """
 
 import ipaddress
@@ -56,8 +56,10 @@ def _content(row: Row, family: int, book: Book, health: bool, what: str) -> str:
     common = math.gcd(*shares.values())
     ports = ",{port}" if health else ""
     weights = ",".join(
-        f"{{{shares[c] // common},'{host}'{ports.format(port=port)}}}" for c in sorted(weighted) for host, port in addresses[c]
-    )  # fmt: skip
+        f"{{{shares[c] // common},'{host}'{ports.format(port=port)}}}"
+        for c in sorted(weighted)
+        for host, port in addresses[c]
+    )
     standbys = ",".join(f"{{'{host}',{port}}}" for c in row.standbys for host, port in addresses[c])
     code = HEALTHY if health else PLAIN
     text = code.format(weights=f"{{{weights}}}", standbys=f"{{{standbys}}}", nobody=NOBODY[family])

@@ -1,8 +1,8 @@
 """PowerDNS by its HTTP API: LUA records for weights, comments for the record, and a query after every write.
 
-The API takes LUA that does not compile and answers SERVFAIL from then on. So each name is asked for at the server itself
-before a write counts as accepted; one that fails is taken back. All rows of a table go out in one PATCH, which PowerDNS
-carries out whole or not at all. Comments are seen by the API alone, no query returns them.
+The API takes LUA that does not compile and answers SERVFAIL from then on. So each name is asked for at the server
+itself before a write counts as accepted; one that fails is taken back. All rows of a table go out in one PATCH, which
+PowerDNS carries out whole or not at all. Comments are seen by the API alone, no query returns them.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ class PowerDnsDialect:
         body = json.dumps({"rrsets": [rrset for rrset in rrsets if rrset]}).encode()
         await self._edge.ask("PATCH", self._path, f"zone {self.spec.names.zone}", body=body)
 
-    async def verdict(self, now: Look[Contents], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[Contents], table: WeightTable, rows: Rows) -> Verdict:
         """What the server itself answers for every name. Refused where one of them does not work."""
         gate = asyncio.Semaphore(QUERIES_AT_ONCE)
         wrong = await asyncio.gather(*(self._asked(service, row, gate) for service, row in rows.items()))
@@ -139,7 +139,13 @@ class PowerDnsDialect:
             return None
         comments = [{"content": note, "account": NAME}] if note else []
         records = [{"content": text, "disabled": False} for text in texts]
-        return {**rrset, "changetype": "REPLACE", "ttl": self.spec.names.ttl_s, "records": records, "comments": comments}
+        return {
+            **rrset,
+            "changetype": "REPLACE",
+            "ttl": self.spec.names.ttl_s,
+            "records": records,
+            "comments": comments,
+        }
 
     def _row_of(self, service: ServiceId, texts: tuple[str, ...]) -> Row | None:
         return lua.row_of(texts, self._book(service), UNIT, self.spec.health)
@@ -170,7 +176,9 @@ def _notes(record: WeightTable | None) -> dict[ServiceId, str]:
 def parts(record: WeightTable) -> list[WeightTable]:
     """A table of one row for each row."""
     return [
-        table_of(record.origin, record.unit, {service: {t.cluster: (t.weight, t.priority) for t in targets}}, record.fence)
+        table_of(
+            record.origin, record.unit, {service: {t.cluster: (t.weight, t.priority) for t in targets}}, record.fence
+        )
         for service, targets, _ in record.items()
     ]
 

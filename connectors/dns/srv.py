@@ -1,4 +1,4 @@
-"""Rows as SRV records (RFC 2782), the one kind of answer in which plain DNS carries weights and priorities; and back."""
+"""Rows as SRV records (RFC 2782), the one kind of answer in which plain DNS carries weights and priorities."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def _address(host: str) -> int:
 
 
 def records_of(row: Row, names: Names, service: ServiceId) -> tuple[Srv, ...]:
-    """The records of a row: the weight of a cluster divided among its endpoints; every standby a priority of its own."""
+    """The records of a row: the weight of a cluster divided among its endpoints, a priority for every standby."""
     found: list[Srv] = []
     for cluster, weight in row.weights.items():
         count = len(names.endpoints[service, cluster])

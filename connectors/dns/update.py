@@ -1,7 +1,7 @@
 """Any name server that takes dynamic updates (RFC 2136) signed with TSIG (RFC 8945): weights as SRV records.
 
-One update message holds all rows that change and the record, with the record that was read as its prerequisite. So it is
-compared and written in one step, by the server. Plain address records know no weights; clients must follow SRV.
+One update message holds all rows that change and the record, with the record that was read as its prerequisite. So it
+is compared and written in one step, by the server. Plain address records know no weights; clients must follow SRV.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ class UpdateDialect:
             self._add(update, service, row)
         await self._send(update)
 
-    async def verdict(self, now: Look[Seen], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[Seen], table: WeightTable, rows: Rows) -> Verdict:
         """The look after the write was a query for every name at the server that answers for them."""
         return Verdict(accepted=True, programmed=all(now.rows.get(service) == row for service, row in rows.items()))
 

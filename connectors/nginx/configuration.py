@@ -151,4 +151,3 @@ def _note(weights: dict[str, int], standbys: list[ClusterId], server: re.Match[s
         weights[cluster] = weights.get(cluster, 0) + int(server[1])
     elif cluster not in standbys:
         standbys.append(cluster)
-

@@ -95,7 +95,7 @@ class NginxDialect:
                 raise
         await self._runs(version_in(text))
 
-    async def verdict(self, now: Look[Files], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[Files], table: WeightTable, rows: Rows) -> Verdict:
         """New connections meet the new weights; `look` has asked NGINX itself."""
         return Verdict(accepted=True, programmed=now.state.running == version_in(now.state.text))
 
@@ -139,7 +139,9 @@ class NginxDialect:
         except asyncio.CancelledError:
             process.kill()
             raise
-        words = [line for line in errors.decode("utf-8", "replace").split("\n") if "[emerg]" in line or "[error]" in line]
+        words = [
+            line for line in errors.decode("utf-8", "replace").split("\n") if "[emerg]" in line or "[error]" in line
+        ]
         return process.returncode or 0, " ".join((words or [""])[0].split())[:300]
 
     async def _text(self) -> str:

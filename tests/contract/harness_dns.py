@@ -143,15 +143,20 @@ async def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
     writer.close()
 
 
+def schema_of_sqlite() -> str:
+    """The tables of its back end; skips the test without it."""
+    if not SCHEMA.exists():
+        pytest.skip("PowerDNS has no SQLite back end here")
+    return SCHEMA.read_text()
+
+
 @contextlib.asynccontextmanager
 async def name_server(folder: Path, kind: type[PowerDnsHarness] = PowerDnsHarness) -> AsyncIterator[PowerDnsHarness]:
     """A PowerDNS with an empty zone; skips the test without one."""
-    program = real.require("powerdns")
-    if not SCHEMA.exists():
-        pytest.skip("PowerDNS has no SQLite back end here")
+    program, schema = real.require("powerdns"), schema_of_sqlite()
     harness = kind(folder)
     with contextlib.closing(sqlite3.connect(folder / "names.db")) as database:
-        database.executescript(SCHEMA.read_text())
+        database.executescript(schema)
     settings = SETTINGS.format(folder=folder, dns=harness.dns[1], api=harness.api, key=KEY)
     (folder / "pdns.conf").write_text(settings)
     for cluster in CLUSTERS:
@@ -209,8 +214,9 @@ async def allow_updates(edge: Edge) -> None:
 
 
 async def warm(harness: PowerDnsHarness) -> None:
-    """Let PowerDNS check the addresses, as one that runs for long has done: of a new one it believes that it is down."""
-    code = "A \";local r=ifportup({port},{{'{host}','{nobody}'}},{{selector='all',backupSelector='all'}}) return {{r[#r]}}\""
+    """Let PowerDNS check the addresses, as one that runs for long has done: it believes that a new one is down."""
+    check = "ifportup({port},{{'{host}','{nobody}'}},{{selector='all',backupSelector='all'}})"
+    code = f'A ";local r={check} return {{{{r[#r]}}}}"'
     records = {c: code.format(port=harness.port, host=host, nobody=lua.NOBODY[4]) for c, host in HOSTS.items()}
     rrsets = [
         {"name": f"warm-{c}.{ZONE}", "type": "LUA", "ttl": 1, "changetype": "REPLACE", "records": [{"content": text}]}
@@ -240,8 +246,8 @@ class UpdateHarness(PowerDnsHarness):
         if found is None:
             return Counter({f"ERROR {answer.rcode()}": requests})
         clusters = {str(srv.target): str(srv.target).split(".")[1] for srv in found}
-        picks = (found.processing_order() for _ in range(requests))
-        return Counter(next((c for c in (clusters[str(s.target)] for s in p) if c in self.alive), "ERROR") for p in picks)
+        orders = ([clusters[str(srv.target)] for srv in found.processing_order()] for _ in range(requests))
+        return Counter(next((c for c in order if c in self.alive), "ERROR dead") for order in orders)
 
     async def cut(self) -> None:
         """Another address for the updates."""
