@@ -16,6 +16,7 @@ from benchmarks import (
     push,
     simulate,
     solve,
+    takeover,
     tick,
 )
 
@@ -30,6 +31,7 @@ RUNS = (
     ("detection", detection.main, ["--json"]),
     ("probing", probing.main, ["--json"]),
     ("controlplane", controlplane.main, ["--json"]),
+    ("takeover", takeover.main, ["--times", "50", "--json"]),
     ("pop", pop.main, ["--json"]),
     ("fleet", fleet.main, ["--json"]),
     ("simulate", simulate.main, ["--json"]),

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "example"
+START_WITHIN_S = 60.0
+"""Imports take a few seconds, many on a busy machine."""
 POLICY = """
 apiVersion: equipoise.dev/v1alpha1
 kind: Policy
@@ -64,8 +66,8 @@ def write_documents(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def running(documents: Path) -> AsyncIterator[Controller]:
-    """Start it, wait until it is ready, and end it whatever happens."""
+async def running(documents: Path, status: str = "ready") -> AsyncIterator[Controller]:
+    """Start it, wait until it says of itself that it is ready (or `standby`), and end it whatever happens."""
     text = (documents / "policy.yaml").read_text(encoding="utf-8")
     url = "http://" + text.split('api: "')[1].split('"')[0]
     with (documents.parent / "controller.log").open("ab") as log:
@@ -79,11 +81,11 @@ async def running(documents: Path) -> AsyncIterator[Controller]:
             async def ready() -> bool:
                 assert process.returncode is None, (documents.parent / "controller.log").read_text(encoding="utf-8")
                 try:
-                    return (await controller.get("/readyz")).status_code == 200
+                    return bool((await controller.get("/readyz")).json()["status"] == status)
                 except httpx.TransportError:
                     return False
 
-            await eventually(ready, "the controller is ready")
+            await eventually(ready, f"the controller says {status}", START_WITHIN_S)
             yield controller
     finally:
         if process.returncode is None:
