@@ -39,10 +39,12 @@ def serve(
 ) -> None:
     """Run the controller until SIGTERM or Ctrl-C. The meshes keep what they have when it is gone."""
     from config.problem import Invalid
+    from scheduler.logs import configure
     from scheduler.ports import LedgerDown
     from scheduler.serve import serve as run_service
 
     try:
+        configure()
         asyncio.run(run_service(tuple(files)))
     except Invalid as invalid:
         _fail(str(invalid))

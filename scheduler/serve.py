@@ -40,14 +40,17 @@ from scheduler.endpoints import Endpoints
 from scheduler.intake import Collector
 from scheduler.lease import Lease, lease_of, won
 from scheduler.ledger import Ledger
+from scheduler.logs import about_turn
 from scheduler.loop import run
 from scheduler.observer import Observer
 from scheduler.ports import Configuration, Ports
 from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
-from scheduler.state import Mode, initial_state
+from scheduler.state import Mode, State, initial_state
 from scheduler.switches import MODE_SWITCH, Switches
+from scheduler.tracing import Trace, traced, tracer_of
 from scheduler.translate import host_port, loop_configuration, pace_of
+from scheduler.turn import Turn
 from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
 
@@ -156,7 +159,16 @@ async def _steer(
     now = desk.configuration()
     state = initial_state(now.fleet, now.declared, standing, ledger.epoch, clock.now_s(), now.policy.conduct, good)
     log.info("serving", api=server.api, xds=server.xds, epoch=ledger.epoch, ledger=server.ledger)
-    await run(state, ports, observer.show)
+    tracer = tracer_of()
+    trace = Trace(tracer) if tracer else None
+
+    def show(state: State, turn: Turn) -> None:
+        observer.show(state, turn)
+        if trace is not None:
+            trace.finish(turn)
+        about_turn(turn.number + 1)
+
+    await run(state, traced(ports, trace) if trace else ports, show)
     log.info("closed", turns=board.turn.number if board.turn else 0)
     await asyncio.gather(*controller.tasks)
 

@@ -1,0 +1,239 @@
+"""A trace of each tick, written down by its ports: the loop knows nothing of it, and a simulated one has none.
+
+One trace per turn: `tick` with what it called in the order of the loop (collect, observe, solve, guard, intend, push,
+verify, tabulate, record). A push ends with the answer of its mesh, for xDS the proxies' ACK. Spans are made when a turn
+is over, with the times at which things happened, so that nothing hangs on the context of a task.
+
+The exporter is OpenTelemetry's own and is told what to do by its standard variables: OTEL_EXPORTER_OTLP_ENDPOINT
+(without it nothing is exported), OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_SDK_DISABLED.
+"""
+
+# ruff: noqa: PLC0415  the SDK takes a fifth of a second to import, and most controllers export nothing
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
+
+from connectors.connector import Connector, MeshLimits, Receipt
+from placement.failover import FailoverTable
+from placement.fleet import OriginId
+from placement.plan import Plan
+from placement.problem import Problem
+from placement.solve.failover import TableOrder
+from placement.weights import WeightTable
+from scheduler.ports import Compute, Ledger, Ports, Solver
+from scheduler.turn import Turn
+
+T = TypeVar("T")
+Attributes = dict[str, str | int | float | bool]
+NOTHING: Mapping[str, str | int] = {}
+STEPS = {"look": "observe", "guarded": "guard", "followed": "verify"}
+"""What the arithmetic of a tick is called in a trace."""
+
+
+@dataclass(slots=True)
+class Mark:
+    """Something that a tick did."""
+
+    name: str
+    start_ns: int
+    end_ns: int = 0
+    attributes: Attributes = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Trace:
+    """The marks of the turn that is under way."""
+
+    tracer: Tracer
+    marks: list[Mark] = field(default_factory=list)
+
+    @contextmanager
+    def mark(self, name: str, attributes: Mapping[str, str | int] = NOTHING) -> Iterator[Mark]:
+        """Time what happens inside, and keep what it raised."""
+        made = Mark(name, time.time_ns(), attributes=dict(attributes))
+        try:
+            yield made
+        except BaseException as error:
+            made.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            made.end_ns = time.time_ns()
+            self.marks.append(made)
+
+    def finish(self, turn: Turn) -> None:
+        """Turn the marks into spans of one trace, and begin anew."""
+        marks, self.marks = sorted(self.marks, key=lambda mark: mark.start_ns), []
+        if not marks:
+            return
+        end_ns = max(mark.end_ns for mark in marks)
+        tick = self.tracer.start_span("tick", start_time=marks[0].start_ns, attributes=described(turn))
+        for change in turn.changes:
+            words = {"backend": change.backend, "before": change.before, "after": change.after}
+            tick.add_event("verdict", words, timestamp=end_ns)
+        parent = set_span_in_context(tick)
+        for mark in marks:
+            span = self.tracer.start_span(mark.name, parent, start_time=mark.start_ns, attributes=mark.attributes)
+            _end(span, mark)
+        tick.end(end_ns)
+
+
+def described(turn: Turn) -> Attributes:
+    """A turn as attributes of its span."""
+    return {
+        "equipoise.turn": turn.number,
+        "equipoise.epoch": turn.epoch,
+        "equipoise.mode": str(turn.mode),
+        "equipoise.reason": str(turn.plan.reason),
+        "equipoise.detail": turn.plan.detail,
+        "equipoise.fraction": turn.fraction,
+        "equipoise.guards": "; ".join(turn.guards),
+        "equipoise.cost_usd_per_hour": turn.pushed_cost.objective_usd_per_hour,
+    }
+
+
+def traced(ports: Ports, trace: Trace) -> Ports:
+    """The same ports, with a mark for everything that a tick asks of them."""
+    return replace(
+        ports,
+        connectors=TracedConnectors(ports.connectors, trace),
+        solver=TracedSolver(ports.solver, trace),
+        ledger=TracedLedger(ports.ledger, trace),
+        compute=TracedCompute(ports.compute, trace),
+    )
+
+
+def tracer_of(environment: Mapping[str, str] = os.environ) -> Tracer | None:
+    """A tracer that exports over OTLP/HTTP where the environment says where to; None where it does not."""
+    wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} & environment.keys()
+    if not wanted or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": environment.get("OTEL_SERVICE_NAME", "equipoise")})
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider.get_tracer("equipoise")
+
+
+@dataclass(frozen=True, slots=True)
+class TracedConnectors(Mapping[OriginId, Connector]):
+    """Connectors as they are by now, each with its marks."""
+
+    within: Mapping[OriginId, Connector]
+    trace: Trace
+
+    def __getitem__(self, origin: OriginId) -> Connector:
+        return TracedConnector(self.within[origin], self.trace)
+
+    def __iter__(self) -> Iterator[OriginId]:
+        return iter(self.within)
+
+    def __len__(self) -> int:
+        return len(self.within)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedConnector:
+    """A mesh that is read (`collect`) and written (`push`)."""
+
+    within: Connector
+    trace: Trace
+
+    @property
+    def origin(self) -> OriginId:
+        """Whose mesh this is."""
+        return self.within.origin
+
+    @property
+    def limits(self) -> MeshLimits:
+        """What it can express."""
+        return self.within.limits
+
+    async def read(self) -> WeightTable | None:
+        """The table it has from us."""
+        with self.trace.mark("collect", {"equipoise.origin": self.origin}):
+            return await self.within.read()
+
+    async def write(self, table: WeightTable) -> Receipt:
+        """Make it so."""
+        with self.trace.mark("push", {"equipoise.origin": self.origin, "equipoise.version": table.version}) as mark:
+            receipt = await self.within.write(table)
+            mark.attributes |= {"equipoise.stored": receipt.stored, "equipoise.detail": receipt.detail}
+            for verdict in ("accepted", "programmed", "achieved"):
+                known = getattr(receipt, verdict)
+                if known is not None:
+                    mark.attributes[f"equipoise.{verdict}"] = known
+            return receipt
+
+
+@dataclass(frozen=True, slots=True)
+class TracedSolver:
+    """The optimizer."""
+
+    within: Solver
+    trace: Trace
+
+    async def solve(self, problem: Problem) -> Plan | None:
+        """The best routing."""
+        with self.trace.mark("solve", {"equipoise.flows": len(problem.demand_rps)}) as mark:
+            plan = await self.within.solve(problem)
+            mark.attributes["equipoise.solved"] = plan is not None
+            if plan is not None and plan.gap == plan.gap:  # NaN where nothing certifies it
+                mark.attributes["equipoise.gap"] = plan.gap
+            return plan
+
+    async def tabulate(self, order: TableOrder) -> FailoverTable | None:
+        """The failover tables of a plan."""
+        with self.trace.mark("tabulate"):
+            return await self.within.tabulate(order)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedLedger:
+    """The write-ahead record."""
+
+    within: Ledger
+    trace: Trace
+
+    async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
+        """Durable before any of them is written to a mesh."""
+        with self.trace.mark("intend", {"equipoise.turn": turn}):
+            await self.within.intend(turn, tables)
+
+    async def record(self, turn: Turn) -> None:
+        """The finished turn."""
+        with self.trace.mark("record", {"equipoise.turn": turn.number}):
+            await self.within.record(turn)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedCompute:
+    """Arithmetic, by what it works out."""
+
+    within: Compute
+    trace: Trace
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """The result of `work`."""
+        called = work.func if isinstance(work, partial) else work
+        name = getattr(called, "__name__", "compute")
+        with self.trace.mark(STEPS.get(name, name)):
+            return await self.within(work)
+
+
+def _end(span: Span, mark: Mark) -> None:
+    if mark.error:
+        span.set_status(Status(StatusCode.ERROR, mark.error))
+    span.end(mark.end_ns)

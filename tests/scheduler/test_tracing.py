@@ -1,0 +1,100 @@
+"""Traces of real ticks, in memory and over real OTLP/HTTP."""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode, Tracer
+
+from scheduler.loop import tick
+from scheduler.tracing import Trace, traced, tracer_of
+from tests.scheduler.ports import Bench, bench
+
+
+def tracer(exporter: SpanExporter) -> Tracer:
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider.get_tracer("test")
+
+
+async def ticked(b: Bench, trace: Trace, turns: int = 1) -> None:
+    for at_s in range(turns):
+        b.clock.at_s += 5.0 * (at_s + 1)
+        b.measure()
+        b.state, turn = await tick(b.state, traced(b.ports, trace), b.policy)
+        trace.finish(turn)
+
+
+def named(spans: tuple[ReadableSpan, ...], name: str) -> list[ReadableSpan]:
+    return [span for span in spans if span.name == name]
+
+
+async def test_trace_of_a_tick_that_pushes_has_the_verbs_of_the_loop_in_their_order() -> None:
+    exporter = InMemorySpanExporter()
+    await ticked(bench(), Trace(tracer(exporter)))
+
+    spans = exporter.get_finished_spans()
+    (root,) = named(spans, "tick")
+    first = {span.name: span.start_time or 0 for span in reversed(spans)}
+    order = ["collect", "observe", "solve", "guard", "intend", "push", "verify", "record", "tabulate"]
+    assert sorted(order, key=lambda name: first[name]) == order
+    children = [span for span in spans if span is not root]
+    assert all(span.parent is not None and span.parent.span_id == root.context.span_id for span in children)
+    assert root.attributes is not None
+    assert (root.attributes["equipoise.turn"], root.attributes["equipoise.reason"]) == (1, "solved")
+    push = named(spans, "push")[0]
+    assert push.attributes is not None
+    assert push.attributes["equipoise.accepted"] is True, "it ends with the answer of the mesh"
+
+
+async def test_trace_of_two_ticks_is_two_traces_and_the_loop_decides_the_same_without_any() -> None:
+    exporter, watched, alone = InMemorySpanExporter(), bench(), bench()
+    await ticked(watched, Trace(tracer(exporter)), turns=2)
+    for at_s in range(2):
+        alone.clock.at_s += 5.0 * (at_s + 1)
+        alone.measure()
+        alone.state, _ = await tick(alone.state, alone.ports, alone.policy)
+
+    assert len({span.context.trace_id for span in exporter.get_finished_spans()}) == 2
+    assert (alone.state.routing.share == watched.state.routing.share).all()
+
+
+async def test_trace_when_the_ledger_is_down_says_so_and_does_not_hide_it() -> None:
+    exporter, b = InMemorySpanExporter(), bench()
+    b.notebook.broken = True
+    await ticked(b, Trace(tracer(exporter)))
+
+    (intend,) = named(exporter.get_finished_spans(), "intend")
+    assert intend.status.status_code is StatusCode.ERROR
+    assert "disk full" in (intend.status.description or "")
+    assert not named(exporter.get_finished_spans(), "push")
+
+
+async def test_tracer_when_nothing_is_asked_for_or_disabled_is_none() -> None:
+    assert tracer_of({}) is None
+    assert tracer_of({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"}) is None
+
+
+async def test_export_over_http_is_understood_by_the_published_protocol() -> None:
+    got: list[ExportTraceServiceRequest] = []
+
+    async def collect(request: web.Request) -> web.Response:
+        got.append(ExportTraceServiceRequest.FromString(await request.read()))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/v1/traces", collect)
+    async with TestServer(app) as server:
+        exporter = OTLPSpanExporter(endpoint=str(server.make_url("/v1/traces")))
+        memory = InMemorySpanExporter()
+        await ticked(bench(), Trace(tracer(memory)))
+        await asyncio.to_thread(exporter.export, memory.get_finished_spans())
+        await asyncio.to_thread(exporter.shutdown)
+
+    names = [span.name for request in got for r in request.resource_spans for s in r.scope_spans for span in s.spans]
+    assert {"tick", "solve", "push"} <= set(names)
