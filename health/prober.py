@@ -102,8 +102,7 @@ class Prober:
         self.targets = tuple(targets)
         self.refused: dict[str, str] = {}
         """Why a host is not probed: it may not be, or it has no address. Nothing is said of its targets."""
-        self.expires_s: dict[int, float] = {}
-        """Row -> seconds that the certificate it last showed is still good for."""
+        self._expires_at_s: dict[int, float] = {}
         self.pinned: dict[str, str] = {}
         self.asked = list(self.targets)
         """The targets with the addresses of their hosts, where those are known."""
@@ -171,7 +170,11 @@ class Prober:
         if targets is self.targets and not result.ours:
             self.answers.append(Answer(row, began_s, result.ok))
             if result.expires_s is not None:
-                self.expires_s[row] = result.expires_s
+                self._expires_at_s[row] = self.clock() + result.expires_s
+
+    def expires_at_s(self) -> dict[int, float]:
+        """Row -> when the certificate that it last showed expires, on the prober's clock."""
+        return dict(self._expires_at_s)
 
     def hand_over(self, now_s: float) -> None:
         """Report what has come in since the last round. A second answer of the same row waits for the next round."""

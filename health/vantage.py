@@ -27,6 +27,12 @@ TIMEOUT_S = 1.0
 RETRY_S = 2.0
 ROUNDS_MAX = 400
 AGE_MAX_S = 1.0
+CERTIFICATES_EVERY_S = 60.0
+"""All certificates are told again this often, for a controller that has started anew; a new one at once."""
+CERTIFICATES_SINCE = 2
+"""The first format of a controller that takes them."""
+RENEWED_S = 60.0
+"""A certificate whose end moved by more than this is another one."""
 REFUSED_FOR_GOOD = frozenset({401, 403, 404})
 
 log = structlog.get_logger()
@@ -64,6 +70,10 @@ class Vantage:
         self._clock = ControllerClock()
         self._rounds: deque[tuple[float, list[int], list[bool]]] = deque(maxlen=ROUNDS_MAX)
         self._urgent = asyncio.Event()
+        self._format_version = 0
+        self._told: dict[int, float] = {}
+        """Target -> when the certificate of which the controller was told expires."""
+        self._tell_all_s = float("-inf")
         jitter = random.Random()  # noqa: S311  jitter needs no secrecy
         self.prober = Prober((), self._note, Pace(), time.monotonic, jitter, destinations)
         self.reports = 0
@@ -96,7 +106,9 @@ class Vantage:
         """Take the list of targets, if it is another one."""
         async with session.get(f"{self.url}/api/v1/vantage/targets", allow_redirects=False) as answer:
             body = await self._heard(answer)
+        self._format_version = int(body["format_version"])
         if body["revision"] != self._revision:
+            self._told.clear()
             targets = [ProbeTarget(**target) for target in body["targets"]]
             self.prober.pace = Pace(**body["pace"])
             self._rounds.clear()
@@ -120,6 +132,7 @@ class Vantage:
             at_s, rows, ok = self._rounds.popleft()
             if now_s - at_s < AGE_MAX_S:
                 rounds.append({"age_s": round(now_s - at_s, 4), "rows": rows, "ok": ok})
+        shown = self._certificates(now_s)
         return {
             "revision": self._revision,
             "session": self._session,
@@ -127,7 +140,20 @@ class Vantage:
             "clock_s": self._clock.now_s(),
             "lag_s": round(self.prober.stalled_s, 4),
             "rounds": rounds,
+            **({"certificates": shown} if shown else {}),
         }
+
+    def _certificates(self, now_s: float) -> list[dict[str, float]]:
+        """Certificates that the controller has not heard of, or has to hear of again."""
+        if self._format_version < CERTIFICATES_SINCE:
+            return []
+        if now_s >= self._tell_all_s:
+            self._tell_all_s = now_s + CERTIFICATES_EVERY_S
+            self._told.clear()
+        seen = self.prober.expires_at_s()
+        new = {row: at_s for row, at_s in seen.items() if abs(self._told.get(row, 0.0) - at_s) > RENEWED_S}
+        self._told |= new
+        return [{"row": row, "expires_s": round(at_s - now_s, 1)} for row, at_s in new.items()]
 
     async def _heard(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
         if answer.status in REFUSED_FOR_GOOD:

@@ -24,7 +24,9 @@ LATE_S = 1.0
 """A report that was under way for longer says nothing of now."""
 EARLY_S = 0.05
 ROUNDS_MAX = 400
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Since 2 a report may say how long certificates are still good for."""
+CERTIFICATES_MAX = 10_000
 
 Report = Callable[[Ints, Bools, float, int], None]
 Row = Annotated[int, Field(ge=0)]
@@ -39,6 +41,16 @@ class Round(BaseModel):
     rows: list[Row]
     """Targets, by their place in the list; each at most once."""
     ok: list[bool]
+
+
+class Certificate(BaseModel):
+    """What a target showed to prove who it is."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    row: Row
+    """The target, by its place in the list."""
+    expires_s: float
+    """From the report until it expires."""
 
 
 class VantageReport(BaseModel):
@@ -56,6 +68,8 @@ class VantageReport(BaseModel):
     lag_s: Annotated[float, Field(ge=0)]
     """How late its own event loop is."""
     rounds: Annotated[list[Round], Field(max_length=ROUNDS_MAX)]
+    certificates: Annotated[list[Certificate], Field(max_length=CERTIFICATES_MAX)] = []
+    """Those that are new to the vantage since its last report, and all of them from time to time."""
 
 
 class Refusal(StrEnum):
@@ -88,6 +102,8 @@ class Seat:
     lag_s: float = 0.0
     accepted: int = 0
     refused: Counter[Refusal] = field(default_factory=Counter)
+    expires_at_s: dict[int, float] = field(default_factory=dict)
+    """Target -> when the certificate that it showed there expires, on our clock."""
 
 
 class Roster:
@@ -106,6 +122,7 @@ class Roster:
         self.seats = tuple(seat or Seat(v.name, v.token_sha256, 0) for seat, v in zip(kept, vantages, strict=True))
         for column, seat in enumerate(self.seats, 1):
             seat.column = column
+            seat.expires_at_s = {}
         self.targets, self.pace = len(targets), pace
         described = {"pace": asdict(pace), "targets": [asdict(target) for target in targets]}
         self.revision = hashlib.sha256(repr(described).encode()).hexdigest()[:16]
@@ -138,6 +155,7 @@ class Roster:
             return refusal
         seat.session, seat.sequence, seat.clock_s = report.session, report.sequence, report.clock_s
         seat.heard_at_s, seat.lag_s, seat.accepted = now_s, report.lag_s, seat.accepted + 1
+        seat.expires_at_s |= {shown.row: now_s + shown.expires_s for shown in report.certificates}
         for part in sorted(report.rounds, key=lambda part: -part.age_s):
             if part.rows:
                 self._report(ints(part.rows), bools(part.ok), report.clock_s - part.age_s, seat.column)
@@ -153,6 +171,7 @@ class Roster:
             (report.clock_s - now_s > EARLY_S, Refusal.EARLY),
             (report.lag_s > self.pace.interval_s / 2, Refusal.STALLED),
             (not all(self._sound(part) for part in report.rounds), Refusal.MALFORMED),
+            (any(shown.row >= self.targets for shown in report.certificates), Refusal.MALFORMED),
         )
         return next((refusal for holds, refusal in checks if holds), None)
 

@@ -83,10 +83,16 @@ class Outlook(Collector):
         ]
 
     def certificates(self) -> Iterator[tuple[str, float]]:
-        """(target, days left) of every certificate that was shown."""
-        prober = self.controller.prober
-        for row, expires_s in sorted(prober.expires_s.items()):
-            yield str(prober.targets[row]), expires_s / DAY_S
+        """(target, days left) of every certificate that was shown to any vantage; of several the first to expire:
+        a gateway may have endpoints with different ones.
+        """
+        prober, roster = self.controller.prober, self.controller.roster
+        first: dict[int, float] = {}
+        for shown in (prober.expires_at_s(), *(seat.expires_at_s for seat in roster.seats)):
+            for row, at_s in shown.items():
+                first[row] = min(first.get(row, at_s), at_s)
+        for row, at_s in sorted(first.items()):
+            yield str(prober.targets[row]), (at_s - roster.now_s()) / DAY_S
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The metrics."""

@@ -6,7 +6,7 @@ from config.vantages import Vantage
 from health.probe import ProbeTarget
 from health.prober import Pace
 from placement.columns import Bools, Ints
-from scheduler.vantages import LATE_S, Refusal, Roster, Round, VantageReport
+from scheduler.vantages import LATE_S, Certificate, Refusal, Roster, Round, VantageReport
 
 TOKENS = {"fra": "fra-token-0123456789", "iad": "iad-token-0123456789"}
 TARGETS = [ProbeTarget("tcp", "192.0.2.1", port) for port in (80, 81, 82)]
@@ -53,6 +53,7 @@ def test_report_of_a_vantage_is_evidence_in_its_own_column() -> None:
         ({"rounds": [Round(age_s=0, rows=[3], ok=[True])]}, Refusal.MALFORMED),
         ({"rounds": [Round(age_s=0, rows=[1, 1], ok=[True, True])]}, Refusal.MALFORMED),
         ({"rounds": [Round(age_s=0, rows=[1], ok=[])]}, Refusal.MALFORMED),
+        ({"certificates": [Certificate(row=3, expires_s=60.0)]}, Refusal.MALFORMED),
     ],
 )
 def test_report_that_says_nothing_of_now_is_refused_and_counted(fields: dict[str, object], refusal: Refusal) -> None:

@@ -24,7 +24,7 @@ from placement.columns import ints
 from scheduler.api.vantages import REPORT_MAX_BYTES, ROUNDS_PATH, TARGETS_PATH, VantageApi, listen_to_vantages
 from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
-from tests.health.certificates import certificate
+from tests.health.certificates import certificate, serving
 
 TOKENS = ["one-token-0123456789", "two-token-0123456789"]
 PACE = Pace(interval_s=0.1, timeout_s=0.1, fast_follow_s=0.02)
@@ -175,3 +175,17 @@ async def test_vantage_joins_by_tls_and_finds_nothing_else_there(tmp_path: Path)
             ]
 
     assert statuses == [404, 404, 404, 401]
+
+
+async def test_vantage_tells_when_a_certificate_that_it_was_shown_expires(tmp_path: Path) -> None:
+    pem = certificate(tmp_path, "shop.example", days=10)
+    async with serving(pem) as port, site() as at:
+        tls = ProbeTarget("tls", "127.0.0.1", port, host_header="shop.example", ca_file=str(pem))
+        seats = [Seat(name=s.name, tokenSha256=s.token_sha256) for s in at.roster.seats]
+        at.roster.assign(seats, [tls], Pace(timeout_s=1.0))
+        async with joined(at.url, TOKENS[1]):
+            await until(lambda: bool(at.roster.seats[1].expires_at_s))
+
+        left_s = at.roster.seats[1].expires_at_s[0] - time.monotonic()
+        assert left_s == pytest.approx(10 * 86_400, abs=60)
+        assert at.roster.seats[0].expires_at_s == {}
