@@ -23,7 +23,7 @@ from scheduler.database import POSTGRESQL, engine_of, migrate
 from scheduler.lease import begin_term
 from scheduler.ports import Deposed, LedgerDown
 from scheduler.summary import turn_summary
-from scheduler.tables import GoodRow, IntentRow, LeaseRow, SwitchRow, TurnRow
+from scheduler.tables import DeedsRow, GoodRow, IntentRow, LeaseRow, SwitchRow, TurnRow
 from scheduler.turn import Turn
 
 T = TypeVar("T")
@@ -64,6 +64,10 @@ class Ledger:
     async def good(self) -> dict[OriginId, WeightTable]:
         """The newest weights that are known good; empty where none are."""
         return await self._run(self._good)
+
+    async def deeds(self) -> dict[str, Any]:
+        """What the last controller did, as scheduler.deeds writes it; empty where it did nothing."""
+        return await self._run(lambda: self._transact(_deeds))
 
     async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
         """Durable before any of them is written to a mesh."""
@@ -175,6 +179,8 @@ class Ledger:
         with Session(self._engine) as session:
             self._fence(session)
             session.add(row)
+            if turn.deeds is not None:
+                session.merge(DeedsRow(wall_s=turn.wall_s, content=turn.deeds))
             if turn.good is not None:
                 content: dict[str, object] = {str(origin): table.content() for origin, table in turn.good.items()}
                 session.add(GoodRow(turn=turn.number, wall_s=turn.wall_s, content=content))
@@ -202,6 +208,11 @@ class Ledger:
                     raise LedgerDown(f"{self.url}: the chain breaks at turn {row.number} (row {row.id})")
                 last, length = row.hash, length + 1
         return length
+
+
+def _deeds(session: Session) -> dict[str, Any]:
+    row = session.get(DeedsRow, 1)
+    return dict(row.content) if row else {}
 
 
 def chained(previous_hash: str, body: dict[str, object]) -> str:

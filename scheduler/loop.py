@@ -24,6 +24,7 @@ from placement.solve.failover import TableOrder
 from placement.weights import WeightTable
 from scheduler.calm import calmed
 from scheduler.conduct import Conduct, conducted, evacuating, measured_capacity, rolled_out
+from scheduler.deeds import content_of, same_deeds
 from scheduler.foresight import Foresight, foresee, problem_ahead
 from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.move import Move, Sight, guarded, in_force, push, record
@@ -77,14 +78,15 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.
     outcomes, version, blocked = await push(state, move, mode, ports, policy)
     landed = {origin: outcome.table for origin, outcome in outcomes.items() if outcome.landed}
-    conduct, good = await ports.compute(partial(followed, sight, move, landed))
+    wall_s = ports.clock.wall_s()
+    conduct, good, deeds = await ports.compute(partial(followed, sight, move, landed, wall_s))
 
     # Record.
     turn = Turn(
         number=state.turn + 1,
         epoch=state.epoch,
         at_s=at_s,
-        wall_s=ports.clock.wall_s(),
+        wall_s=wall_s,
         mode=mode,
         snapshot=snapshot,
         verdicts=verdicts,
@@ -100,6 +102,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         duration_s=ports.clock.now_s() - at_s,
         safe=conduct.safety.reasons if conduct.safety.on else (),
         good=good,
+        deeds=deeds,
     )
     error = await record(ports, turn)
     failover = await prepare(state, view, move.step, urgent, ports, policy)
@@ -229,14 +232,19 @@ async def prepare(
 
 
 def followed(
-    sight: Sight, move: Move, landed: Mapping[OriginId, WeightTable]
-) -> tuple[Conduct, Mapping[OriginId, WeightTable] | None]:
-    """The conduct after a move, and the weights that are newly known to be good, if any."""
+    sight: Sight, move: Move, landed: Mapping[OriginId, WeightTable], wall_s: float
+) -> tuple[Conduct, Mapping[OriginId, WeightTable] | None, dict[str, object] | None]:
+    """The conduct after a move, the weights that are newly known to be good, and what the ledger has to remember of
+    what was done; None each where there is nothing new.
+    """
     problem, limits, reason = sight.problem, sight.policy.conduct, move.plan.reason
     routing = move.step.routing if landed else problem.standing
     conduct, good = conducted(sight.conduct, sight.snapshot, problem, routing, reason, landed, limits)
     conduct = rolled_out(conduct, bool(landed), move.waits, sight.snapshot.at_s, limits)
-    return conduct, weight_tables(problem, good.routing, sight.policy.rounding, {}) if good else None
+    known_good = weight_tables(problem, good.routing, sight.policy.rounding, {}) if good else None
+    if same_deeds(sight.state.conduct, conduct):
+        return conduct, known_good, None
+    return conduct, known_good, content_of(conduct, problem.fleet, sight.snapshot.at_s, wall_s)
 
 
 def verdict_changes(state: State, now: Ints, at_s: float) -> tuple[VerdictChange, ...]:

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -34,6 +35,7 @@ from scheduler.background import Background
 from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
+from scheduler.deeds import bound_by
 from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
 from scheduler.endpoints import Endpoints
@@ -132,7 +134,7 @@ async def _steer(
 ) -> None:
     """Take up what stands and run the loop, with the ledger in our term."""
     board = desk.board
-    tables, good = await ledger.tables(), await ledger.good()
+    tables = await ledger.tables()
     desk.set_mode(Mode(await ledger.switch(MODE_SWITCH) or Mode.AUTO))
     await drilling.open()
     standing = _prime(controller.connectors, tables)
@@ -156,8 +158,7 @@ async def _steer(
     background.keep(drills.run())
     observer = Observer(ledger, board, metrics)
     ports = Ports(clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute)
-    now = desk.configuration()
-    state = initial_state(now.fleet, now.declared, standing, ledger.epoch, clock.now_s(), now.policy.conduct, good)
+    state = await _first_state(ledger, desk.configuration(), standing, clock)
     log.info("serving", api=server.api, xds=server.xds, epoch=ledger.epoch, ledger=server.ledger)
     tracer = tracer_of()
     trace = Trace(tracer) if tracer else None
@@ -171,6 +172,16 @@ async def _steer(
     await run(state, traced(ports, trace) if trace else ports, show)
     log.info("closed", turns=board.turn.number if board.turn else 0)
     await asyncio.gather(*controller.tasks)
+
+
+async def _first_state(
+    ledger: Ledger, current: Configuration, standing: Mapping[OriginId, WeightTable], clock: SystemClock
+) -> State:
+    """Where the loop starts: what stands, and bound by what an earlier controller did. Raises LedgerDown."""
+    at_s, limits = clock.now_s(), current.policy.conduct
+    good, deeds = await ledger.good(), await ledger.deeds()
+    state = initial_state(current.fleet, current.declared, standing, ledger.epoch, at_s, limits, good)
+    return replace(state, conduct=bound_by(state.conduct, deeds, current.fleet, at_s, clock.wall_s(), limits))
 
 
 def _controller(documents: Documents) -> Controller:

@@ -57,6 +57,16 @@ class GoodRow(SQLModel, table=True):
     """By origin; see WeightTable.content."""
 
 
+class DeedsRow(SQLModel, table=True):
+    """What we did lately, see scheduler.deeds; one row, written over."""
+
+    __tablename__ = "deeds"
+
+    id: int = Field(default=1, primary_key=True)
+    wall_s: float
+    content: dict[str, object] = Field(sa_column=Column(JSON, nullable=False))
+
+
 class SwitchRow(SQLModel, table=True):
     """A switch that an operator set, with the reason; the newest row of a name counts."""
 
