@@ -26,7 +26,8 @@ from benchmarks.lossy import HORIZON_S, LOSS, false_verdicts
 from health.evidence import Evidence, no_evidence, record
 from health.passive import ALARM, CERTAIN, DESIGNS, ERRORS_MIN, GRAY, OUTAGE, no_clients, observe
 from health.rules import Rules
-from health.verdict import State, all_up, judge, usable
+from health.states import State
+from health.verdict import all_up, judge, usable
 from placement.columns import Floats, bools, floats, ints
 from placement.fleet import Backends
 

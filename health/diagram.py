@@ -7,7 +7,8 @@ from dataclasses import fields
 from health import doubt
 from health.gray import GRAY_CONDITIONS, GRAY_MEANINGS, GRAY_TRANSITIONS, KEPT, Gray
 from health.rules import Rules
-from health.verdict import CONDITIONS, MEANINGS, RAMP, TRANSITIONS, State
+from health.states import CONDITIONS, MEANINGS, TRANSITIONS, State
+from health.verdict import RAMP
 
 INTRODUCTION = """\
 # Verdicts

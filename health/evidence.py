@@ -22,6 +22,8 @@ class Evidence:
     """When the failures since the last success began; +inf where there are none."""
     clients: Clients = field(default_factory=lambda: no_clients(0))
     """What clients saw of the same targets; of none where nobody reports it."""
+    gateways: "Evidence | None" = None
+    """What the probes said of the ways in: (C, V) clusters x vantages. None where no way in is probed apart."""
 
     @property
     def vantages(self) -> int:
@@ -51,7 +53,7 @@ def record(evidence: Evidence, rows: Ints, vantage: int, ok: Bools, at_s: float)
     last_at_s[row, vantage] = at_s
     for column in (fails, passes, last_at_s, since_s):
         column.setflags(write=False)
-    return Evidence(fails, passes, last_at_s, since_s, evidence.clients)
+    return Evidence(fails, passes, last_at_s, since_s, evidence.clients, evidence.gateways)
 
 
 def carried_evidence(evidence: Evidence, rows: Ints, vantage_rows: Ints | None = None) -> Evidence:

@@ -134,6 +134,19 @@ def others(clients: Clients, service: Ints, at_s: float) -> tuple[Floats, Floats
     return failed_there, failed_there + answered_there
 
 
+def unheard(clients: Clients, rows: Bools) -> Clients:
+    """The clients without their word on some backends, (B,) `rows`: what they saw there had another cause."""
+    if not len(clients) or not rows.any():
+        return clients
+    none, never = no_clients(len(rows)), rows[:, None]
+
+    def left(name: str) -> Floats:
+        seen, nothing = getattr(clients, name), getattr(none, name)
+        return floats(np.where(never if seen.ndim == 2 else rows, nothing, seen))
+
+    return Clients(**{name: left(name) for name in Clients.__slots__})
+
+
 def carried_clients(clients: Clients, rows: Ints) -> Clients:
     """What clients saw, for a new fleet: its backend b was backend `rows[b]`, -1 where it is new."""
     new, old, known = no_clients(len(rows)), np.maximum(rows, 0), rows >= 0

@@ -34,6 +34,10 @@ class Rules:
     """Time from the return to full capacity."""
     service_ramp_s: tuple[float, ...] = ()
     """(S,) the same for each service of the fleet; empty where `ramp_s` holds for all."""
+    trial_rps: float = 5.0
+    """Most that a backend is given back at first whose fall only clients saw."""
+    trial_s: float = 60.0
+    """Where nobody asks such a backend for this long it ramps like any other: clients judge it there as well."""
     panic_ratio: float = 0.5
     """More of the clusters, or of the backends of one service, are never taken out by probes alone."""
     ejection_ratio: float = 0.2

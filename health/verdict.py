@@ -1,7 +1,7 @@
 """Verdicts: what we believe of every backend, and the pure state machine that moves the belief.
 
 Rules of this file:
-1. TRANSITIONS is the only place that says where a state may lead, and `judge` makes at most one step of it per call.
+1. states.TRANSITIONS alone says where a state may lead, and `judge` makes at most one step of it per call.
 2. Conditions are computed for all backends at once and know nothing of states; `diagram` draws the same table.
 3. The way out is never damped: what is charged is out at once. The way back is: enough successes, a hold-down that
    doubles with every fall, more for who falls again and again (RFC 2439 damps routes in the same spirit), then a ramp.
@@ -9,16 +9,16 @@ Rules of this file:
 """
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 
 from health.doubt import charges, doubtful
 from health.evidence import Evidence
 from health.gray import Steps, carried_steps, no_steps, stepped
+from health.passive import OUTAGE, Clients, unheard
 from health.quorum import Votes, votes
 from health.rules import Rules
+from health.states import OUT, TRANSITIONS, State
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.fleet import Backends
 
@@ -27,65 +27,8 @@ RAMP = np.array([0.01, 0.05, 0.1, 0.25, 0.5, 1.0])
 fill and pools grow with use, so the first steps are small (Envoy and Linkerd call it slow start)."""
 
 
-class State(IntEnum):
-    """What we believe of one backend; MEANINGS says what each stands for."""
-
-    UP = 0
-    SUSPECT = 1
-    DOWN = 2
-    PROBATION = 3
-    RAMP = 4
-    DRAINING = 5
-    FROZEN = 6
-
-
-MEANINGS = {
-    State.UP: "in service",
-    State.SUSPECT: "in service, but somebody missed an answer; or condemned, and kept because the probes are in doubt",
-    State.DOWN: "out: no share may go there",
-    State.PROBATION: "out, and answering again",
-    State.RAMP: "back in service, with a part of its capacity that grows",
-    State.DRAINING: "an operator wants it empty: it keeps what it has until that is moved away, and gets nothing new",
-    State.FROZEN: "an operator keeps it in service, whatever the probes say",
-}
-
-
-class Transition(NamedTuple):
-    """One arrow: from `source` to `target` when the named condition holds."""
-
-    source: State
-    when: str
-    target: State
-
-
-TRANSITIONS = (
-    Transition(State.UP, "condemned", State.DOWN),
-    Transition(State.UP, "missed", State.SUSPECT),
-    Transition(State.SUSPECT, "condemned", State.DOWN),
-    Transition(State.SUSPECT, "clear", State.UP),
-    Transition(State.DOWN, "answering", State.PROBATION),
-    Transition(State.PROBATION, "silent", State.DOWN),
-    Transition(State.PROBATION, "drained", State.DRAINING),
-    Transition(State.PROBATION, "restored", State.RAMP),
-    Transition(State.RAMP, "condemned", State.DOWN),
-    Transition(State.RAMP, "warm", State.UP),
-    Transition(State.DRAINING, "condemned", State.DOWN),
-)
-"""Of the arrows that leave one state, the first whose condition holds is taken. None leaves FROZEN."""
-
-CONDITIONS = {
-    "condemned": "probes or clients charge it, and nothing speaks for a doubt",
-    "missed": "some vantage missed the last answer",
-    "clear": "no vantage missed the last answer",
-    "answering": "a quorum of vantages got the last answer, and nobody charges it",
-    "silent": "fewer than a quorum of vantages got the last answer, or it is charged",
-    "restored": "a quorum of vantages saw `rise` successes in a row, the hold-down is over, and it is not suppressed",
-    "drained": "restored, and an operator wants it empty",
-    "warm": "the ramp is over",
-}
-"""What the names in TRANSITIONS mean."""
-
-OUT = (State.DOWN, State.PROBATION)
+TOGETHER_S = 2.0
+"""A backend that fell this near to its gateway fell with it: clients and other probes may see it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +53,8 @@ class Verdicts:
     """Falls, decayed to `turned_at_s` or the last fall before it; see Rules."""
     fell_at_s: Floats
     """When it last fell; -inf where it never did."""
+    unseen: Bools
+    """Its last fall was seen by clients while the probes were content."""
     suppressed: Bools
     """Fell too often lately to come back yet."""
     steps: Steps
@@ -137,6 +82,7 @@ def all_up(backends: int, at_s: float) -> Verdicts:
         contradicted=none,
         penalty=zero,
         fell_at_s=floats(never),
+        unseen=none,
         suppressed=none,
         steps=no_steps(backends),
     )
@@ -147,14 +93,21 @@ def usable(verdicts: Verdicts) -> Bools:
     return bools(~np.isin(verdicts.state, OUT))
 
 
-def warmth(verdicts: Verdicts, backends: Backends, at_s: float, rules: Rules) -> Floats:
-    """(B,) part of its capacity to plan with: 1 in service, 0 when out or draining, growing while it ramps."""
+def warmth(
+    verdicts: Verdicts, backends: Backends, at_s: float, rules: Rules, capacity_rps: Floats | None = None
+) -> Floats:
+    """(B,) part of its capacity to plan with: 1 in service, 0 when out or draining, growing while it ramps.
+
+    On trial it is the first step of a ramp, and no more than `trial_rps` of (B,) `capacity_rps`.
+    """
     ramp_s = ramps_s(backends, rules)
     step_s = np.maximum(ramp_s / (len(RAMP) - 1), 1e-9)
     step = np.minimum((at_s - verdicts.since_s) / step_s, len(RAMP) - 1).astype(np.int64)
     ramp = np.where(ramp_s > 0, RAMP[np.maximum(step, 0)], 1.0)
     cold = np.isin(verdicts.state, (*OUT, State.DRAINING))
-    return floats(np.where(cold, 0.0, np.where(verdicts.state == State.RAMP, ramp, 1.0)))
+    trickle = RAMP[0] if capacity_rps is None else np.minimum(RAMP[0], rules.trial_rps / np.maximum(capacity_rps, 1e-9))
+    part = np.where(verdicts.state == State.TRIAL, trickle, np.where(verdicts.state == State.RAMP, ramp, 1.0))
+    return floats(np.where(cold, 0.0, part))
 
 
 def ramps_s(backends: Backends, rules: Rules) -> Floats:
@@ -176,14 +129,18 @@ def judge(
     at_s: float,
     rules: Rules,
     capacity_rps: Floats | None = None,
+    behind_since_s: Floats | None = None,
 ) -> Verdicts:
     """The verdicts at `at_s`, one step of TRANSITIONS after `verdicts`. `at_s` never goes back.
 
     `capacity_rps` (B,) is what the budget of a service counts in, and what tells an overload from an outage; without it
-    all backends count the same.
+    all backends count the same. `behind_since_s` (B,) says since when the gateway before a backend is out, +inf where
+    it is not: what clients miss there is the gateway's.
     """
     assert len(verdicts) == len(evidence.fails) == len(backends), "verdicts, evidence and backends disagree in rows"
     assert rules.quorum <= evidence.vantages, f"quorum {rules.quorum} of {evidence.vantages} vantages is never reached"
+    behind = np.zeros(len(backends), dtype=bool) if behind_since_s is None else np.isfinite(behind_since_s)
+    evidence = replace(evidence, clients=unheard(evidence.clients, bools(behind)))
     said = votes(evidence, backends.cluster, at_s, rules)
     charge = charges(evidence, said, at_s, rules, capacity_rps)
     weight = np.ones(len(backends)) if capacity_rps is None else capacity_rps
@@ -192,13 +149,27 @@ def judge(
     doubted = doubtful(charge, said, in_service, free, backends, weight, rules)
     conditions = conditions_of(said, charge.charged, at_s - verdicts.since_s >= ramps_s(backends, rules))
     conditions |= came_back(verdicts, said, charge.charged, at_s, rules)
+    conditions |= tried(verdicts, evidence.clients, conditions["restored"], at_s, rules)
     conditions["condemned"] = charge.charged & ~doubted
+    conditions["explained"] = fell_with(verdicts, behind_since_s) & said.answered & ~charge.charged
     state = verdicts.state.copy()
     for source, when, target in reversed(TRANSITIONS):  # reversed: the first arrow is written last and so wins
         state[(verdicts.state == source) & conditions[when]] = target
     after = moved(verdicts, state, at_s, rules)
     steps = stepped(verdicts.steps, evidence.clients, backends.service, usable(after), at_s, rules)
-    return replace(after, doubted=bools(doubted), contradicted=bools(charge.contradicted), steps=steps)
+    fell, content = in_service & ~usable(after), ~(said.failing | said.accused)
+    unseen = np.where(fell, content, verdicts.unseen & (state != State.UP))
+    return replace(
+        after, doubted=bools(doubted), contradicted=bools(charge.contradicted), unseen=bools(unseen), steps=steps
+    )
+
+
+def fell_with(verdicts: Verdicts, behind_since_s: Floats | None) -> Bools:
+    """(B,) backends that fell about when the gateway before them did."""
+    if behind_since_s is None:
+        return np.zeros(len(verdicts), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(verdicts.fell_at_s - behind_since_s) <= TOGETHER_S, dtype=np.bool_)
 
 
 def conditions_of(said: Votes, charged: Bools, warm: Bools) -> dict[str, Bools]:
@@ -220,6 +191,20 @@ def came_back(verdicts: Verdicts, said: Votes, charged: Bools, at_s: float, rule
     return {"restored": restored, "drained": restored & verdicts.draining}
 
 
+def tried(verdicts: Verdicts, clients: Clients, restored: Bools, at_s: float, rules: Rules) -> dict[str, Bools]:
+    """(B,) those of CONDITIONS that are about what only clients have seen.
+
+    Their score of an outage is as high as it goes when they take a backend out, so on trial the first request that
+    fails condemns it again, and it takes some that are answered to bring the score back to 0.
+    """
+    untried = restored & verdicts.unseen
+    if not len(clients):
+        return {"untried": untried, "acquitted": np.ones(len(verdicts), dtype=bool)}
+    fresh, unasked = clients.fresh(at_s), at_s - np.maximum(verdicts.since_s, clients.heard_at_s) >= rules.trial_s
+    served = fresh & (clients.score[:, OUTAGE] == 0)
+    return {"untried": untried, "acquitted": np.asarray(served | (~fresh & unasked), dtype=np.bool_)}
+
+
 def decayed(verdicts: Verdicts, at_s: float, rules: Rules) -> Floats:
     """(B,) the penalty that is left."""
     return np.asarray(verdicts.penalty * np.exp2(-(at_s - verdicts.fell_at_s) / rules.penalty_half_life_s))
@@ -232,6 +217,8 @@ def moved(before: Verdicts, state: Ints, at_s: float, rules: Rules) -> Verdicts:
     restless = at_s - before.turned_at_s < rules.forget_s
     longer = np.clip(2 * before.hold_down_s, rules.hold_down_s, rules.hold_down_max_s)
     penalty = np.where(fell, decayed(before, at_s, rules) + 1.0, before.penalty)
+    pardoned = was_out & (state == State.UP)
+    penalty = np.where(pardoned, np.maximum(penalty - 1.0, 0.0), penalty)
     return replace(
         before,
         state=ints(state),
@@ -241,42 +228,6 @@ def moved(before: Verdicts, state: Ints, at_s: float, rules: Rules) -> Verdicts:
         penalty=floats(penalty),
         fell_at_s=floats(np.where(fell, at_s, before.fell_at_s)),
         suppressed=bools(is_out & (before.suppressed | (penalty > rules.suppress_above))),
-    )
-
-
-def hold(verdicts: Verdicts, rows: Ints, state: State, at_s: float) -> Verdicts:
-    """The verdicts with some backends in an operator's state, DRAINING or FROZEN, until `release`.
-
-    FROZEN puts a backend in service that is out: the operator knows better than the probes. DRAINING does not; such
-    a one comes back as DRAINING. ValueError for any other state.
-    """
-    if state not in {State.DRAINING, State.FROZEN}:
-        raise ValueError(f"{state.name} is for the probes to say; an operator may set DRAINING or FROZEN")
-    chosen = np.zeros(len(verdicts), dtype=bool)
-    chosen[rows] = True
-    out = np.isin(verdicts.state, OUT)
-    goes = chosen & (verdicts.state != state) & (~out | (state == State.FROZEN))
-    return replace(
-        verdicts,
-        state=ints(np.where(goes, state, verdicts.state)),
-        since_s=floats(np.where(goes, at_s, verdicts.since_s)),
-        turned_at_s=floats(np.where(goes & out, at_s, verdicts.turned_at_s)),
-        draining=bools(np.where(chosen, state == State.DRAINING, verdicts.draining)),
-        doubted=bools(verdicts.doubted & ~chosen),
-    )
-
-
-def release(verdicts: Verdicts, rows: Ints, at_s: float) -> Verdicts:
-    """The verdicts with some backends given back to the probes: drained ones ramp, frozen ones are as they were."""
-    chosen = np.zeros(len(verdicts), dtype=bool)
-    chosen[rows] = True
-    drained, frozen = (chosen & (verdicts.state == state) for state in (State.DRAINING, State.FROZEN))
-    state = np.where(drained, State.RAMP, np.where(frozen, State.UP, verdicts.state))
-    return replace(
-        verdicts,
-        state=ints(state),
-        since_s=floats(np.where(drained | frozen, at_s, verdicts.since_s)),
-        draining=bools(verdicts.draining & ~chosen),
     )
 
 

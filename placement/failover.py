@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, floats
+from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.cost import loads
 from placement.evacuation import spare_rps, spill
 from placement.losses import DOMAINS, Loss, reduced
@@ -69,11 +69,13 @@ class FailoverTable:
     priorities: tuple[float, ...]
     """Descending."""
     by_backends: Mapping[bytes, int]
-    """The row for exactly these lost backends, see `_key`."""
+    """The row for exactly these lost backends and gateways, see `_key`."""
     made_at_s: float
     """When it was last refreshed; its rows have times of their own."""
     ranked_at_s: float = float("-inf")
     """When the pairs in it were chosen."""
+    cut: Bools | None = None
+    """(C,) gateways that were lost when it was made; None for none."""
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -95,12 +97,18 @@ class FailoverTable:
         """(L,)"""
         return floats([row.shed_rps for row in self.rows])
 
-    def row_for(self, usable: Bools) -> Row | None:
-        """The row for what went out since the table was made: exactly that, or the largest domain within it."""
+    def row_for(self, usable: Bools, cut: Bools | None = None) -> Row | None:
+        """The row for what went out since the table was made: exactly that, or the largest domain within it.
+
+        `cut` (C,) marks clusters whose gateway is lost now, None for none. With backends gone as well it is these that
+        choose the row: what a gateway took is then spilled.
+        """
         gone = self.usable & ~usable
+        gates = ints([]) if cut is None else np.flatnonzero(cut if self.cut is None else cut & ~self.cut)
         if not gone.any():
-            return None
-        exact = self.by_backends.get(_key(np.flatnonzero(gone)))
+            first = (self.by_backends.get(_key(ints([]), gates[i : i + 1])) for i in range(len(gates)))
+            return next((self.rows[i] for i in first if i is not None), None)
+        exact = self.by_backends.get(_key(np.flatnonzero(gone), ints([])))
         if exact is not None:
             return self.rows[exact]
         best, most = None, 0
@@ -111,16 +119,19 @@ class FailoverTable:
         return best if best is not None and gone[best.loss.backends].any() else None
 
 
-def table_of(rows: Iterable[Row], standing: Routing, usable: Bools, priorities: Floats, at_s: float) -> FailoverTable:
-    """A table. Of rows that lose the same backends the first is found: the kinds come in order of size."""
+def table_of(
+    rows: Iterable[Row], standing: Routing, usable: Bools, priorities: Floats, at_s: float, cut: Bools | None = None
+) -> FailoverTable:
+    """A table. Of rows that lose the same the first is found: the kinds come in order of size."""
     kept = tuple(rows)
     index: dict[bytes, int] = {}
     for i, row in enumerate(kept):
-        lost = row.loss.backends
-        if usable[lost].any() and not len(row.loss.gateways):
-            index.setdefault(_key(lost[usable[lost]]), i)
+        lost, gates = row.loss.backends, row.loss.gateways
+        left = lost[usable[lost]]
+        if len(left) or (len(gates) and not len(lost)):
+            index.setdefault(_key(left, gates), i)
     descending = tuple(sorted(set(priorities.tolist()), reverse=True))
-    return FailoverTable(kept, standing, usable, descending, index, at_s)
+    return FailoverTable(kept, standing, usable, descending, index, at_s, cut=cut)
 
 
 def failover_routing(
@@ -129,17 +140,20 @@ def failover_routing(
     standing: Routing,
     usable: Bools,
     limit_rps: Floats | None = None,
+    cut: Bools | None = None,
 ) -> tuple[Routing, str]:
     """The routing to use at once when only `usable` (B,) is left, and which row of the table it came from.
+
+    `cut` (C,) marks clusters whose gateway is lost, None for none.
 
     The flows that the row speaks of take its shares, all others stay; then whatever is left on an unusable backend, or
     exceeds what its receiver was measured to have spare (`limit_rps`, else by capacity), is spilled or refused at the
     door. Lawful and within capacity at every point.
     """
-    row = table.row_for(usable) if table is not None and len(table.standing) == len(standing) else None
+    row = table.row_for(usable, cut) if table is not None and len(table.standing) == len(standing) else None
     base = standing if row is None else applied(standing, row.change)
     limit = spare_rps(problem, np.ones(len(usable), dtype=bool), 1.0) if limit_rps is None else limit_rps
-    left = reduced(problem, usable, standing)
+    left = reduced(problem, usable, standing, cut)
     return spill(left, base, usable, limit), "spill" if row is None else str(row.loss)
 
 
@@ -182,5 +196,5 @@ SHOWN_RPS = 0.05
 FULL = 0.999
 
 
-def _key(backends: Ints) -> bytes:
-    return np.asarray(backends, dtype=np.int64).tobytes()
+def _key(backends: Ints, gateways: Ints) -> bytes:
+    return np.concatenate([backends, [-1], gateways]).astype(np.int64).tobytes()

@@ -13,7 +13,7 @@ import numpy as np
 from placement.columns import Bools, Ints, bools, floats, ints
 from placement.fleet import Fleet
 from placement.problem import DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, Problem, displaced, total_demand
-from placement.routes import Routes
+from placement.routes import inside, kept
 from placement.routing import Routing
 from placement.sitecost import Curve, Pieces
 
@@ -68,9 +68,13 @@ def of_clusters(fleet: Fleet, kind: str, name: str, clusters: Bools) -> Loss:
     return Loss(kind, name, bools(clusters), ints(np.flatnonzero(clusters[fleet.backends.cluster])), ints([]))
 
 
-def of_usable(fleet: Fleet, usable: Bools) -> Loss:
-    """The loss of all that is not `usable`, (B,); a cluster of which nothing is left is gone with its mesh."""
-    return Loss("loss", "as judged", bools(lost_clusters(fleet, usable)), ints(np.flatnonzero(~usable)), ints([]))
+def of_usable(fleet: Fleet, usable: Bools, cut: Bools | None = None) -> Loss:
+    """The loss of all that is not `usable`, (B,); a cluster of which nothing is left is gone with its mesh.
+
+    `cut` (C,) marks clusters whose gateway is lost, None for none.
+    """
+    gateways = ints([]) if cut is None else ints(np.flatnonzero(cut))
+    return Loss("loss", "as judged", bools(lost_clusters(fleet, usable)), ints(np.flatnonzero(~usable)), gateways)
 
 
 def pair(one: Loss, other: Loss) -> Loss:
@@ -100,8 +104,7 @@ def after(problem: Problem, loss: Loss) -> Problem:
     dead = loss.dead(fleet)
     keep = ~dead[routes.backend]
     if len(loss.gateways):
-        home = fleet.origins.cluster[fleet.flows.origin[routes.flow]]
-        keep &= ~_mask(loss.gateways, len(fleet.clusters))[routes.cluster] | (home == routes.cluster)
+        keep &= inside(fleet, routes, _mask(loss.gateways, len(fleet.clusters)))
     inner = problem.external_rps <= DEMAND_FLOOR_RPS
     external = np.where(inner, 0.0, problem.external_rps)
     external = np.maximum(displaced(fleet, external, loss.clusters), DEMAND_FLOOR_RPS)
@@ -110,7 +113,7 @@ def after(problem: Problem, loss: Loss) -> Problem:
     pieces, curve = problem.pieces, problem.curve
     return replace(
         problem,
-        routes=Routes(**{name: getattr(routes, name)[keep] for name in Routes.__slots__}),
+        routes=kept(routes, keep),
         external_rps=floats(external),
         demand_rps=floats(total_demand(fleet, external, problem.standing)),
         capacity_rps=floats(np.where(dead, 0.0, problem.capacity_rps)),
@@ -121,9 +124,11 @@ def after(problem: Problem, loss: Loss) -> Problem:
     )
 
 
-def reduced(problem: Problem, usable: Bools, standing: Routing) -> Problem:
-    """An earlier problem over another standing routing, without what is not usable any more."""
-    return after(replace(problem, standing=standing), of_usable(problem.fleet, usable))
+def reduced(problem: Problem, usable: Bools, standing: Routing, cut: Bools | None = None) -> Problem:
+    """An earlier problem over another standing routing, without what is not usable any more or, (C,) `cut`, reached
+    from outside.
+    """
+    return after(replace(problem, standing=standing), of_usable(problem.fleet, usable, cut))
 
 
 def _gateways(fleet: Fleet) -> Iterator[Loss]:

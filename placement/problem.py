@@ -30,7 +30,7 @@ from placement.columns import Bools, Floats, Ints, bools, floats, lookup
 from placement.fleet import Fleet, inherited
 from placement.qoe import waiting_factor
 from placement.readings import Snapshot
-from placement.routes import Routes, compute_usd, offered_routes, tree_usd, unit_usd
+from placement.routes import Routes, compute_usd, inside, kept, offered_routes, tree_usd, unit_usd
 from placement.routing import Routing
 from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, expected, headroom
 
@@ -111,6 +111,8 @@ def formulate(
     readings = snapshot.readings
     capacity = np.where(usable, readings.capacity_rps * snapshot.warmth, 0.0)
     routes = offered_routes(fleet, usable, readings.latency_ms, readings.error_ratio)
+    if snapshot.cut is not None and snapshot.cut.any():
+        routes = kept(routes, inside(fleet, routes, snapshot.cut))
     unit = unit_usd(fleet, readings.latency_ms, readings.error_ratio)
     external = displaced(fleet, external_demand(fleet, readings.demand_rps, snapshot.routing), gone)
     inner = external <= DEMAND_FLOOR_RPS

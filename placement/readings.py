@@ -40,6 +40,8 @@ class Snapshot:
     """(B,) part of its capacity a backend may be given: 1 in service, less while it ramps after a return."""
     measured: Bools | None = None
     """(B,) whether the capacity was measured and not only declared; None where that is not known apart."""
+    cut: Bools | None = None
+    """(C,) clusters whose gateway is lost, which are reached from inside alone; None for none."""
 
     def age_s(self) -> float:
         """How old the readings are."""

@@ -58,6 +58,17 @@ def offered_routes(fleet: Fleet, usable: Bools, latency_ms: Floats, error_ratio:
     )
 
 
+def inside(fleet: Fleet, routes: Routes, cut: Bools) -> Bools:
+    """(X,) routes that are there although (C,) `cut` clusters have lost their gateway: those that need none."""
+    home = fleet.origins.cluster[fleet.flows.origin[routes.flow]]
+    return np.asarray(~cut[routes.cluster] | (home == routes.cluster), dtype=np.bool_)
+
+
+def kept(routes: Routes, keep: Bools) -> Routes:
+    """Some of the routes."""
+    return Routes(**{name: getattr(routes, name)[keep] for name in Routes.__slots__})
+
+
 def compute_usd(fleet: Fleet) -> Floats:
     """(B,) $/h per rps: the cheapest of the backend's sites, at the service's target utilization."""
     sites = fleet.sites

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from health.verdict import usable
 from placement.fleet import Fleet
 from scheduler.state import State
 from scheduler.summary import Json, backend_rows, cost_summary, finite, flow_rows, vars_of_change
@@ -73,6 +74,9 @@ class Board:
             "flows": flow_rows(fleet, problem, turn.pushed, self.state.tables),
             "flows_before": flow_rows(fleet, problem, turn.snapshot.routing, {}),
             "backends": backend_rows(fleet, problem, turn),
+            "gateways_lost": [
+                c for c, here in zip(fleet.clusters.ids, usable(self.state.gateways).tolist(), strict=True) if not here
+            ],
             "failover": self.failover(fleet),
             "verdict_changes": list(self.changes),
             "pushes": list(self.pushes),

@@ -91,8 +91,9 @@ class Controller:
         probed = list(probe_targets(documents, configuration.fleet))
         targets, pace = [p.target for p in probed], pace_of(documents.policy)
         vantage_rows = self.roster.assign(probes.vantages, targets, pace)
-        self.watch.retarget(rows, configuration.policy.rules, vantage_rows, backends.service, backends.cluster)
-        self.endpoints.replace(probed, len(vantage_rows))
+        self.watch.retarget(rows, configuration.policy.rules, vantage_rows, backends.service, backends.cluster,
+            clusters=len(configuration.fleet.clusters))  # fmt: skip
+        self.endpoints.replace(probed, len(vantage_rows), backends.cluster)
         self.prober.pace, self.prober.destinations = pace, Destinations.of(probes.allow)
         self.prober.replace(targets)
 

@@ -54,6 +54,9 @@ def precedence(look: Look, fleet: Fleet) -> str:
     out = np.flatnonzero(~usable(look.state.verdicts))
     if len(out):
         return f"{named(fleet.backend_name(b) for b in out.tolist())} out of service"
+    cut = np.flatnonzero(~usable(look.state.gateways))
+    if len(cut):
+        return f"the gateway of {named(fleet.clusters.ids[c] for c in cut.tolist())} is lost"
     age_s = look.at_s - look.state.readings.at_s
     return f"nothing was measured for {age_s:.0f} s" if age_s > look.silence_max_s else ""
 

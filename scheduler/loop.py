@@ -9,7 +9,7 @@ import numpy as np
 from connectors.telemetry import Batch
 from health.evidence import Evidence
 from health.gray import ceiling_rps
-from health.verdict import State as Verdict
+from health.states import State as Verdict
 from health.verdict import Verdicts, judge, usable, warmth
 from placement.columns import Bools, Ints, bools, floats
 from placement.emergency import not_refused
@@ -26,6 +26,7 @@ from scheduler.calm import calmed
 from scheduler.conduct import Conduct, conducted, evacuating, measured_capacity, rolled_out
 from scheduler.deeds import content_of, same_deeds
 from scheduler.foresight import Foresight, foresee, problem_ahead
+from scheduler.gateways import behind_since_s, cut_off, judged_gateways
 from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.move import Move, Sight, guarded, in_force, push, record
 from scheduler.policy import Policy
@@ -50,13 +51,14 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
 
     # Judge first: whether something was lost decides how long we may look at the rest.
     evidence = ports.watch.evidence()
-    verdicts, alive, conduct, urgent = judged(state, evidence, resumed, at_s, policy)
+    gateways = judged_gateways(state.gateways, evidence, at_s, policy.rules)
+    verdicts, alive, conduct, urgent = judged(state, evidence, gateways, resumed, at_s, policy)
 
     # Observe. What cannot be read keeps its last value, and its age shows.
     measured = ports.intake.drain()
     reported = {} if urgent else await read_tables(ports.connectors, policy.push_deadline_s, ports.watch)
     tables = {**state.tables, **reported}
-    view = await ports.compute(partial(look, state, measured, tables, verdicts, alive, urgent, at_s, policy))
+    view = await ports.compute(partial(look, state, measured, tables, verdicts, gateways, alive, urgent, at_s, policy))
     snapshot, problem = view.snapshot, view.problem
     if not urgent:
         wall_s = ports.clock.wall_s() - (ports.clock.now_s() - at_s)
@@ -90,7 +92,8 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         mode=mode,
         snapshot=snapshot,
         verdicts=verdicts,
-        changes=verdict_changes(state, verdicts.state, at_s),
+        gateways=gateways,
+        changes=verdict_changes(state, verdicts.state, gateways.state, at_s),
         plan=move.plan,
         standing_cost=move.standing_cost,
         pushed=move.step.routing,
@@ -111,6 +114,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         readings=view.readings,
         memory=view.memory,
         verdicts=verdicts,
+        gateways=gateways,
         routing=move.step.routing,
         tables={**tables, **landed},
         version=version,
@@ -143,16 +147,20 @@ async def run(state: State, ports: Ports, show: Callable[[State, Turn], None]) -
 
 
 def judged(
-    state: State, evidence: Evidence, resumed: bool, at_s: float, policy: Policy
+    state: State, evidence: Evidence, gateways: Verdicts, resumed: bool, at_s: float, policy: Policy
 ) -> tuple[Verdicts, Bools, Conduct, bool]:
-    """Verdicts, what load may be sent to (B,), the conduct with what is evacuated, and whether something was lost."""
+    """Verdicts, what load may be sent to (B,), the conduct with what is evacuated, and whether something was lost.
+
+    A lost way in, of (C,) `gateways`, is a loss as well; what stands behind it is not lost with it.
+    """
     backends, before = state.fleet.backends, usable(state.verdicts)
-    verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, state.readings.capacity_rps)
+    behind, capacity = behind_since_s(state.fleet, gateways), state.readings.capacity_rps
+    verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind)
     now = usable(verdicts)
     conduct = evacuating(state.conduct, state.fleet, before, now, resumed, at_s, policy.conduct)
     alive = not_refused(state.fleet, now, conduct.refused)
     urgent = bool((not_refused(state.fleet, before, state.conduct.refused) & ~alive).any())
-    return verdicts, alive, conduct, urgent
+    return verdicts, alive, conduct, urgent or bool((usable(state.gateways) & ~usable(gateways)).any())
 
 
 def watched(
@@ -188,6 +196,7 @@ def look(
     measured: tuple[Batch, ...],
     tables: Mapping[OriginId, WeightTable],
     verdicts: Verdicts,
+    gateways: Verdicts,
     alive: Bools,
     urgent: bool,
     at_s: float,
@@ -201,11 +210,13 @@ def look(
     readings, memory, rejections = clean(state.readings, state.memory, measured, fleet, at_s, policy.hygiene)
     heard = silenced(faded(readings, memory, fleet, at_s), memory, fleet, lost_clusters(fleet, alive), at_s)
     routing = routing_of(fleet, tables, state.routing)
-    warm = np.where(alive & ~usable(verdicts), 1.0, warmth(verdicts, fleet.backends, at_s, policy.rules))
-    snapshot = Snapshot(at_s, heard, routing, alive, floats(warm), measured_capacity(memory, len(alive)))
+    warm = warmth(verdicts, fleet.backends, at_s, policy.rules, readings.capacity_rps)
+    warm = np.where(alive & ~usable(verdicts), 1.0, warm)
+    cut, counted = cut_off(gateways), measured_capacity(memory, len(alive))
+    snapshot = Snapshot(at_s, heard, routing, alive, floats(warm), counted, cut)
     known = state.problem if urgent else None
     foresight = foresee(state.foresight, snapshot, memory)
-    problem = reduced(known, alive, routing) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
+    problem = reduced(known, alive, routing, cut) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
     problem = calmed(problem, ceiling_rps(verdicts.steps))
     return View(readings, memory, rejections, snapshot, problem, foresight)
 
@@ -247,10 +258,15 @@ def followed(
     return conduct, known_good, content_of(conduct, problem.fleet, sight.snapshot.at_s, wall_s)
 
 
-def verdict_changes(state: State, now: Ints, at_s: float) -> tuple[VerdictChange, ...]:
-    """Which backends changed state in this tick."""
-    before = state.verdicts.state
+def verdict_changes(state: State, now: Ints, gateways: Ints, at_s: float) -> tuple[VerdictChange, ...]:
+    """Which backends and gateways changed state in this tick."""
+    fleet = state.fleet
+    kinds = (
+        (state.verdicts.state, now, fleet.backend_name),
+        (state.gateways.state, gateways, lambda c: f"gateway {fleet.clusters.ids[c]}"),
+    )
     return tuple(
-        VerdictChange(at_s, state.fleet.backend_name(b), Verdict(int(before[b])).name, Verdict(int(now[b])).name)
-        for b in np.flatnonzero(before != now).tolist()
+        VerdictChange(at_s, name(row), Verdict(int(was[row])).name, Verdict(int(became[row])).name)
+        for was, became, name in kinds
+        for row in np.flatnonzero(was != became).tolist()
     )

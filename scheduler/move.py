@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from health.verdict import State as Verdict
+from health.states import State as Verdict
 from health.verdict import Verdicts
 from placement.columns import Bools, Floats, bools
 from placement.cost import Cost, evaluate, loads
@@ -126,7 +126,8 @@ def fallback(sight: Sight, why: str) -> Plan:
         elif mode is Mode.SAFE:
             why = f"SAFE mode: {'; '.join(sight.conduct.safety.reasons)}"
         return Plan(standing, evaluate(problem, standing), Reason.HELD, why)
-    routing, source = failover_routing(problem, sight.state.failover, standing, snapshot.usable, spare(sight))
+    table, usable, cut = sight.state.failover, snapshot.usable, snapshot.cut
+    routing, source = failover_routing(problem, table, standing, usable, spare(sight), cut)
     return Plan(routing, evaluate(problem, routing), Reason.FAILOVER, source)
 
 

@@ -59,6 +59,8 @@ class State:
     foresight: Foresight | None = None
     """What is believed of demand; None until some was measured."""
     failover: FailoverTable | None = None
+    gateways: Verdicts = field(kw_only=True)
+    """(C,) what is believed of the ways into the clusters; those that nobody probes apart are UP."""
     conduct: Conduct = field(kw_only=True)
     """What we did, which bounds what we do next."""
 
@@ -90,6 +92,7 @@ def initial_state(
         tables=tables,
         epoch=epoch,
         version=version,
+        gateways=all_up(len(fleet.clusters), at_s),
         conduct=first_conduct(fleet, routing, at_s, limits, known),
     )
 
@@ -119,6 +122,7 @@ def adopt(state: State, fleet: Fleet, declared: Readings, at_s: float, limits: C
         problem=None,
         foresight=None,
         failover=None,
+        gateways=carried_verdicts(state.gateways, _renamed(state.fleet.clusters.ids, fleet.clusters.ids), at_s),
         conduct=carried_conduct(state.conduct, backend_row, services, same, at_s, limits),
     )
 

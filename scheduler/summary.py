@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from health.verdict import State as Verdict
+from health.states import State as Verdict
 from placement.cost import COMPONENTS, Cost, loads
 from placement.explain import Explanation
 from placement.fleet import RESOURCES, Fleet, OriginId

@@ -1,6 +1,7 @@
 """Where vantages post what they saw and meshes what their clients saw, and where a loss wakes the loop."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,13 +31,26 @@ class ProbeWatch:
         cluster: Ints | None = None,
     ) -> None:
         self._evidence = no_evidence(targets, vantages)
+        self._gateways = no_evidence(0, vantages)
+        self._cut: Bools = np.zeros(0, dtype=bool)
         self._alarm = asyncio.Event()
-        self._place(targets, rules, service, cluster)
+        self._place(targets, rules, service, cluster, 0)
 
     def report(self, rows: Ints, ok: Bools, at_s: float, vantage: int = 0) -> None:
         """One round of results of one vantage: target `rows[i]` answered `ok[i]`."""
         self._evidence = record(self._evidence, rows, vantage, ok, at_s)
         self._look(at_s)
+
+    def report_gateways(self, rows: Ints, ok: Bools, at_s: float, vantage: int = 0) -> None:
+        """The same of the ways in: requests get into cluster `rows[i]` by its gateway, or do not."""
+        self._gateways = record(self._gateways, rows, vantage, ok, at_s)
+        if not (self._gateways.fails >= self.rules.fall).any():
+            self._cut = np.zeros(len(self._gateways.fails), dtype=bool)
+            return
+        cut = votes(self._gateways, np.arange(len(self._cut)), at_s, self.rules).failing
+        if (cut & ~self._cut).any():
+            self._alarm.set()
+        self._cut = cut
 
     def witness(self, rows: Ints, answered: Floats, failed: Floats, from_s: float, at_s: float) -> None:
         """What clients of some targets counted since `from_s`: requests of `rows[i]` answered well, and failed."""
@@ -55,7 +69,7 @@ class ProbeWatch:
     def evidence(self) -> Evidence:
         """The newest counts; lowers the alarm."""
         self._alarm.clear()
-        return self._evidence
+        return replace(self._evidence, gateways=self._gateways)
 
     async def alarm(self) -> None:
         """Return when some target was charged since `evidence` was last asked."""
@@ -73,13 +87,19 @@ class ProbeWatch:
         vantage_rows: Ints | None = None,
         service: Ints | None = None,
         cluster: Ints | None = None,
+        clusters: int = 0,
     ) -> None:
-        """Follow reloaded documents: target t was target `rows[t]`, vantage v was `vantage_rows[v]`, -1 for new."""
-        self._evidence = carried_evidence(self._evidence, rows, vantage_rows)
-        self._place(len(rows), rules, service, cluster)
+        """Follow reloaded documents: target t was target `rows[t]`, vantage v was `vantage_rows[v]`, -1 for new.
 
-    def _place(self, targets: int, rules: Rules, service: Ints | None, cluster: Ints | None) -> None:
+        `clusters` is how many there are whose gateways may be reported; what was said of gateways is learned anew.
+        """
+        self._evidence = carried_evidence(self._evidence, rows, vantage_rows)
+        self._place(len(rows), rules, service, cluster, clusters)
+
+    def _place(self, targets: int, rules: Rules, service: Ints | None, cluster: Ints | None, clusters: int) -> None:
         self.rules = rules
+        self._gateways = no_evidence(clusters, self._evidence.vantages)
+        self._cut = np.zeros(clusters, dtype=bool)
         self._service = np.arange(targets) if service is None else service
         self.cluster = np.arange(targets) if cluster is None else cluster
         self._charged = np.zeros(targets, dtype=np.int64)

@@ -32,13 +32,13 @@ class LazyTable(FailoverTable):
         object.__setattr__(self, "_order", order)
         object.__setattr__(self, "_made", None)
 
-    def row_for(self, usable: Bools) -> Row | None:
+    def row_for(self, usable: Bools, cut: Bools | None = None) -> Row | None:
         """The row of the table that this stands for."""
         made, order = self._made, self._order
         if made is None:
             made = failover_table(order.fleet, order.snapshot, order.routing, order.prices)
             object.__setattr__(self, "_made", made)
-        return made.row_for(usable)
+        return made.row_for(usable, cut)
 
 
 @dataclass(slots=True)

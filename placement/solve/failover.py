@@ -81,7 +81,8 @@ def refreshed(order: TableOrder) -> FailoverTable:
     near = np.zeros(len(fleet.backends), dtype=bool) if order.near is None else order.near
     rows = study.proved((*losses(fleet), *pairs), known, near, order.work)
     priorities = np.unique(fleet.services.priority)
-    return replace(table_of(rows, order.routing, snapshot.usable, priorities, snapshot.at_s), ranked_at_s=ranked_at_s)
+    made = table_of(rows, order.routing, snapshot.usable, priorities, snapshot.at_s, snapshot.cut)
+    return replace(made, ranked_at_s=ranked_at_s)
 
 
 def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTable | None) -> "Study":
@@ -91,6 +92,9 @@ def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTab
     shed = floats(shed_by_priority(problem, problem.standing, priorities))
     cost = evaluate(problem, problem.standing)
     moved = last is None or not np.array_equal(last.usable, snapshot.usable)
+    if last is not None:
+        was, now = (np.zeros(1, dtype=bool) if cut is None else cut for cut in (last.cut, snapshot.cut))
+        moved = moved or bool((was != now).any())
     return Study(problem, Applications(problem), snapshot, spare, cost, shed, moved, {})
 
 

@@ -3,7 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from health.verdict import State as Verdict
+from health.states import State as Verdict
+from health.verdict import usable
 from placement.cost import COMPONENTS
 from placement.routing import RoutingView
 from scheduler.board import SMALL
@@ -36,6 +37,9 @@ class Metrics:
             "equipoise_backend_verdict", "1 for the state a backend is in.", ["service", "cluster", "state"],
             registry=registry,
         )  # fmt: skip
+        self.gateway = Gauge(
+            "equipoise_gateway_lost", "1 while a cluster is reached from inside alone.", ["cluster"], registry=registry
+        )
         self.age = Gauge("equipoise_readings_age_seconds", "Age of the readings planned with.", registry=registry)
         self.push = Counter("equipoise_push_total", "Writes to meshes.", ["origin", "result"], registry=registry)
         self.rejected = Counter(
@@ -94,6 +98,10 @@ class Metrics:
         for backend, now in enumerate(turn.verdicts.state.tolist()):
             service, cluster = state.fleet.backend_name(backend).split("/")
             self.verdict.labels(service, cluster, Verdict(now).name).set(1)
+        if turn.gateways is not None:
+            self.gateway.clear()
+            for cluster, here in zip(state.fleet.clusters.ids, usable(turn.gateways).tolist(), strict=True):
+                self.gateway.labels(cluster).set(not here)
         self.failover.clear()
         self.unmet.clear()
         if state.failover is not None:

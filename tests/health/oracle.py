@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from health.rules import Rules
-from health.verdict import State
+from health.states import State
 
-IN_SERVICE = {State.UP, State.SUSPECT, State.RAMP, State.DRAINING, State.FROZEN}
+IN_SERVICE = {State.UP, State.SUSPECT, State.RAMP, State.DRAINING, State.FROZEN, State.TRIAL}
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Belief:
     penalty: float = 0.0
     fell_at_s: float = 0.0
     suppressed: bool = False
+    unseen: bool = False
     fails: tuple[int, ...] = (0,)
     passes: tuple[int, ...] = (0,)
 
@@ -113,12 +114,15 @@ def next_state(  # noqa: PLR0911  one return per sentence
             return State.DOWN
         chronic = belief.suppressed and decayed(belief, at_s, rules) >= rules.reuse_below
         if steady and not chronic and at_s - belief.turned_at_s >= belief.hold_down_s:
-            return State.DRAINING if belief.draining else State.RAMP
+            returned = State.TRIAL if belief.unseen else State.RAMP
+            return State.DRAINING if belief.draining else returned
         return State.PROBATION
     if belief.state == State.RAMP:
         if condemned:
             return State.DOWN
         return State.UP if at_s - belief.since_s >= rules.ramp_s else State.RAMP
+    if belief.state == State.TRIAL:  # nobody has clients here, so nobody has to be served first
+        return State.DOWN if condemned else State.RAMP
     if belief.state == State.DRAINING:
         return State.DOWN if condemned else State.DRAINING
     return State.FROZEN
@@ -144,7 +148,9 @@ def judge_one(belief: Belief, fleet: list[Belief], at_s: float, rules: Rules) ->
         after = replace(after, hold_down_s=doubled if repeated else rules.hold_down_s)
         after = replace(after, penalty=decayed(belief, at_s, rules) + 1, fell_at_s=at_s)
     suppressed = state not in IN_SERVICE and (belief.suppressed or after.penalty > rules.suppress_above)
-    return replace(after, suppressed=suppressed)
+    # A fleet without clients loses nothing but what probes condemn.
+    unseen = belief.unseen and state != State.UP and not (belief.state in IN_SERVICE and state not in IN_SERVICE)
+    return replace(after, suppressed=suppressed, unseen=unseen)
 
 
 def judge_all(fleet: list[Belief], at_s: float, rules: Rules) -> list[Belief]:

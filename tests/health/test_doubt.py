@@ -5,7 +5,8 @@ from health.evidence import Evidence, no_evidence, record, with_clients
 from health.passive import observe
 from health.quorum import missing_since_s
 from health.rules import Rules
-from health.verdict import State, Verdicts, all_up, judge, usable
+from health.states import State
+from health.verdict import Verdicts, all_up, judge, usable
 from placement.columns import bools, floats, ints
 from placement.fleet import Backends
 

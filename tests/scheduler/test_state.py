@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from health.verdict import State as Verdict
+from health.states import State as Verdict
 from placement.columns import floats
 from placement.fleet import ClusterId
 from scheduler.loop import tick
