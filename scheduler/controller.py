@@ -114,9 +114,10 @@ class Controller:
             known.spec = counted.spec = spec
             return
         self.xds.dismiss(origin)
-        self.connectors[origin] = HaproxyConnector(spec)
         interval_s = _interval_s(documents, origin)
-        self.reports[origin] = HaproxyStatistics(spec, time.monotonic, interval_s, self.witness, DEMAND_EVERY_S)
+        statistics = HaproxyStatistics(spec, time.monotonic, interval_s, self.witness, DEMAND_EVERY_S)
+        self.reports[origin] = statistics
+        self.connectors[origin] = HaproxyConnector(spec, statistics)
 
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""

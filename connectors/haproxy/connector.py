@@ -3,9 +3,12 @@
 from connectors.connector import MeshLimits, Receipt, Refused, Unavailable
 from connectors.haproxy import rows
 from connectors.haproxy.programmed import BadAnswer, Programmed, commands, differs, entries_of, servers_of
+from connectors.haproxy.rehearsal import armed_goal, clock_ms, drained, is_ours, without_drill
 from connectors.haproxy.runtime import ask, lines_of
 from connectors.haproxy.spec import FENCE_KEY, HaproxySpec
+from connectors.haproxy.statistics import HaproxyStatistics
 from connectors.haproxy.translation import goal, rounding_error, row_in_force
+from connectors.rehearsal import Tally
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 
@@ -27,8 +30,10 @@ class HaproxyConnector:
     kept (`configuration` says how); `read` then finds no fence, and all is written again.
     """
 
-    def __init__(self, spec: HaproxySpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: HaproxySpec, statistics: HaproxyStatistics | None = None) -> None:
+        self.spec, self._statistics = spec, statistics
+        self._armed: WeightTable | None = None
+        self._unfit = "HAProxy has not been read yet"
 
     @property
     def origin(self) -> OriginId:
@@ -85,6 +90,68 @@ class HaproxyConnector:
             detail="; ".join(detail),
         )  # fmt: skip
 
+    async def arm(self, table: WeightTable) -> Receipt:
+        """Weights of a failover for backends that get no request yet. Refused where a server is missing."""
+        before = await self._now()
+        if self._fence(before) is None:
+            raise Refused(f"{self.origin}: there are no weights yet to rehearse a failover from")
+        if self._unfit:
+            raise Refused(f"{self.origin}: {self._unfit}")
+        await self._rehearse(armed_goal(table, self.spec, before))
+        self._armed = table
+        return Receipt(table.origin, table.epoch, table.version, stored=True, accepted=True)
+
+    async def drain(self, ratio: float, lease_s: float) -> Receipt:
+        """Route a part of the requests by them, until the lease is over by HAProxy's own clock."""
+        table = self._armed
+        if ratio and table is None:
+            raise Refused(f"{self.origin}: no failover is armed")
+        known = await self._drill_entries()
+        if ratio and not known:
+            raise Refused(f"{self._named('drain')}: it has forgotten the failover, as after a restart")
+        until_ms = await self._clock_ms() + round(lease_s * 1e3) if ratio else 0
+        await self._rehearse(Programmed({}, drained(known, ratio, until_ms) if known else {}))
+        fence = table.fence if table is not None else (0, 0)
+        return Receipt(self.origin, *fence, stored=True, accepted=True)
+
+    async def disarm(self) -> Receipt:
+        """Forget the failover; the weights of backends that get no request do no harm."""
+        await self._rehearse(Programmed({}, {}))
+        fence, self._armed = self._armed.fence if self._armed is not None else (0, 0), None
+        return Receipt(self.origin, *fence, stored=True, accepted=True)
+
+    def unfit(self) -> str:
+        """Whether its configuration lacks the backends of a rehearsal."""
+        return self._unfit
+
+    def tally(self) -> Tally:
+        """Requests of the armed services so far, as the statistics last counted them."""
+        if self._statistics is None or self._armed is None:
+            return Tally()
+        return self._statistics.tally(self._armed.services)
+
+    async def _rehearse(self, goal_now: Programmed) -> None:
+        """Bring the rehearsal to a goal, and see that it is there; entries of none of it are taken out."""
+        state = await self._now()
+        before = Programmed(state.servers, await self._drill_entries())
+        words = await self._say(commands(before, goal_now, self.spec.map_path, frozenset(goal_now.entries)))
+        wrong = differs(Programmed((await self._now()).servers, await self._drill_entries()), goal_now)
+        if wrong:
+            raise Refused(f"{self._named('drill')}: {words or wrong}{_advice(words)}")
+
+    async def _drill_entries(self) -> dict[str, str]:
+        entries = await self._ask(f"show map {self.spec.map_path}")
+        try:
+            return {key: value for key, value in entries_of(entries).items() if is_ours(key)}
+        except BadAnswer as strange:
+            raise Unavailable(f"{self._named('map')}: {strange}") from None
+
+    async def _clock_ms(self) -> int:
+        try:
+            return clock_ms(await self._ask("show activity"))
+        except BadAnswer as strange:
+            raise Unavailable(f"{self._named('clock')}: {strange}") from None
+
     async def _now(self) -> Programmed:
         """What it runs with. Raises Unavailable for an answer that cannot be read, Refused for no map of ours."""
         state = await self._ask("show servers state")
@@ -96,7 +163,9 @@ class HaproxyConnector:
             )
         try:
             known = {k: v for k, v in entries_of(entries).items() if k in self.spec.services or k == FENCE_KEY}
-            return Programmed(servers_of(state, self.spec.services), known)
+            servers = servers_of(state, self.spec.services | self.spec.drills)
+            self._unfit = without_drill(self.spec, servers)
+            return Programmed(servers, known)
         except BadAnswer as strange:
             raise Unavailable(f"{self._named('state')}: {strange}") from None
 

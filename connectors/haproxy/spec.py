@@ -12,6 +12,10 @@ FENCE_KEY = "!fence"
 """The key of the fence in the map; no service can have this name."""
 
 
+LEASE_KEY = "!lease"
+"""The map key of the moment until which requests are rehearsed, in milliseconds on HAProxy's clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class HaproxySpec:
     """The address book of one HAProxy. A service is a backend, an endpoint of a cluster is a server of it."""
@@ -40,6 +44,21 @@ class HaproxySpec:
     def services(self) -> frozenset[str]:
         """The backends that are ours."""
         return frozenset(service for service, _ in self.endpoints)
+
+    @property
+    def drills(self) -> frozenset[str]:
+        """The backends beside them that a rehearsed failover goes by."""
+        return frozenset(drill_name(service) for service in self.services)
+
+
+def drill_name(service: str) -> str:
+    """The backend that routes by the weights of a rehearsed failover, and the map key of how many requests it gets."""
+    return f"{service}:drill"
+
+
+def drill_shed_name(service: str) -> str:
+    """The map key of what that backend refuses."""
+    return f"{service}:drill:shed"
 
 
 def server_name(cluster: str, place: int) -> str:

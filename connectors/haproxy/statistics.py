@@ -1,13 +1,14 @@
 """What an HAProxy counts, as telemetry: requests, refusals, errors and response times out of `show stat`."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from connectors.connector import Unavailable
 from connectors.haproxy.programmed import BadAnswer
 from connectors.haproxy.runtime import ask
 from connectors.haproxy.spec import HaproxySpec
+from connectors.rehearsal import Tally
 from connectors.telemetry import Batch, Signal, Witness
 from placement.columns import floats
 from placement.fleet import ClusterId, ServiceId
@@ -15,6 +16,8 @@ from placement.fleet import ClusterId, ServiceId
 QUESTION = "show stat -1 6 -1"
 """Of every proxy (-1) the backends (2) and servers (4), each with all its servers (-1)."""
 BACKEND = "BACKEND"
+DRILL = ":drill"
+"""How the backends of a rehearsed failover end."""
 COUNTER_DIGITS_MAX = 20
 
 
@@ -71,9 +74,22 @@ def _count(row: Mapping[str, str | None], name: str) -> int:
 
 
 def grown(before: Counts, after: Counts) -> dict[tuple[str, str], Counters]:
-    """What was counted in between. A counter below what it was began anew, with HAProxy itself."""
+    """What was counted in between, rehearsed requests with the regular ones: both are real.
+
+    A counter below what it was began anew, with HAProxy itself.
+    """
     none = Counters(0, 0, 0, 0, 0.0, "")
-    return {key: _since(before.get(key, none), now) for key, now in after.items()}
+    found: dict[tuple[str, str], Counters] = {}
+    for key, now in after.items():
+        whole, new = (key[0].removesuffix(DRILL), key[1]), _since(before.get(key, none), now)
+        found[whole] = _sum(found[whole], new) if whole in found else new
+    return found
+
+
+def ended(counted: Iterable[Counters]) -> tuple[int, int]:
+    """(requests that ended, those of them that ended badly) at some servers."""
+    rows = list(counted)
+    return sum(c.answers + c.broken for c in rows), sum(c.errors + c.broken for c in rows)
 
 
 def _since(before: Counters, now: Counters) -> Counters:
@@ -121,7 +137,7 @@ class HaproxyStatistics:
         what = f"{self.spec.origin}: HAProxy at {self.spec.socket}, `{QUESTION}`"
         answer = await ask(self.spec.socket, QUESTION, what)
         try:
-            counts = counts_of(answer, self.spec.services)
+            counts = counts_of(answer, self.spec.services | self.spec.drills)
         except BadAnswer as strange:
             raise Unavailable(f"{what}: {strange}") from None
         before, at_s = self._last, self._now_s()
@@ -132,6 +148,15 @@ class HaproxyStatistics:
         if before is None or at_s <= before[0]:
             return ()
         return tuple(_batches(self, grown(before[1], counts), at_s, at_s - before[0]))
+
+    def tally(self, services: Iterable[str]) -> Tally:
+        """Requests of some services that ended by the last look: by rehearsed weights, and by the regular ones."""
+        counts = self._looked[1] if self._looked else {}
+        names = set(services)
+        ours = [c for (backend, server), c in counts.items()
+                if server != BACKEND and backend.endswith(DRILL) and backend.removesuffix(DRILL) in names]  # fmt: skip
+        theirs = [c for (backend, server), c in counts.items() if server != BACKEND and backend in names]
+        return Tally(*ended(ours), *ended(theirs))
 
     def _testify(self, counts: Counts, at_s: float) -> None:
         before, self._looked = self._looked, (at_s, counts)

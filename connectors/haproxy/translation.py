@@ -32,7 +32,7 @@ def goal(table: WeightTable, spec: HaproxySpec, now: Programmed) -> Programmed:
 def _weighted(
     service: ServiceId, targets: Sequence[Target], spec: HaproxySpec, now: Programmed
 ) -> dict[ServerKey, Server]:
-    names, wanted = _parts(service, {t.cluster: t.weight for t in targets}, spec)
+    names, wanted = parts(service, {t.cluster: t.weight for t in targets}, spec)
     weights = server_weights(wanted).tolist()
     return {
         (service, name): _known(service, name, spec, now)._replace(weight=weight, address=address)
@@ -41,7 +41,7 @@ def _weighted(
     }
 
 
-def _parts(
+def parts(
     service: ServiceId, weight: Mapping[ClusterId, int], spec: HaproxySpec
 ) -> tuple[list[tuple[str, Address]], Floats]:
     """Every server of a service, and its even part of the weight of its cluster."""
@@ -73,7 +73,7 @@ def rounding_error(table: WeightTable, spec: HaproxySpec) -> float:
     """The most by which the share of a server differs from what the table asks for."""
     worst = 0.0
     for service, targets, _ in table.items():
-        _, wanted = _parts(service, {t.cluster: t.weight for t in targets}, spec)
+        _, wanted = parts(service, {t.cluster: t.weight for t in targets}, spec)
         if wanted.any():
             weights = server_weights(wanted)
             worst = max(worst, float(np.abs(weights / weights.sum() - wanted / wanted.sum()).max()))
@@ -112,7 +112,7 @@ def row_in_force(service: str, row: Row, shed: int, unit: int, spec: HaproxySpec
     A reload brings back the weights of the configuration file, and people have the same socket.
     """
     key = ServiceId(service)
-    names, wanted = _parts(key, {ClusterId(c): weight for c, (weight, _) in row.items()}, spec)
+    names, wanted = parts(key, {ClusterId(c): weight for c, (weight, _) in row.items()}, spec)
     actual = np.array([now.servers[key, n].weight if (key, n) in now.servers else 0 for n, _ in names], dtype=np.int64)
     if np.array_equal(actual, server_weights(wanted)):
         return row

@@ -1,6 +1,8 @@
 """A real HAProxy, steered over its runtime socket, under the contract suite."""
 
 import contextlib
+import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ from connectors.haproxy.configuration import configuration
 from connectors.haproxy.connector import HaproxyConnector
 from connectors.haproxy.runtime import ask
 from connectors.haproxy.spec import Address, HaproxySpec
+from connectors.haproxy.statistics import HaproxyStatistics
 from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import WeightTable
 from tests import real
@@ -35,11 +38,16 @@ class HaproxyHarness:
         self.socket = folder / "haproxy.sock"
         book = {cluster: (("127.0.0.1", backend.port),) for cluster, backend in self.backends.items()}
         self.rendered = replace(spec_of(book, self.socket, ("127.0.0.1", self.ingress_port)), **changes)
-        self.connector = HaproxyConnector(spec_of(book | {BROKEN: (("127.0.0.1", 1),)}, self.socket))
+        known = spec_of(book | {BROKEN: (("127.0.0.1", 1),)}, self.socket)
+        self.statistics = HaproxyStatistics(known, time.monotonic)
+        self.connector = HaproxyConnector(known, self.statistics)
 
     async def send(self, service: str, requests: int) -> Counter[str]:
         """HTTP/1.1 requests whose Host is the service."""
-        return await http_client.send(self.ingress_port, service, requests)
+        found = await http_client.send(self.ingress_port, service, requests)
+        with contextlib.suppress(Unavailable):
+            await self.statistics.collect()
+        return found
 
     async def until(self, service: str, cluster: str) -> float:
         """The monotonic time of the first answer from a cluster, one request after another."""
@@ -73,14 +81,16 @@ def spec_of(book: dict[str, tuple[Address, ...]], socket: Path, listener: Addres
 
 
 @contextlib.asynccontextmanager
-async def haproxy(folder: Path, checks: str = FAST_CHECKS, **changes: Any) -> AsyncIterator[HaproxyHarness]:
+async def haproxy(
+    folder: Path, checks: str = FAST_CHECKS, *, drills: bool = True, **changes: Any
+) -> AsyncIterator[HaproxyHarness]:
     """A real HAProxy with the configuration that we print for a spec with `changes`; skips the test without one."""
     path = real.require("haproxy")
     harness = HaproxyHarness(folder, **changes)
     for backend in harness.backends.values():
         await backend.start()
     try:
-        async with running(path, harness.rendered, folder, checks):
+        async with running(path, harness.rendered, folder, checks, drills=drills):
             yield harness
     finally:
         for backend in harness.backends.values():
@@ -88,9 +98,14 @@ async def haproxy(folder: Path, checks: str = FAST_CHECKS, **changes: Any) -> As
 
 
 @contextlib.asynccontextmanager
-async def running(path: str, spec: HaproxySpec, folder: Path, checks: str = FAST_CHECKS) -> AsyncIterator[None]:
+async def running(
+    path: str, spec: HaproxySpec, folder: Path, checks: str = FAST_CHECKS, *, drills: bool = True
+) -> AsyncIterator[None]:
     """An HAProxy with the configuration that we print for a spec, its checks at another pace."""
     text = configuration(spec)
+    if not drills:  # as an older `equipoise bootstrap` printed it
+        head, *backends = re.split(r"\n(?=backend )", text.replace("if leased drawn", "if FALSE"))
+        text = "\n".join([head, *(part for part in backends if ":drill" not in part.partition("\n")[0])])
     (folder / "haproxy.cfg").write_text(text.replace("inter 2s fall 3 rise 2", checks))
     for kept in ("haproxy.map", "haproxy.state"):
         (folder / kept).touch()

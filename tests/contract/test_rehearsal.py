@@ -1,6 +1,7 @@
 """What every mesh that offers to rehearse a failover promises: above all, that it lets go by itself."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from connectors.connector import Refused
+from connectors.haproxy.runtime import ask
 from connectors.rehearsal import Rehearsing, Tally
 from tests.contract.harness import SERVICE, UNIT, Harness, eventually, far_off, table
+from tests.contract.harness_haproxy import haproxy
 from tests.contract.harness_simulated import simulated
 from tests.contract.harness_xds import xds_envoy, xds_grpc
+from tests.contract.lease_holder import LEASE_S as HOLDERS_LEASE_S
 
-HARNESSES = {"simulated": simulated, "xds-envoy": xds_envoy}
+HARNESSES = {"simulated": simulated, "xds-envoy": xds_envoy, "haproxy": haproxy}
 REGULAR = {"east": UNIT}
 FAILOVER = {"north": 7_500, "west": 2_500}
 LEASE_S = 1.5
@@ -165,3 +169,54 @@ async def test_drain_of_clients_that_know_no_lease_is_refused_and_a_dry_push_is_
 
 async def test_tally_minus_an_earlier_one_is_what_came_between() -> None:
     assert Tally(5, 1, 9, 2) - Tally(3, 0, 4, 2) == Tally(2, 1, 5, 0)
+
+
+async def test_haproxy_whose_controller_is_killed_at_a_full_drain_is_back_when_the_lease_is_over(
+    tmp_path: Path,
+) -> None:
+    async with haproxy(tmp_path) as mesh:
+        await mesh.connector.write(table(REGULAR))
+        ports = [f"{cluster}={backend.port}" for cluster, backend in mesh.backends.items()]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.contract.lease_holder",
+            str(mesh.socket),
+            mesh.rendered.map_path,
+            *ports,
+        ]
+        holder = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2])
+        try:
+            await eventually(lambda: drilled(mesh), "everything is drained")
+            end_s = time.monotonic() + 1.5 * HOLDERS_LEASE_S
+            while time.monotonic() < end_s:
+                assert set(await mesh.send(SERVICE, 20)) == {"north"}, "it is renewed"
+        finally:
+            holder.kill()
+            await holder.wait()
+        killed_s = time.monotonic()
+
+        await becomes(mesh, REGULAR)
+
+        assert time.monotonic() - killed_s < 2 * HOLDERS_LEASE_S + 1.0, "the lease, a slow machine, and the counting"
+
+
+async def test_haproxy_without_the_backends_of_a_drill_is_unfit_and_still_takes_weights(tmp_path: Path) -> None:
+    async with haproxy(tmp_path, drills=False) as mesh:
+        await mesh.connector.write(table(REGULAR))
+        await becomes(mesh, REGULAR)
+
+        assert "equipoise bootstrap" in rehearsing(mesh).unfit()
+        with pytest.raises(Refused, match="no backend to rehearse with"):
+            await rehearsing(mesh).arm(table(FAILOVER))
+
+
+async def test_haproxy_that_has_forgotten_the_failover_is_refused_a_farther_step_and_taken_back(tmp_path: Path) -> None:
+    async with haproxy(tmp_path) as mesh:
+        await mesh.connector.write(table(REGULAR))
+        await rehearsing(mesh).arm(table(FAILOVER))
+        await ask(str(mesh.socket), f"clear map {mesh.rendered.map_path}", "as a restart would")
+
+        with pytest.raises(Refused, match="forgotten the failover"):
+            await rehearsing(mesh).drain(0.5, LONG_S)
+        assert (await rehearsing(mesh).drain(0.0, 0.0)).accepted
