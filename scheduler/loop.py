@@ -51,8 +51,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
 
     # Judge first: whether something was lost decides how long we may look at the rest.
     evidence = ports.watch.evidence()
-    gateways = judged_gateways(state.gateways, evidence, at_s, policy.rules)
-    verdicts, alive, conduct, urgent = judged(state, evidence, gateways, resumed, at_s, policy)
+    verdicts, gateways, alive, conduct, urgent = judged(state, evidence, resumed, at_s, policy)
 
     # Observe. What cannot be read keeps its last value, and its age shows.
     measured = ports.intake.drain()
@@ -66,9 +65,8 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     mode = in_force(ports.desk.mode(), conduct.safety)
 
     # Decide. Fail static: without fresh readings or a solution keep the routing as it is, minus what is down.
-    ails = bool((verdicts.steps.taken > state.verdicts.steps.taken).any())
     plan = None
-    if not urgent and due(state, snapshot, mode, policy, ails):
+    if not urgent and due(state, snapshot, verdicts, mode, policy):
         plan = await ports.solver.solve(problem)
         conduct = replace(conduct, safety=solved(conduct.safety, plan is not None))
         plan = plan if mode is Mode.AUTO else None  # in SAFE mode it is asked only whether it answers again
@@ -80,19 +78,17 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.
     outcomes, version, blocked = await push(state, move, mode, ports, policy)
     landed = {origin: outcome.table for origin, outcome in outcomes.items() if outcome.landed}
-    wall_s = ports.clock.wall_s()
-    conduct, good, deeds = await ports.compute(partial(followed, sight, move, landed, wall_s))
+    conduct, good, deeds = await ports.compute(partial(followed, sight, move, landed, ports.clock.wall_s()))
 
     # Record.
     turn = Turn(
         number=state.turn + 1,
         epoch=state.epoch,
         at_s=at_s,
-        wall_s=wall_s,
+        wall_s=ports.clock.wall_s(),
         mode=mode,
         snapshot=snapshot,
         verdicts=verdicts,
-        gateways=gateways,
         changes=verdict_changes(state, verdicts.state, gateways.state, at_s),
         plan=move.plan,
         standing_cost=move.standing_cost,
@@ -147,12 +143,12 @@ async def run(state: State, ports: Ports, show: Callable[[State, Turn], None]) -
 
 
 def judged(
-    state: State, evidence: Evidence, gateways: Verdicts, resumed: bool, at_s: float, policy: Policy
-) -> tuple[Verdicts, Bools, Conduct, bool]:
-    """Verdicts, what load may be sent to (B,), the conduct with what is evacuated, and whether something was lost.
-
-    A lost way in, of (C,) `gateways`, is a loss as well; what stands behind it is not lost with it.
+    state: State, evidence: Evidence, resumed: bool, at_s: float, policy: Policy
+) -> tuple[Verdicts, Verdicts, Bools, Conduct, bool]:
+    """Verdicts on backends and on gateways, what load may be sent to (B,), the conduct with what is evacuated, and
+    whether something was lost. A lost way in is a loss as well; what stands behind it is not lost with it.
     """
+    gateways = judged_gateways(state.gateways, evidence, at_s, policy.rules)
     backends, before = state.fleet.backends, usable(state.verdicts)
     behind, capacity = behind_since_s(state.fleet, gateways), state.readings.capacity_rps
     verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind)
@@ -160,7 +156,8 @@ def judged(
     conduct = evacuating(state.conduct, state.fleet, before, now, resumed, at_s, policy.conduct)
     alive = not_refused(state.fleet, now, conduct.refused)
     urgent = bool((not_refused(state.fleet, before, state.conduct.refused) & ~alive).any())
-    return verdicts, alive, conduct, urgent or bool((usable(state.gateways) & ~usable(gateways)).any())
+    urgent |= bool((usable(state.gateways) & ~usable(gateways)).any())
+    return verdicts, gateways, alive, conduct, urgent
 
 
 def watched(
@@ -221,12 +218,13 @@ def look(
     return View(readings, memory, rejections, snapshot, problem, foresight)
 
 
-def due(state: State, snapshot: Snapshot, mode: Mode, policy: Policy, ails: bool) -> bool:
+def due(state: State, snapshot: Snapshot, verdicts: Verdicts, mode: Mode, policy: Policy) -> bool:
     """Whether to solve: it is wanted, it is time, and the readings are good enough to plan with.
 
     An alarm or a nudge may let the loop tick early; the optimizer still takes one step per period and not more, but
-    for a backend that newly `ails`: that step is small already.
+    for a backend that newly ails: that step is small already.
     """
+    ails = bool((verdicts.steps.taken > state.verdicts.steps.taken).any())
     early = not ails and snapshot.at_s - state.solved_at_s < policy.period_s * EARLY
     return mode in {Mode.AUTO, Mode.SAFE} and not early and snapshot.age_s() <= policy.readings_age_max_s
 

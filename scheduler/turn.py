@@ -71,7 +71,5 @@ class Turn:
     """Why the loop is in SAFE mode; empty while it is not."""
     good: Mapping[OriginId, WeightTable] | None = None
     """The weights that are newly known to be good, to go back to."""
-    gateways: Verdicts | None = None
-    """(C,) on the ways into the clusters."""
     deeds: dict[str, object] | None = None
     """What binds the next controller, see scheduler.deeds; None while nothing new was done."""

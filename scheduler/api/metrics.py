@@ -98,10 +98,9 @@ class Metrics:
         for backend, now in enumerate(turn.verdicts.state.tolist()):
             service, cluster = state.fleet.backend_name(backend).split("/")
             self.verdict.labels(service, cluster, Verdict(now).name).set(1)
-        if turn.gateways is not None:
-            self.gateway.clear()
-            for cluster, here in zip(state.fleet.clusters.ids, usable(turn.gateways).tolist(), strict=True):
-                self.gateway.labels(cluster).set(not here)
+        self.gateway.clear()
+        for cluster, here in zip(state.fleet.clusters.ids, usable(state.gateways).tolist(), strict=True):
+            self.gateway.labels(cluster).set(not here)
         self.failover.clear()
         self.unmet.clear()
         if state.failover is not None:
