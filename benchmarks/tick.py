@@ -134,7 +134,8 @@ def rebuild(
         part = delta.applied(shard.problem)
         shard.model.moved(part)
         row_limits(shard.block.built, part)
-        shard.block.program(moved[mask], room_of(part.capacity, part.links.bandwidth), part.capacity)
+        some = shard.block.part(np.flatnonzero(moved[mask]))
+        shard.block.program(some, room_of(part.capacity, part.links.bandwidth), part.capacity)
 
 
 def moved_demand(

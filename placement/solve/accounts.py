@@ -20,6 +20,17 @@ def uses(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Flo
     return room_of(taken, floats(np.bincount(links.link, over, len(links.bandwidth))))
 
 
+def part_uses(problem: AssignmentProblem, sites: Ints, replicas: Floats, routes: Ints, rps: Floats) -> Floats:
+    """(P * R + K,) what some sites and routes take."""
+    links, h = problem.links, problem.sites
+    taken = kernels.take(replicas, h.use[sites], h.pool[sites], len(problem.capacity))
+    if not len(links.route):
+        return room_of(taken, np.zeros(len(links.bandwidth)))
+    size = np.zeros(len(problem.routes))
+    size[routes] = rps * problem.routes.bytes_per_request[routes]
+    return room_of(taken, floats(np.bincount(links.link, size[links.route], len(links.bandwidth))))
+
+
 def service_usd(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
     """(S,) $/h of each service under an assignment: replicas, starts, routes, what is refused and what losses lack."""
     pool, link = np.zeros_like(problem.capacity), np.zeros(len(problem.links.bandwidth))

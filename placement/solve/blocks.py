@@ -5,29 +5,30 @@
             limit, so together blocks fit.
 2. solve    block after block; what one leaves of its share goes to those that follow.
 
-Blocks hold whole applications. The program is built once as columns, so that a solve only slices and sets bounds. All
+Blocks hold whole applications. The program is built once as columns, so that a solve only cuts and sets bounds. All
 columns of a service are offered: one that has to leave a crowded pool goes where prices alone would not have sent it.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse import csc_matrix
 
 from placement.assignment import AssignmentProblem
-from placement.columns import Bools, Floats, Ints, floats
+from placement.columns import Floats, Ints, floats
 from placement.solve.assignment import AssignmentProgram, build, moved
-from placement.solve.linear import LinearProgram, solve
+from placement.solve.linear import LinearProgram, solve_decoupled
+from placement.solve.submatrix import Members, cut
 
 
-@dataclass(frozen=True, slots=True)
-class BlockAnswer:
-    """The services of one block solved."""
+class Part(NamedTuple):
+    """What belongs to some services."""
 
-    replicas: Floats
-    """(H of the block,)"""
-    route_rps: Floats
-    """(X of the block,)"""
+    columns: Ints
+    """Of the program, ascending."""
+    sites: Ints
+    """Of the problem, ascending."""
+    routes: Ints
 
 
 class Block:
@@ -37,38 +38,43 @@ class Block:
         self.problem = problem
         self.built: AssignmentProgram = build(problem)
         self.by_column: csc_matrix = self.built.program.matrix.tocsc()
+        self.members = Members(self.built.column_service, problem.services)
 
     def move(self, problem: AssignmentProblem) -> None:
         """Take over a problem that differs only in demands, survival, capacity and standing replicas."""
         self.problem, self.built = problem, moved(self.built, problem)
 
-    def solve(self, again: Bools, room: Floats, price: Floats) -> BlockAnswer:
-        """The optimum of services `again` (S,) within room (P * R + K,), where pools cost (P, R) besides.
+    def part(self, services: Ints) -> Part:
+        """What belongs to services: whole applications."""
+        columns, built = self.members.of(services), self.built
+        routes, sites = (
+            columns[slice(*np.searchsorted(columns, [family.start, family.stop]))] - family.start
+            for family in (built.routes, built.sites)
+        )
+        return Part(columns, sites, routes)
+
+    def solve(self, part: Part, room: Floats, price: Floats) -> tuple[Floats, Floats]:
+        """(replicas, route rps) of a part at its optimum within room (P * R + K,), where pools cost (P, R) besides.
 
         Where that is almost their shadow price, a block leaves to the others what is worth more to them.
         Raises Unsolved.
         """
-        built, columns = self.built, self._columns(again)
-        x = np.maximum(solve(self.program(again, room, price)).x, 0.0)
-        sites = (columns >= built.sites.start) & (columns < built.sites.stop)
-        return BlockAnswer(x[sites], x[(columns >= built.routes.start) & (columns < built.routes.stop)])
+        x = np.maximum(solve_decoupled(self.program(part, room, price)).x, 0.0)
+        first_site, first_route = np.searchsorted(part.columns, [self.built.sites.start, self.built.routes.start])
+        routes = x[first_route : first_route + len(part.routes)]
+        return x[first_site : first_site + len(part.sites)], routes
 
-    def program(self, again: Bools, room: Floats, price: Floats) -> LinearProgram:
+    def program(self, part: Part, room: Floats, price: Floats) -> LinearProgram:
         """What `solve` solves."""
-        built, lp, h = self.built, self.built.program, self.problem.sites
-        columns = self._columns(again)
-        part = csr_matrix(self.by_column[:, columns])
-        rows = np.flatnonzero(np.diff(part.indptr))
+        built, lp, h, columns = self.built, self.built.program, self.problem.sites, part.columns
+        rows, matrix = cut(self.by_column, columns)
         cost, row_upper = lp.cost[columns], lp.row_upper[rows]
-        on_site = np.flatnonzero((columns >= built.sites.start) & (columns < built.sites.stop))
-        site = columns[on_site] - built.sites.start
-        cost[on_site] += (h.use[site] * price[h.pool[site]]).sum(axis=1)
+        first_site = int(np.searchsorted(columns, built.sites.start))
+        paid = (h.use[part.sites] * price[h.pool[part.sites]]).sum(axis=1)
+        cost[first_site : first_site + len(part.sites)] += paid
         first, last = np.searchsorted(rows, [built.pool_rows.start, built.link_rows.stop])
         row_upper[first:last] = room[rows[first:last] - built.pool_rows.start]
-        return LinearProgram(cost, part[rows], lp.row_lower[rows], row_upper, lp.lower[columns], lp.upper[columns])
-
-    def _columns(self, again: Bools) -> Ints:
-        return np.flatnonzero(again[self.built.column_service])
+        return LinearProgram(cost, matrix, lp.row_lower[rows], row_upper, lp.lower[columns], lp.upper[columns])
 
 
 def shares(use: Floats, limit: Floats, forced: Floats | None = None) -> Floats:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from placement.columns import Ints
-from placement.solve.linear import LinearProgram, Solution, Unsolved, solve, solve_with_prices
+from placement.solve.linear import LinearProgram, Solution, solve_decoupled
 
 
 def chunk_of(label: Ints, size: Ints, chunk: int) -> Ints:
@@ -24,7 +24,7 @@ def solve_chunks(program: LinearProgram, row_chunk: Ints, column_chunk: Ints) ->
     objective, priced = 0.0, True
     for rows, columns, part in _parts(program, row_chunk, column_chunk):
         assert part.matrix.shape == (len(rows), len(columns)), "rows and columns of a chunk"
-        found = _solve(part)
+        found = solve_decoupled(part)
         x[columns] = found.x
         objective += found.objective
         if found.row_price is None:
@@ -32,13 +32,6 @@ def solve_chunks(program: LinearProgram, row_chunk: Ints, column_chunk: Ints) ->
         else:
             price[rows] = found.row_price
     return Solution(x, objective, price if priced else None)
-
-
-def _solve(part: LinearProgram) -> Solution:
-    try:
-        return solve_with_prices(part)
-    except Unsolved:
-        return solve(part)
 
 
 def _parts(program: LinearProgram, row_chunk: Ints, column_chunk: Ints) -> Iterator[tuple[Ints, Ints, LinearProgram]]:

@@ -102,6 +102,7 @@ class PriceModel:
         self.worth = _worth(problem)
         self.spread = np.where(problem.spread_max < 1, problem.spread_max, 0.0)[h.service]
         self.spreads = np.flatnonzero(self.spread > 0)
+        self.forced = h.rps_per_replica * h.replicas_min
         self._limits()
         self._spare()
 
@@ -130,19 +131,26 @@ class PriceModel:
 
     def _spare(self) -> None:
         """(H,) the most spare capacity that can be worth having; see the docstring of this module."""
-        problem, h, depth = self.problem, self.problem.sites, self.depth
+        problem, h = self.problem, self.problem.sites
         survive = np.zeros(problem.services)
         kernels.most(problem.losses.service, problem.losses.survive_rps, survive)
-        forced = h.rps_per_replica * h.replicas_min
+        self.spare_most = survive[h.service] + self.forced
+        if not len(self.spreads):
+            return
+        forced_most = np.zeros(problem.services)
+        kernels.most(h.service, self.forced, forced_most)
+        level_cut = (self._whole_demand() / problem.utilization + survive + forced_most)[h.service]
+        self.spare_most = np.where(self.spread > 0, level_cut, self.spare_most)
+
+    def _whole_demand(self) -> Floats:
+        """(S,) rps, with all that callers ask if they are served."""
+        problem, depth = self.problem, self.depth
         whole = np.bincount(problem.demands.service, problem.demands.rps, problem.services).astype(np.float64)
         for level in range(int(depth.max(initial=0))):
             mine = depth[problem.calls_parent] == level
             asked = problem.calls_per_request[mine] * whole[problem.calls_parent[mine]]
             np.add.at(whole, problem.calls_child[mine], asked)
-        forced_most = np.zeros(problem.services)
-        kernels.most(h.service, forced, forced_most)
-        level_cut = (whole / problem.utilization + survive + forced_most)[h.service]
-        self.spare_most = np.where(self.spread > 0, level_cut, survive[h.service] + forced)
+        return whole
 
     def zero(self) -> Prices:
         """No prices but the closing ones of pools that have nothing."""

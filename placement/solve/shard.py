@@ -13,9 +13,9 @@ import numpy as np
 from placement.assignment import AssignmentProblem
 from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.solve import kernels
-from placement.solve.accounts import by_application, heavy, spending, uses
+from placement.solve.accounts import by_application, heavy, part_uses, spending, uses
 from placement.solve.ascent import PACE, LocalClimb, Pace
-from placement.solve.blocks import Block, shares
+from placement.solve.blocks import Block, Part, shares
 from placement.solve.prices import PriceModel, Prices
 
 BLOCK_SERVICES = 120
@@ -207,34 +207,28 @@ class Shard:
             self.climb.respond(pool, link, step, pace)
         self.best = self.climb.last
 
-    def _groups(self, order: Ints) -> list[Bools]:
-        """(S,) masks of about BLOCK_SERVICES each; applications, whole, in the order of services."""
+    def _groups(self, order: Ints) -> list[Part]:
+        """Of services in their order, about BLOCK_SERVICES at a time; applications, whole."""
         block = self.problem.block[order]
         first = np.diff(block, prepend=-1) != 0
         start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
         group = start // BLOCK_SERVICES
-        masks = []
-        for k in np.unique(group):
-            mask = np.zeros(self.problem.services, dtype=bool)
-            mask[order[group == k]] = True
-            masks.append(mask)
-        return masks
+        return [self.block.part(order[group == k]) for k in np.unique(group)]
 
-    def _solve(self, groups: list[Bools], price: Floats, room: Floats) -> None:
+    def _solve(self, groups: list[Part], price: Floats, room: Floats) -> None:
         assert self.replicas is not None
         if not groups:
             return
         problem, n, y = self.problem, self.replicas.copy(), self.route_rps.copy()
-        h, x, some = problem.sites, problem.routes, np.zeros(len(problem.routes))
-        use = np.stack([uses(problem, n * g[h.service], y * g[x.service]) for g in groups])
-        forced = np.stack([uses(problem, floats(h.replicas_min * g[h.service]), some) for g in groups])
+        least = floats(problem.sites.replicas_min)
+        use = np.stack([part_uses(problem, g.sites, n[g.sites], g.routes, y[g.routes]) for g in groups])
+        forced = np.stack([part_uses(problem, g.sites, least[g.sites], g.routes[:0], y[:0]) for g in groups])
         free = np.maximum(room - uses(problem, n, y) + use.sum(axis=0), 0.0)
         share, left = shares(use, free, forced), np.zeros(len(room))
         for group, mine in zip(groups, share, strict=True):
-            answer = self.block.solve(group, mine + left, price)
-            site, route = group[h.service], group[x.service]
-            n[site], y[route] = answer.replicas, answer.route_rps
-            left = np.maximum(mine + left - uses(problem, n * site, y * route), 0.0)
+            replicas, rps = self.block.solve(group, mine + left, price)
+            n[group.sites], y[group.routes] = replicas, rps
+            left = np.maximum(mine + left - part_uses(problem, group.sites, replicas, group.routes, rps), 0.0)
         self.replicas, self.route_rps = n, y
 
 
