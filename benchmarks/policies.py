@@ -6,6 +6,9 @@ minute old and wrong by a lognormal error; its data plane spills what a backend 
 see the truth at once. The best baseline of a fleet is the configuration with the least mean objective on normal days;
 `gap` is the objective over the lower bound, less one. Then with joint placement on top, see policy_fleets/placing.py:
 `joint_cpu_vs_routing` is its objective over that of routing alone on the fleet as given.
+
+Cases are independent of each other: each has a process of its own, and with `--keep FOLDER` what is done is not done
+again, so that a run may be interrupted, or dealt to several machines that share the folder.
 """
 
 import argparse
@@ -15,6 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,7 @@ import numpy as np
 from benchmarks.policy_fleets import baselines, controller, placing
 from benchmarks.policy_fleets.demand import Slots, rates, slots
 from benchmarks.policy_fleets.fleets import Model, model
-from benchmarks.policy_fleets.instances import FLEETS, SEEDS, SITUATIONS, STEPS, DataAbsentError, load
+from benchmarks.policy_fleets.instances import FLEETS, SEEDS, SITUATIONS, STEPS, DataAbsentError, Instance, load
 from benchmarks.policy_fleets.physics import Outcome, play
 from placement.routing import Routing
 
@@ -38,6 +42,8 @@ REFERENCES = (OURS, UNSPILLED, PLACED, "lp", "lp without call graph")
 Row = dict[str, Any]
 Case = tuple[str, int, str]
 """Fleet, seed, situation."""
+JOINT = "joint"
+"""The case of a normal day with joint placement on top."""
 
 
 def measure(
@@ -46,12 +52,13 @@ def measure(
     steps: int = STEPS,
     error_seed: int = 0,
     repeated: Sequence[float] = ERRORS_REPEATED,
-    joint: bool = True,
     references: bool = False,
 ) -> list[Row]:
     """All rows of one situation of one fleet and seed."""
     fleet, seed, situation = case
     whole = load(fleet, seed)
+    if situation == JOINT:
+        return [_joint((fleet, seed, "normal"), whole, first, steps, error_seed)]
     there = whole.in_situation(situation)
     made, time = model(there), slots(whole, situation, first, steps)
     least = baselines.bound(made, time)
@@ -70,12 +77,16 @@ def measure(
         weights = controller.plan(made, time, error, error_seed)
         rows.append(say(OURS, error, controller.spilled(made, time, weights)))
         rows.append(say(UNSPILLED, error, weights))
-    if situation == "normal" and joint:
-        rows.append(_row(case, least, PLACED, ERROR, placing.day(there, time, first, ERROR, error_seed)))
     if situation == "normal" and references:
         for name, lp in (("lp", baselines.hull_optimum), ("lp without call graph", baselines.blind_optimum)):
             rows.append(say(name, ERROR, controller.from_sight(made, time, ERROR, error_seed, lp)))
     return rows
+
+
+def _joint(case: Case, there: Instance, first: int, steps: int, error_seed: int) -> Row:
+    time = slots(there, "normal", first, steps)
+    least = baselines.bound(model(there), time)
+    return _row(case, least, PLACED, ERROR, placing.day(there, time, first, ERROR, error_seed))
 
 
 def _routed(
@@ -160,15 +171,30 @@ def summary(rows: list[Row]) -> Row:
     return out
 
 
-def played(work: Callable[[Case], list[Row]], cases: list[Case], processes: int) -> list[Row]:
-    """The rows of all cases, in order; tells standard error of every case that is done."""
+def played(work: Callable[[Case], list[Row]], cases: list[Case], processes: int, keep: Path | None) -> list[Row]:
+    """The rows of all cases, in order; tells standard error of every case that is done. What `keep` has is taken."""
     rows: list[Row] = []
     with ProcessPoolExecutor(processes) as pool:
-        for done, (case, part) in enumerate(zip(cases, pool.map(work, cases), strict=True), start=1):
+        for done, (case, part) in enumerate(
+            zip(cases, pool.map(partial(kept, work, keep), cases), strict=True), start=1
+        ):
             rows += part
-            ours = next(row for row in part if row["policy"] == OURS)
+            ours = next(row for row in part if row["policy"] in (OURS, PLACED))
             sys.stderr.write(f"{done}/{len(cases)} {' '.join(map(str, case))}: gap {ours['gap']:.4f}\n")
     return rows
+
+
+def kept(work: Callable[[Case], list[Row]], folder: Path | None, case: Case) -> list[Row]:
+    """The rows of a case: from the folder, or worked out and put there."""
+    if folder is None:
+        return work(case)
+    file = folder / f"{'-'.join(map(str, case))}.json"
+    if not file.exists():
+        rows, part = work(case), file.with_suffix(".part")
+        part.write_text(json.dumps(rows), encoding="utf-8")
+        part.replace(file)
+    done: list[Row] = json.loads(file.read_text(encoding="utf-8"))
+    return done
 
 
 def main(argv: Sequence[str]) -> int:
@@ -185,6 +211,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--no-joint", action="store_true", help="leave out the days with joint placement on top")
     parser.add_argument("--references", action="store_true", help="also the plain LP, with and without call graph")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="folder for the rows of each case; one folder for one set of options")
     parser.add_argument("--rows", action="store_true", help="with --json: every policy in every situation too")
     wanted = parser.parse_args(argv)
     work = partial(
@@ -193,12 +220,14 @@ def main(argv: Sequence[str]) -> int:
         steps=wanted.steps,
         error_seed=wanted.error_seed,
         repeated=wanted.errors,
-        joint=not wanted.no_joint,
         references=wanted.references,
     )
-    cases = list(product(wanted.fleets, wanted.seeds, wanted.situations))
+    situations = [*wanted.situations, *([JOINT] if "normal" in wanted.situations and not wanted.no_joint else [])]
+    cases = list(product(wanted.fleets, wanted.seeds, situations))
+    if wanted.keep:
+        wanted.keep.mkdir(parents=True, exist_ok=True)
     try:
-        rows = played(work, cases, wanted.processes)
+        rows = played(work, cases, wanted.processes, wanted.keep)
     except DataAbsentError as absent:
         sys.stdout.write(json.dumps({"skipped": str(absent)}) + "\n")
         return 0

@@ -4,7 +4,8 @@ Seen demand is the true one times an error that is new each time; true demand dr
 level model (Harvey, Forecasting, Structural Time Series Models and the Kalman Filter, section 4.1). Its two variances
 show in the changes of what is seen: their variance is drift + 2 noise, and the covariance of a change with the one
 before is -noise. Both are averaged over time and drawn towards the mean of all flows, for one flow alone says little.
-A change that the model holds impossible (a flash crowd) is believed at once.
+A change that the model holds impossible (a flash crowd) is believed at once. A flow that shows no change at all says
+nothing of the others' noise: nobody asks there, or nothing new was measured.
 """
 
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def next_forecast(before: Forecast, seen_rps: Floats) -> Forecast:
     change = seen - before.seen
     usual = _pooled(before.spread)
     surprising = np.abs(seen - before.level) > SURPRISE * np.sqrt(np.where(np.isnan(usual), np.inf, usual))
-    calm = np.where(surprising, np.nan, change)
+    calm = np.where(surprising | (change == 0), np.nan, change)
     spread, echo = _averaged(before.spread, calm**2), _averaged(before.echo, calm * before.change)
     noise, drift = _variances(spread, echo)
     gain = (np.sqrt(drift**2 + 4 * drift * noise) - drift) / np.where(noise > 0, 2 * noise, 1.0)

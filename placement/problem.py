@@ -99,12 +99,14 @@ def formulate(
     prices: Prices,
     lost: Bools | None = None,
     load_error: Floats | None = None,
+    refused_usd: Floats | None = None,
 ) -> Problem:
     """The problem of one instant; `lost` (C,) marks clusters to plan without, for failover tables.
 
     Where the fleet has autoscalers replicas follow load within their bounds, elsewhere they are as they are.
     `load_error` (B,), the relative error to expect of each backend's load, is priced; None: readings are exact. Load
     that comes and does not fit is priced as refused: a data plane that spills it elsewhere only does better.
+    `refused_usd` (S,) $/h per rps refused, where that is known and not derived from priorities.
     """
     gone = np.zeros(len(fleet.clusters), dtype=bool) if lost is None else lost
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
@@ -120,6 +122,7 @@ def formulate(
     flow_unit = unit[fleet.flows.service]
     shed = tree_usd(fleet, unit) * fleet.services.priority * prices.shed_multiple
     shed = inherited(shed + 3600 * PATIENCE_MS * fleet.services.usd_per_request_ms, fleet.calls)
+    shed = shed if refused_usd is None else refused_usd
     target = fleet.services.utilization_target[fleet.backends.service]
     slopes = unit[fleet.backends.service][:, None] * headroom_slopes(prices.headroom_multiple)
     pieces, curve = headroom(capacity, target, slopes), None

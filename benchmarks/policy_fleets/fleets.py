@@ -45,7 +45,8 @@ class Model:
     def problem(self, demand_rps: Floats, load_error: Floats | None = None, prices: Prices | None = None) -> Problem:
         """The problem of (A, O) user demand; nothing is charged for moving, as the study does not."""
         wanted = prices or Prices(churn_ratio=0.0)
-        made = formulate(self.fleet, self.snapshot, wanted, load_error=load_error)
+        refused = floats(3600 * self.instance.shed_usd)
+        made = formulate(self.fleet, self.snapshot, wanted, load_error=load_error, refused_usd=refused)
         return replace(made, shed_usd=self.shed_usd, external_rps=self.external_rps(demand_rps))
 
     def external_rps(self, demand_rps: Floats) -> Floats:

@@ -48,6 +48,19 @@ class Account(NamedTuple):
     """(X,)"""
 
 
+class Plan(NamedTuple):
+    """What shards may take over, and what it was made for."""
+
+    replicas: Floats
+    """(H,)"""
+    route_rps: Floats
+    """(X,)"""
+    demand_rps: Floats
+    """(G,)"""
+    survive_rps: Floats
+    """(L,)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What changed for a shard since it was told last; rows are its own."""
@@ -165,17 +178,27 @@ class Shard:
         self.model = self.model.moved(self.problem)
         self.block.move(self.problem)
         if self.replicas is not None and len(delta.demand) + len(delta.loss):
-            x, h, g, losses = self.problem.routes, self.problem.sites, self.problem.demands, self.problem.losses
-            demand = _ratio(g.rps, old.demands.rps)
-            growth = np.zeros(self.problem.services)
-            kernels.most(g.service, demand, growth)
-            kernels.most(losses.service, _ratio(losses.survive_rps, old.losses.survive_rps), growth)
-            self.route_rps = self.route_rps * demand[x.demand]
             unsolved = self.unfit
-            self._stand(np.maximum(self.replicas * growth[h.service], h.replicas_min))
+            self._follow(Plan(self.replicas, self.route_rps, old.demands.rps, old.losses.survive_rps))
             if len(self.problem.calls_parent):
-                self.unfit |= unsolved | self._any(g.service[delta.demand])
+                self.unfit |= unsolved | self._any(self.problem.demands.service[delta.demand])
         return len(delta.demand)
+
+    def adopt(self, prices: Prices, plan: Plan) -> int:
+        """Stand by a plan that was made ready, as far as demand goes now, and by its prices; how many services."""
+        self.best, self.account = prices, None
+        self._follow(plan)
+        return self.problem.services
+
+    def _follow(self, plan: Plan) -> None:
+        """Let a plan stand, scaled from what it was made for to the demand and the survival asked for now."""
+        x, h, g, losses = self.problem.routes, self.problem.sites, self.problem.demands, self.problem.losses
+        demand = _ratio(g.rps, plan.demand_rps)
+        growth = np.zeros(self.problem.services)
+        kernels.most(g.service, demand, growth)
+        kernels.most(losses.service, _ratio(losses.survive_rps, plan.survive_rps), growth)
+        self.route_rps = plan.route_rps * demand[x.demand]
+        self._stand(np.maximum(plan.replicas * growth[h.service], h.replicas_min))
 
     def _stand(self, n: Floats) -> None:
         """Let replicas (H,) stand; services they exceed a limit of are unfit until they are solved."""

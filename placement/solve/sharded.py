@@ -22,7 +22,7 @@ from placement.solve.accounts import room_of
 from placement.solve.ascent import FINE, PACE, Pace, PoolClimb, pool_scale
 from placement.solve.blocks import blocks_of, shares
 from placement.solve.prices import Prices
-from placement.solve.shard import TOLERANCE, Account, Delta, Shard
+from placement.solve.shard import TOLERANCE, Account, Delta, Plan, Shard
 
 TARGET = 0.005
 """Certified gap at which a solve is done."""
@@ -103,6 +103,15 @@ class Partition:
         losses, sites = problem.losses.service, problem.sites.service
         return [
             replace(prices, loss=prices.loss[m[losses]], spread=prices.spread[m[sites]], start=prices.start[m[sites]])
+            for m in self.masks()
+        ]
+
+    def plans(self, problem: AssignmentProblem, plan: Plan) -> list[Plan]:
+        """What each shard has to know of a plan."""
+        h, x = problem.sites.service, problem.routes.service
+        g, losses = problem.demands.service, problem.losses.service
+        return [
+            Plan(plan.replicas[m[h]], plan.route_rps[m[x]], plan.demand_rps[m[g]], plan.survive_rps[m[losses]])
             for m in self.masks()
         ]
 

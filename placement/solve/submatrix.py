@@ -1,18 +1,20 @@
 """Some columns of a sparse program and the rows they reach, cut out in time linear in what is cut."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from scipy.sparse import csc_matrix, csr_matrix
 
-from placement.columns import Floats, Ints
+from placement.columns import Floats, Ints, ints
 
 
 class Members:
     """Which places of a column of owners belong to each owner: a few owners' places without a look at the others'."""
 
     def __init__(self, owner: Ints, owners: int) -> None:
-        self.order = np.argsort(owner, kind="stable")
-        self.first = np.searchsorted(owner[self.order], np.arange(owners + 1))
+        self.order = ints(np.argsort(owner, kind="stable"))
+        self.first = ints(np.searchsorted(owner[self.order], np.arange(owners + 1)))
 
     def of(self, some: Ints) -> Ints:
         """The places of some owners, ascending."""
@@ -40,7 +42,7 @@ def _ranges(order: Ints, first: Ints, some: Ints) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _cut(start: Ints, row_of: Ints, data: Floats, columns: Ints, height: int) -> tuple[Ints, Ints, Ints, Floats]:
+def _cut(start: Any, row_of: Any, data: Floats, columns: Ints, height: int) -> tuple[Any, Any, Any, Floats]:
     """(rows, indptr, indices, data) of the matrix, row by row."""
     entries = 0
     for column in columns:

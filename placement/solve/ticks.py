@@ -5,27 +5,15 @@
 3. improve  where the gap is above its target, services that lose most, or take too much, are solved again within the
             room that the others leave.
 4. detect   the gap of the result says whether prices still hold. Where they do not, they follow what moved by a few
-            gentle iterations, and all services with them. After a capacity shock that is not enough: climb from the
-            prices kept ready for that loss, or from nothing.
+            gentle iterations, and all services with them. After a capacity shock that is not enough: take over the
+            plan kept ready for that loss, climb from its prices, or from nothing.
 """
 
 from placement.assignment import AssignmentProblem
 from placement.solve.ascent import PACE, SETTLE
-from placement.solve.sharded import (
-    TARGET,
-    Fanout,
-    Partition,
-    Round,
-    Standing,
-    improve,
-    insist,
-    solve_once,
-    solve_sharded,
-)
-from placement.solve.standby import StandbyPrices
+from placement.solve.sharded import TARGET, Fanout, Partition, Standing, improve, insist, solve_once, solve_sharded
+from placement.solve.standby import FEW, Foreseen, resume
 
-FEW = Round(0.5, 0, 0.9)
-"""What moved most; the target is not to be bettered by far, or every tick would pay for it."""
 STALE = 0.01
 """Certified gap above which prices no longer hold."""
 
@@ -36,14 +24,15 @@ def tick(
     layout: Partition,
     fanout: Fanout,
     standing: Standing,
-    ready: StandbyPrices | None = None,
+    ready: Foreseen | None = None,
     target: float = TARGET,
 ) -> Standing:
     """What stands after a change of demands, survival, standing replicas or capacity. Raises Unsolved, Lost."""
     fanout.update(layout.deltas(before, now))
     lost = ready.after(before, now) if ready is not None else None
     if lost is not None:
-        return solve_sharded(now, layout, fanout, SETTLE, STALE, lost)
+        after = resume(now, layout, fanout, lost, STALE)
+        return after if after.gap <= STALE else solve_sharded(now, layout, fanout, SETTLE, STALE, lost.prices)
     accounts = insist(fanout, "certify", [standing.price] * layout.shards)
     after = improve(now, layout, fanout, standing.price, accounts, target, (FEW,))
     if after.gap > STALE:

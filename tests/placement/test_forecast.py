@@ -68,3 +68,13 @@ def test_load_error_averages_out_where_flows_meet_and_follows_the_call_graph() -
     expected = 0.3 / np.sqrt(3)
     assert error[2] == pytest.approx(expected)
     assert error[5] == pytest.approx(expected)
+
+
+def test_error_when_most_flows_are_silent_is_that_of_the_flows_that_speak() -> None:
+    _, seen = drifting(0, 0.15, flows=20)
+    silent = np.full((len(seen), 60), 1e-3)
+
+    alone, among = watched(seen)[-1], watched(np.hstack([seen, silent]))[-1]
+
+    np.testing.assert_allclose(among.error[:20], alone.error)
+    np.testing.assert_allclose(among.rps[:20], alone.rps)

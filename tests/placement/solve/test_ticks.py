@@ -17,7 +17,7 @@ from placement.solve.ascent import SETTLE
 from placement.solve.assignment import solve_relaxation
 from placement.solve.shard import Delta
 from placement.solve.sharded import InProcess, Partition, Standing, partition, solve_sharded
-from placement.solve.standby import StandbyPrices, prepare, without
+from placement.solve.standby import Foreseen, Understudy, prepare, without
 from placement.solve.ticks import STALE, tick
 from tests.placement.assignments import crowded
 
@@ -130,18 +130,20 @@ def test_tick_when_all_demand_is_gone_and_back_pays_for_nothing_and_then_for_all
     assert day.gap <= STALE
 
 
-def test_tick_when_a_region_is_lost_and_was_foreseen_settles_from_its_prices() -> None:
+def test_tick_when_a_region_is_lost_and_was_foreseen_takes_over_the_plan_that_is_ready() -> None:
     problem = synthetic(300, 20)
     layout, shards, standing = standing_on(problem)
     prices = layout.whole(problem, shards.inner.call("prices", [standing.price] * 2))
-    ready = StandbyPrices(dict(prepare(problem, prices, [0, 1])))
+    one = partition(problem, 1)
+    understudy = Understudy(one, InProcess(one.parts(problem)), problem)
+    ready = Foreseen(dict(prepare(understudy, problem, prices, [1], Foreseen({}))))
     lost = without(problem, 1)
 
     after = tick(problem, lost, layout, shards, standing, ready)
 
     check(lost, after)
     assert after.assignment.gap <= STALE
-    assert shards.calls["respond"] == SETTLE.iterations
+    assert shards.calls == {"adopt": 1, "certify": 1}, "no climb and no program"
     gone = lost.capacity.sum(axis=1) == 0
     assert np.asarray(after.assignment.replicas)[gone[lost.sites.pool]].sum() == pytest.approx(0, abs=1e-6)
 
