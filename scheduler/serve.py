@@ -29,6 +29,7 @@ from scheduler.api.guards import GuardsApi
 from scheduler.api.metrics import Metrics
 from scheduler.api.outlook import Outlook
 from scheduler.api.readiness import ReadinessApi
+from scheduler.api.signals import Signals
 from scheduler.api.standby import Standby
 from scheduler.api.vantages import VantageApi, listen_to_vantages
 from scheduler.background import Background
@@ -152,6 +153,7 @@ async def _steer(
     ReadinessApi(board, drilling.book, metrics.registry).add_to(application)
     Outlook(controller, board).add_to(application, metrics.registry)
     VantageApi(controller.roster).add_to(application)
+    Signals(board, clock.now_s, metrics.registry)
     await _listen(stack, application, server.api)
     if server.vantages:
         await listen_to_vantages(stack, controller.roster, server.vantages)
@@ -160,16 +162,14 @@ async def _steer(
     ports = Ports(clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute)
     state = await _first_state(ledger, desk.configuration(), standing, clock)
     log.info("serving", api=server.api, xds=server.xds, epoch=ledger.epoch, ledger=server.ledger)
-    tracer = tracer_of()
-    trace = Trace(tracer) if tracer else None
+    trace = Trace(tracer_of(), metrics.step)
 
     def show(state: State, turn: Turn) -> None:
         observer.show(state, turn)
-        if trace is not None:
-            trace.finish(turn)
+        trace.finish(turn)
         about_turn(turn.number + 1)
 
-    await run(state, traced(ports, trace) if trace else ports, show)
+    await run(state, traced(ports, trace), show)
     log.info("closed", turns=board.turn.number if board.turn else 0)
     await asyncio.gather(*controller.tasks)
 

@@ -1,8 +1,9 @@
 """A trace of each tick, written down by its ports: the loop knows nothing of it, and a simulated one has none.
 
-One trace per turn: `tick` with what it called in the order of the loop (collect, observe, solve, guard, intend, push,
-verify, tabulate, record). A push ends with the answer of its mesh, for xDS the proxies' ACK. Spans are made when a turn
-is over, with the times at which things happened, so that nothing hangs on the context of a task.
+Every step is timed for the metrics, and exported as a span where that is wanted. One trace per turn: `tick`, and what
+it asked of its ports in the order of the loop (collect, observe, solve, guard, intend, push, verify, record, tabulate).
+A push ends with the answer of its mesh, for xDS the proxies' ACK. Spans are made when a turn is over, with the times at
+which things happened, so that nothing hangs on the context of a task.
 
 The exporter is OpenTelemetry's own and is told what to do by its standard variables: OTEL_EXPORTER_OTLP_ENDPOINT
 (without it nothing is exported), OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_SDK_DISABLED.
@@ -52,7 +53,9 @@ class Mark:
 class Trace:
     """The marks of the turn that is under way."""
 
-    tracer: Tracer
+    tracer: Tracer | None
+    measured: Callable[[str, float, bool], None] = lambda *_: None
+    """Told of every mark: its name, how long it took in seconds, and whether it raised."""
     marks: list[Mark] = field(default_factory=list)
 
     @contextmanager
@@ -71,7 +74,9 @@ class Trace:
     def finish(self, turn: Turn) -> None:
         """Turn the marks into spans of one trace, and begin anew."""
         marks, self.marks = sorted(self.marks, key=lambda mark: mark.start_ns), []
-        if not marks:
+        for mark in marks:
+            self.measured(mark.name, (mark.end_ns - mark.start_ns) * 1e-9, bool(mark.error))
+        if not marks or self.tracer is None:
             return
         end_ns = max(mark.end_ns for mark in marks)
         tick = self.tracer.start_span("tick", start_time=marks[0].start_ns, attributes=described(turn))

@@ -1,19 +1,18 @@
 """What Prometheus scrapes from us, set from the board after every turn."""
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from health.states import State as Verdict
 from health.verdict import usable
 from placement.cost import COMPONENTS
-from placement.routing import RoutingView
 from scheduler.board import SMALL
 from scheduler.state import Mode, State
 from scheduler.turn import Turn
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-FLOWS_SHOWN_MAX = 2_000
-"""Series per flow are left out of larger fleets: Prometheus would not thank us, and the API has them."""
 TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -29,9 +28,18 @@ class Metrics:
             buckets=TICK_BUCKETS_S,
             registry=registry,
         )
-        self.share = Gauge(
-            "equipoise_traffic_share_ratio", "Share of a flow.", ["service", "origin", "cluster"], registry=registry
-        )
+        self.steps = Histogram(
+            "equipoise_step_duration_seconds", "Time of each step of a tick.", ["step"], buckets=TICK_BUCKETS_S,
+            registry=registry,
+        )  # fmt: skip
+        self.solve = Histogram(
+            "equipoise_solve_duration_seconds", "Time of a solve.", ["status"], buckets=TICK_BUCKETS_S,
+            registry=registry,
+        )  # fmt: skip
+        self.gap = Gauge(
+            "equipoise_solve_gap_ratio", "Certified distance of the last solved plan from the optimum.",
+            registry=registry,
+        )  # fmt: skip
         self.cost = Gauge("equipoise_cost_usd_per_hour", "Cost of the routing.", ["component"], registry=registry)
         self.verdict = Gauge(
             "equipoise_backend_verdict", "1 for the state a backend is in.", ["service", "cluster", "state"],
@@ -76,6 +84,8 @@ class Metrics:
         self.tick.labels(turn.plan.reason).observe(turn.duration_s)
         self.age.set(turn.snapshot.age_s())
         self.panic.set(turn.verdicts.panic)
+        if math.isfinite(turn.plan.gap):
+            self.gap.set(turn.plan.gap)
         for mode in Mode:
             self.mode.labels(mode).set(mode is turn.mode)
         for component in COMPONENTS:
@@ -86,14 +96,14 @@ class Metrics:
             self.rejected.labels(rejection.source, rejection.signal, rejection.reason).inc(rejection.count)
         self._routing(state, turn)
 
+    def step(self, name: str, took_s: float, failed: bool) -> None:
+        """Take the time of one step of a tick."""
+        self.steps.labels(name).observe(took_s)
+        if name == "solve":
+            self.solve.labels("failed" if failed else "done").observe(took_s)
+
     def _routing(self, state: State, turn: Turn) -> None:
-        """Shares and verdicts. Labels of what is gone are cleared, not left at their last value."""
-        self.share.clear()
-        shown = RoutingView(state.fleet, turn.pushed) if len(state.fleet.flows) <= FLOWS_SHOWN_MAX else {}
-        for name, shares in shown.items():
-            service, origin = name.split("@")
-            for cluster, share in shares.items():
-                self.share.labels(service, origin, cluster).set(share)
+        """Verdicts and failovers. Labels of what is gone are cleared, not left at their last value."""
         self.verdict.clear()
         for backend, now in enumerate(turn.verdicts.state.tolist()):
             service, cluster = state.fleet.backend_name(backend).split("/")
