@@ -3,6 +3,7 @@
 from tests.contract.harness import OpenHarness
 from tests.contract.harness_dns import dns_update, powerdns
 from tests.contract.harness_haproxy import haproxy
+from tests.contract.harness_kubernetes import HARNESSES as KUBERNETES
 from tests.contract.harness_nginx import nginx
 from tests.contract.harness_simulated import simulated
 from tests.contract.harness_standin import consul, kuma
@@ -18,4 +19,5 @@ HARNESSES: dict[str, OpenHarness] = {
     "simulated": simulated,
     "xds-envoy": xds_envoy,
     "xds-grpc": xds_grpc,
+    **KUBERNETES,
 }

@@ -1,0 +1,1 @@
+"""Meshes that are steered through a Kubernetes API server."""

@@ -1,0 +1,24 @@
+"""Who changed an object last, as its managed fields tell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.kubernetes.resource import entries, mapping, text
+
+
+def others(live: Mapping[str, Any], us: str) -> list[str]:
+    """`kubectl-edit (Update, 2026-11-20T10:11:12Z)` for everybody else who set something in the spec, newest first."""
+    found = [
+        (text(entry, "time"), text(entry, "manager"), text(entry, "operation"))
+        for entry in entries(live, "metadata", "managedFields")
+        if text(entry, "manager") != us and not text(entry, "subresource") and "f:spec" in mapping(entry, "fieldsV1")
+    ]
+    return [f"{manager} ({operation}, {time})" for time, manager, operation in sorted(found, reverse=True)]
+
+
+def owns_spec(live: Mapping[str, Any], us: str) -> bool:
+    """Whether we set something in the spec by server-side apply."""
+    return any(
+        text(entry, "manager") == us and text(entry, "operation") == "Apply" and "f:spec" in mapping(entry, "fieldsV1")
+        for entry in entries(live, "metadata", "managedFields")
+    )

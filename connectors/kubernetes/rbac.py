@@ -1,0 +1,61 @@
+"""The rights of one origin in its cluster, no more than its connector uses: manifests for somebody who may grant them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from connectors.kubernetes.admission import fence_policy
+from connectors.kubernetes.dialect import Dialect
+from connectors.kubernetes.resource import CONFIG_MAP, Manifest, Resource
+from connectors.kubernetes.spec import KubernetesSpec, Ownership
+
+GROUP = "rbac.authorization.k8s.io"
+ROLE = Resource(GROUP, "v1", "roles", "Role")
+ROLE_BINDING = Resource(GROUP, "v1", "rolebindings", "RoleBinding")
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+OWN_VERBS = ("get", "list", "watch", "create", "patch", "delete")
+"""Server-side apply needs create and patch; a new object that the mesh refuses is deleted again."""
+PATCH_VERBS = ("get", "list", "watch", "patch")
+READ_VERBS = ("get", "list", "watch")
+
+Granted = tuple[Resource, Manifest]
+
+
+def rights(spec: KubernetesSpec, dialect: Dialect) -> tuple[Granted, ...]:
+    """A service account, a role and a binding in each namespace concerned, and the policy of the fence."""
+    account = f"equipoise-{spec.origin}"
+    found: list[Granted] = [(SERVICE_ACCOUNT, SERVICE_ACCOUNT.blank(spec.namespace, account))]
+    spaces = {dialect.namespace(place) for place in spec.places.values()}
+    reads = {place.namespace for place in spec.places.values()} if dialect.reads else set()
+    for namespace in sorted(spaces | reads | {spec.namespace}):
+        rules = [*_fence_rules(spec, namespace), *_route_rules(spec, dialect, namespace in spaces)]
+        rules += [_rule([resource], READ_VERBS) for resource in dialect.reads if namespace in reads]
+        role = ROLE.blank(namespace, account, rules=rules)
+        subjects = [{"kind": "ServiceAccount", "name": account, "namespace": spec.namespace}]
+        reference = {"apiGroup": GROUP, "kind": "Role", "name": account}
+        found += [
+            (ROLE, role),
+            (ROLE_BINDING, ROLE_BINDING.blank(namespace, account, roleRef=reference, subjects=subjects)),
+        ]
+    return (*found, *fence_policy(dialect.resources))
+
+
+def _fence_rules(spec: KubernetesSpec, namespace: str) -> list[dict[str, Any]]:
+    """A name cannot be granted for what is not there yet, so creating is granted for all ConfigMaps of a namespace."""
+    if namespace != spec.namespace:
+        return []
+    own = _rule([CONFIG_MAP], ("get", "patch")) | {"resourceNames": [spec.fence_name]}
+    return [own, _rule([CONFIG_MAP], ("create",))]
+
+
+def _route_rules(spec: KubernetesSpec, dialect: Dialect, concerned: bool) -> list[dict[str, Any]]:
+    if not concerned:
+        return []
+    if spec.ownership is Ownership.PATCH:
+        return [_rule(dialect.resources[-1:], PATCH_VERBS)]
+    return [_rule(dialect.resources, OWN_VERBS)]
+
+
+def _rule(resources: Iterable[Resource], verbs: tuple[str, ...]) -> dict[str, Any]:
+    listed = list(resources)
+    groups = sorted({resource.group for resource in listed})
+    return {"apiGroups": groups, "resources": sorted(r.plural for r in listed), "verbs": list(verbs)}

@@ -1,0 +1,148 @@
+"""Each mesh behind a Kubernetes API server under the contract suite: the stand-in, or a real server where one is named.
+
+The connector logs in as a service account with the rights that `equipoise rbac` prints and no others, and the policy of
+the fence is installed, so what passes here passes with them.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from connectors.kubernetes.api import KubernetesApi
+from connectors.kubernetes.connector import KubernetesConnector
+from connectors.kubernetes.consul import Consul
+from connectors.kubernetes.dialect import Dialect
+from connectors.kubernetes.gateway import GatewayApi, Parent, linkerd
+from connectors.kubernetes.istio import IstioLocality, IstioSubsets
+from connectors.kubernetes.kuma import Kuma
+from connectors.kubernetes.rbac import rights
+from connectors.kubernetes.spec import KubernetesSpec, Place
+from placement.fleet import ClusterId, OriginId, ServiceId
+from placement.weights import WeightTable
+from tests.contract.backends import HttpBackend
+from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, Harness, OpenHarness, table
+from tests.kubernetes import clusters
+from tests.kubernetes.clusters import Cluster, cluster
+from tests.kubernetes.definitions import definitions_of
+from tests.kubernetes.mesh import StandInMesh
+
+BROKEN = "broken"
+"""A cluster that the mesh has a name of, but no service."""
+NOWHERE = "nowhere"
+"""One that it has no name of."""
+PORT = 8080
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One kind of mesh as it is tested."""
+
+    dialect: Callable[[str], Dialect]
+    """By the namespace of the test."""
+    groups: tuple[str, ...]
+    """Whose CRDs it needs."""
+    home: str = ""
+    says_no: bool = True
+    """Whether its controller objects to a service that is not there."""
+
+
+GATEWAY = "gateway.networking.k8s.io"
+FLAVOURS = {
+    "consul-kubernetes": Flavour(lambda _: Consul(), ("consul.hashicorp.com",), "east"),
+    "gateway-grpc": Flavour(lambda _: GatewayApi((Parent("shared"),), grpc=True), (GATEWAY,)),
+    "gateway-http": Flavour(lambda _: GatewayApi((Parent("shared", section="http"),)), (GATEWAY,)),
+    "istio-locality": Flavour(lambda _: IstioLocality("eu"), ("networking.istio.io",), says_no=False),
+    "istio-subsets": Flavour(lambda _: IstioSubsets(), ("networking.istio.io",), says_no=False),
+    "kuma-kubernetes": Flavour(lambda namespace: Kuma(system_namespace=namespace), ("kuma.io",), says_no=False),
+    "linkerd": Flavour(lambda _: linkerd(PORT), (GATEWAY, "linkerd.io"), "east"),
+}
+
+
+class KubernetesHarness:
+    """One mesh, one connector, one API server."""
+
+    def __init__(self, flavour: Flavour, given: Cluster, spec: KubernetesSpec, dialect: Dialect) -> None:
+        self.flavour, self.cluster, self.spec, self.dialect = flavour, given, spec, dialect
+        self.backends = {name: HttpBackend(name) for name in CLUSTERS}
+        self.mesh = StandInMesh(given, spec, dialect, self.backends)
+        self.connector: KubernetesConnector
+
+    async def send(self, service: str, requests: int) -> Counter[str]:
+        """Through the stand-in for the data plane."""
+        return await self.mesh.send(service, requests)
+
+    async def kill(self, cluster: str) -> None:
+        """Close its port and connections."""
+        await self.backends[cluster].stop()
+
+    async def revive(self, cluster: str) -> None:
+        """Open its port again."""
+        await self.backends[cluster].start()
+
+    def refusable(self, given: WeightTable) -> WeightTable:
+        """All to a cluster that is not there."""
+        return table({BROKEN if self.flavour.says_no else NOWHERE: given.unit}, fence=given.fence)
+
+    async def cut(self) -> None:
+        """The connector reaches nobody; the mesh goes on."""
+        self.cluster.reachable = False
+        await self.connector.api.close()
+
+    async def mend(self) -> None:
+        """It does again."""
+        self.cluster.reachable = True
+        await self.connector.api.close()
+
+
+def spec_of(namespace: str, home: str, **changes: Any) -> KubernetesSpec:
+    """SERVICE in CLUSTERS and in BROKEN."""
+    names = (*CLUSTERS, BROKEN)
+    place = Place(ServiceId(SERVICE), namespace, SERVICE, PORT)
+    made = KubernetesSpec(
+        origin=OriginId(ORIGIN), namespace=namespace, places={place.service: place},
+        clusters={ClusterId(name): name for name in names}, home=ClusterId(home) if home else None, patience_s=5.0,
+        regions={ClusterId(name): f"eu-{name}" for name in names},
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+@contextlib.asynccontextmanager
+async def kubernetes(name: str, **changes: Any) -> AsyncIterator[KubernetesHarness]:
+    """A mesh of one flavour, with its controller running and nothing written yet."""
+    flavour = FLAVOURS[name]
+    async with cluster() as given:
+        dialect = flavour.dialect(given.namespace)
+        spec = spec_of(given.namespace, flavour.home, **changes)
+        harness = KubernetesHarness(flavour, given, spec, dialect)
+        for group in flavour.groups:
+            await given.install(definitions_of(group))
+        for service in (SERVICE, *(f"{SERVICE}-{known}" for known in CLUSTERS)):
+            body = {"ports": [{"port": PORT}]}
+            await given.admin.create(clusters.SERVICE.blank(given.namespace, service, spec=body), clusters.SERVICE)
+        await given.grant(rights(spec, dialect))
+        access = await given.access_as(f"equipoise-{ORIGIN}")
+        harness.connector = KubernetesConnector(spec, KubernetesApi(ORIGIN, lambda: given.reached(access)), dialect)
+        for backend in harness.backends.values():
+            await backend.start()
+        try:
+            async with harness.mesh.running():
+                yield harness
+        finally:
+            await harness.connector.api.close()
+            for backend in harness.backends.values():
+                await backend.stop()
+
+
+def _opened(name: str) -> OpenHarness:
+    @contextlib.asynccontextmanager
+    async def opened(_: Path) -> AsyncIterator[Harness]:
+        async with kubernetes(name) as harness:
+            yield harness
+
+    return opened
+
+
+HARNESSES: dict[str, OpenHarness] = {name: _opened(name) for name in FLAVOURS}

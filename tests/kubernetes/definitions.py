@@ -1,0 +1,123 @@
+"""The CustomResourceDefinitions that tests install: those of the projects themselves, read from beside the repository.
+
+Consul's and KEDA's are written here from the fields that their documentation names, for their own are not at hand.
+"""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+FILES = {
+    "gateway.networking.k8s.io": ("gateway-api/standard", ("httproutes", "grpcroutes")),
+    "networking.istio.io": ("istio", ("customresourcedefinitions",)),
+    "kuma.io": ("kuma", ("meshhttproutes",)),
+    "linkerd.io": ("linkerd", ("serviceprofile",)),
+    "policy.karmada.io": ("karmada", ("propagationpolicies",)),
+}
+KINDS = {
+    "VirtualService",
+    "DestinationRule",
+    "HTTPRoute",
+    "GRPCRoute",
+    "MeshHTTPRoute",
+    "ServiceProfile",
+    "PropagationPolicy",
+}
+
+
+def folder() -> Path:
+    """EQUIPOISE_DATA, else the data folder shared beside the repository."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    found = [place for place in (Path(os.environ.get("EQUIPOISE_DATA") or beside), *_elsewhere()) if place.is_dir()]
+    if not found:
+        pytest.skip("the CRDs are not there: set EQUIPOISE_DATA to the folder that holds crds/")
+    return found[0] / "crds"
+
+
+def _elsewhere() -> list[Path]:
+    """A work tree may lie one folder deeper."""
+    return [Path(__file__).resolve().parents[4] / "shared" / "data"]
+
+
+@functools.cache
+def definitions_of(group: str) -> tuple[dict[str, Any], ...]:
+    """The definitions of one API group that the connectors speak."""
+    if group in OWN:
+        return OWN[group]
+    where, parts = FILES[group]
+    files = [f for f in sorted((folder() / where).glob("*.yaml")) if any(part in f.name for part in parts)]
+    loaded = [d for file in files for d in yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)]
+    found = [d for d in loaded if d["spec"]["names"]["kind"] in KINDS and d["spec"]["group"] == group]
+    assert found, f"no definition of {group} in {folder()}"
+    return tuple(_slim(definition) for definition in found)
+
+
+def _slim(definition: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": definition["apiVersion"], "kind": definition["kind"], "spec": definition["spec"]} | {
+        "metadata": {
+            "name": definition["metadata"]["name"],
+            "annotations": definition["metadata"].get("annotations", {}),
+        }
+    }
+
+
+def _own(group: str, version: str, plural: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = {"type": "object", "properties": {"spec": spec, "status": status}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "versions": [
+                {"name": version, "served": True, "storage": True, "subresources": {"status": {}},
+                 "schema": {"openAPIV3Schema": schema}}
+            ],
+        },
+    }  # fmt: skip
+
+
+TEXT = {"type": "string"}
+
+
+def _texts(*names: str) -> dict[str, Any]:
+    return dict.fromkeys(names, TEXT)
+
+
+LEG = _texts("service", "serviceSubset", "namespace", "partition") | {"weight": {"type": "number"}}
+SPLITTER = {
+    "type": "object",
+    "properties": {"splits": {"type": "array", "items": {"type": "object", "properties": LEG}}},
+}
+REDIRECT = {
+    "type": "object",
+    "properties": _texts("service", "serviceSubset", "namespace", "partition", "datacenter", "peer"),
+}
+RESOLVER = {
+    "type": "object",
+    "properties": _texts("defaultSubset", "connectTimeout") | {"redirect": REDIRECT},
+}
+SCALED = {
+    "type": "object",
+    "required": ["scaleTargetRef", "triggers"],
+    "properties": {
+        "scaleTargetRef": {"type": "object", "properties": {"name": TEXT, "kind": TEXT, "apiVersion": TEXT}},
+        "minReplicaCount": {"type": "integer", "format": "int32"},
+        "maxReplicaCount": {"type": "integer", "format": "int32"},
+        "triggers": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    },
+}
+OWN = {
+    "consul.hashicorp.com": (
+        _own("consul.hashicorp.com", "v1alpha1", "servicesplitters", "ServiceSplitter", SPLITTER),
+        _own("consul.hashicorp.com", "v1alpha1", "serviceresolvers", "ServiceResolver", RESOLVER),
+    ),
+    "keda.sh": (_own("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", SCALED),),
+}

@@ -1,0 +1,187 @@
+"""The stand-in as a server: the paths, verbs and content types of the Kubernetes API, over HTTP on loopback."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from tests.kubernetes.authority import ADMIN, allowed, review
+from tests.kubernetes.kinds import Kind
+from tests.kubernetes.store import ApiError, Object, Store, matches
+
+APPLY, MERGE, JSON_PATCH = "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json"
+VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class StandIn:
+    """A server with a store. `bookmark_s` is the time between two bookmarks of a watch."""
+
+    def __init__(self, bookmark_s: float = 0.2) -> None:
+        self.store, self.bookmark_s = Store(), bookmark_s
+        self.store.reviews.append(lambda *given: review(self.store, *given))
+        self.admin_token = secrets.token_hex(8)
+        self.users = {self.admin_token: ADMIN}
+        self.requests: list[tuple[str, str]] = []
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Listen, on the same port as before."""
+        application = web.Application(client_max_size=16 * 1024 * 1024)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close the port and every connection; what is stored stays."""
+        if self._runner:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append((request.method, request.raw_path))
+        try:
+            return await self._answered(request)
+        except ApiError as no:
+            return web.json_response(status_of(no), status=no.code)
+
+    async def _answered(self, request: web.Request) -> web.StreamResponse:
+        user = self.users.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if user is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+        if request.path in {"/api", "/apis", "/version"}:
+            return web.json_response(self._discovery(request.path))
+        kind, namespace, name, sub = self._place(request)
+        verb = VERBS[request.method]
+        watching = request.query.get("watch") in {"1", "true"}
+        verb = verb if name or verb != "get" else ("watch" if watching else "list")
+        if not allowed(self.store, user, verb, kind, namespace, name, sub):
+            whose = "system:serviceaccount:" + user.replace("/", ":")
+            message = f'{kind.plural}.{kind.group} "{name}" is forbidden: User "{whose}" cannot {verb} resource '
+            raise ApiError(
+                403, "Forbidden", f'{message}"{kind.plural}" in API group "{kind.group}" in the namespace "{namespace}"'
+            )
+        if verb == "watch":
+            return await self._watch(request, kind, namespace)
+        body = json.loads(await request.read() or b"null") if request.can_read_body else None
+        return web.json_response(*self._done(request, verb, kind, namespace, name, sub, body))
+
+    def _done(
+        self, request: web.Request, verb: str, kind: Kind, namespace: str, name: str, sub: str, body: Any
+    ) -> tuple[Any]:
+        query, store = dict(request.query), self.store
+        manager = query.get("fieldManager", "") or request.headers.get("user-agent", "unknown").split("/")[0]
+        if sub == "token":
+            token = secrets.token_hex(8)
+            self.users[token] = f"{namespace}/{name}"
+            return ({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {"token": token}},)
+        if verb == "list":
+            return (self._list(kind, namespace, query),)
+        if verb == "get":
+            return (store.get(kind, namespace, name).shown(kind),)
+        if verb == "create":
+            return (store.create(kind, namespace, body, manager, query),)
+        if verb == "delete":
+            return (store.delete(kind, namespace, name, query),)
+        if verb == "update":
+            return (store.replace(kind, namespace, name, body, manager, query, sub),)
+        content = request.content_type
+        if content == APPLY:
+            return (store.apply(kind, namespace, name, body, query.get("fieldManager", ""), query, sub),)
+        if content not in {MERGE, JSON_PATCH}:
+            raise ApiError(415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {content}")
+        patched = store.patched(kind, namespace, name, body, content == MERGE)
+        return (store.replace(kind, namespace, name, patched, manager, query, sub),)
+
+    def _place(self, request: web.Request) -> tuple[Kind, str, str, str]:
+        parts = [unquote(part) for part in request.raw_path.partition("?")[0].strip("/").split("/")]
+        root, *rest = parts
+        if root not in {"api", "apis"} or len(rest) < 2:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        group, version, *rest = ["", *rest] if root == "api" else rest
+        namespace = ""
+        if rest[:1] == ["namespaces"] and len(rest) > 2:
+            _, namespace, *rest = rest
+        plural, name, sub, *_ = [*rest, "", "", ""]
+        return self.store.kind(group, version, plural), namespace, name, sub
+
+    def _list(self, kind: Kind, namespace: str, query: Mapping[str, str]) -> Object:
+        found = self.store.listed(kind, namespace, query.get("labelSelector", ""))
+        start, limit = int(query.get("continue", "0")), int(query.get("limit", "0")) or len(found) + 1
+        metadata = {"resourceVersion": str(self.store.version)}
+        metadata |= {"continue": str(start + limit)} if start + limit < len(found) else {}
+        items = [stored.shown(kind) for stored in found[start : start + limit]]
+        return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata, "items": items}
+
+    async def _watch(self, request: web.Request, kind: Kind, namespace: str) -> web.StreamResponse:
+        store, at = self.store, int(request.query.get("resourceVersion", "0") or 0)
+        labels = dict(part.split("=", 1) for part in request.query.get("labelSelector", "").split(",") if part)
+        answer = web.StreamResponse(headers={"content-type": "application/json"})
+        await answer.prepare(request)
+        seen: set[str] = set()
+        while self._runner is not None:
+            if at < store.forgotten:
+                gone = ApiError(410, "Expired", f"too old resource version: {at} ({store.version})")
+                await answer.write(_line("ERROR", status_of(gone)))
+                break
+            for version, what, storage, stored in [event for event in store.events if event[0] > at]:
+                at = version
+                where = stored.object["metadata"]
+                if storage != kind.storage or (namespace and where.get("namespace") != namespace):
+                    continue
+                fits = matches(stored.object, labels)
+                key = f"{where.get('namespace')}/{where['name']}"
+                if fits or key in seen:  # an object that lost its labels is gone for this watch
+                    await answer.write(_line(what if fits else "DELETED", stored.shown(kind)))
+                    seen = seen | {key} if fits else seen - {key}
+            if await self._quiet(at) and request.query.get("allowWatchBookmarks") == "true":
+                mark = {
+                    "kind": kind.kind,
+                    "apiVersion": kind.api_version,
+                    "metadata": {"resourceVersion": str(store.version)},
+                }
+                at = max(at, store.version)
+                await answer.write(_line("BOOKMARK", mark))
+        return answer
+
+    async def _quiet(self, at: int) -> bool:
+        """Whether nothing happened for the time between two bookmarks."""
+        store = self.store
+        try:
+            async with asyncio.timeout(self.bookmark_s), store.changed:
+                await store.changed.wait_for(lambda: store.version > at or self._runner is None)
+        except TimeoutError:
+            return store.version <= at or not any(event[0] > at for event in store.events)
+        return False
+
+    def _discovery(self, path: str) -> Object:
+        if path == "/version":
+            return {"major": "1", "minor": "0", "gitVersion": "v1.0.0-equipoise-stand-in"}
+        groups = sorted({(k.group, k.version) for k in self.store.kinds.values() if k.group})
+        if path == "/api":
+            return {"kind": "APIVersions", "versions": ["v1"]}
+        listed = [{"name": g, "versions": [{"groupVersion": f"{g}/{v}", "version": v}]} for g, v in groups]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+
+
+def status_of(no: ApiError) -> Object:
+    """As the API says no."""
+    return {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": str(no),
+        "reason": no.reason, "code": no.code, "details": {"causes": no.causes},
+    }  # fmt: skip
+
+
+def _line(what: str, thing: Object) -> bytes:
+    return json.dumps({"type": what, "object": thing}).encode() + b"\n"

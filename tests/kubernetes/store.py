@@ -1,0 +1,375 @@
+"""What the stand-in remembers: objects, their versions, who owns which field, and what happened since."""
+
+import asyncio
+import copy
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonpatch
+
+from tests.kubernetes import fields
+from tests.kubernetes.fields import Path
+from tests.kubernetes.kinds import BUILT_IN, Kind, kinds_of
+from tests.kubernetes.schema import defaulted, faults, pruned, unknown
+
+Object = dict[str, Any]
+Manager = tuple[str, str, str]
+"""(name, Apply | Update, subresource)."""
+Review = Callable[[Kind, str, Object, Object | None], None]
+"""Admission of (kind, CREATE | UPDATE, object, old object): raises ApiError."""
+
+
+class ApiError(Exception):
+    """A Status that is no success."""
+
+    def __init__(self, code: int, reason: str, message: str, causes: list[dict[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.causes = code, reason, causes or []
+
+
+@dataclass
+class Stored:
+    """An object and who owns what of it."""
+
+    object: Object
+    managers: dict[Manager, tuple[set[Path], str]] = field(default_factory=dict)
+
+    def shown(self, kind: Kind) -> Object:
+        """As the API gives it in a version of its kind."""
+        listed = [
+            {"manager": name, "operation": operation, "apiVersion": kind.api_version, "time": time,
+             "fieldsType": "FieldsV1", "fieldsV1": fields.encoded(paths)} | ({"subresource": sub} if sub else {})
+            for (name, operation, sub), (paths, time) in self.managers.items() if paths
+        ]  # fmt: skip
+        metadata = self.object["metadata"] | ({"managedFields": listed} if listed else {})
+        return self.object | {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+
+
+class Store:
+    """All objects of a cluster. Not a database: one process, one thread."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[tuple[str, str, str], Kind] = {(k.group, k.version, k.plural): k for k in BUILT_IN}
+        self.objects: dict[tuple[tuple[str, str], str, str], Stored] = {}
+        self.version = 100
+        self.forgotten = 0
+        """Events up to this version are gone: a watch from before is told 410."""
+        self.events: list[tuple[int, str, tuple[str, str], Stored]] = []
+        self.reviews: list[Review] = []
+        self.changed = asyncio.Condition()
+        self.loudness: set[asyncio.Task[None]] = set()
+        self.writes = 0
+
+    def forget(self) -> None:
+        """Compaction: what happened before now is no longer told."""
+        self.forgotten = self.version
+        self.events.clear()
+
+    def kind(self, group: str, version: str, plural: str) -> Kind:
+        """ApiError 404 for one that is not served."""
+        try:
+            return self.kinds[group, version, plural]
+        except KeyError:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource") from None
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Stored:
+        """ApiError 404 where there is none."""
+        found = self.objects.get((kind.storage, namespace, name))
+        if found is None:
+            raise ApiError(404, "NotFound", f'{_plural(kind)} "{name}" not found')
+        return found
+
+    def listed(self, kind: Kind, namespace: str, selector: str) -> list[Stored]:
+        """In the order of their names."""
+        wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
+        rows = sorted((row for row in self.objects.items() if row[0][0] == kind.storage), key=lambda row: row[0])
+        return [s for key, s in rows if (not namespace or key[1] == namespace) and matches(s.object, wanted)]
+
+    def create(self, kind: Kind, namespace: str, given: Object, manager: str, query: Mapping[str, str]) -> Object:
+        """ApiError 409 where there is one of this name."""
+        name = given.get("metadata", {}).get("name", "")
+        if (kind.storage, namespace, name) in self.objects:
+            raise ApiError(409, "AlreadyExists", f'{_plural(kind)} "{name}" already exists')
+        whole = self._sound(kind, given, query)
+        whole.pop("status", None) if kind.status else None
+        stored = Stored(self._born(kind, namespace, whole))
+        stored.managers[manager, "Update", ""] = (fields.owned(kind.schema, whole), now())
+        return self._keep(kind, namespace, stored, None, query)
+
+    def replace(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        given: Object,
+        manager: str,
+        query: Mapping[str, str],
+        sub: str = "",
+    ) -> Object:
+        """PUT, or the outcome of a patch. ApiError 409 for a version that is not the newest."""
+        old = self.get(kind, namespace, name)
+        self._same_version(kind, old, given)
+        whole = self._sound(kind, given, query, old.object)
+        if kind.status:
+            kept = old.object if sub == "status" else whole
+            status = whole.get("status") if sub == "status" else old.object.get("status")
+            whole = {k: v for k, v in kept.items() if k != "status"} | (
+                {"status": status} if status is not None else {}
+            )
+        whole["metadata"] = _metadata(old.object, whole)
+        managers = self._touched(kind, old, whole, (manager, "Update", sub))
+        return self._keep(kind, namespace, Stored(whole, managers), old, query)
+
+    def apply(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        given: Object,
+        manager: str,
+        query: Mapping[str, str],
+        sub: str = "",
+    ) -> Object:
+        """Server-side apply. ApiError 409 that names the managers of fields that would change, unless forced."""
+        if not manager:
+            raise ApiError(400, "BadRequest", "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")
+        if "managedFields" in given.get("metadata", {}):
+            raise ApiError(400, "BadRequest", "metadata.managedFields must be nil")
+        old = self.objects.get((kind.storage, namespace, name))
+        if given.get("metadata", {}).get("name", name) != name:
+            raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
+        fresh = given.get("metadata", {}).get("resourceVersion")
+        if old is None and fresh:
+            raise ApiError(
+                409, "Conflict", f'Operation cannot be fulfilled on {_plural(kind)} "{name}": object not found'
+            )
+        if old is not None:
+            self._same_version(kind, old, given)
+        wanted = self._strict(kind, given, query)
+        mine = fields.owned(kind.schema, wanted)
+        base = old.object if old else {"metadata": {}}
+        me = (manager, "Apply", sub)
+        managers = dict(old.managers) if old else {}
+        others = self._conflicts(kind, base, wanted, mine, managers, me)
+        if others and query.get("force") != "true":
+            raise _conflict(others)
+        before, _ = managers.get(me, (set(), ""))
+        kept = set().union(*(paths for who, (paths, _) in managers.items() if who != me)) if managers else set()
+        body = fields.without(kind.schema, base, before - mine - kept)
+        whole = fields.merged(kind.schema, body, {k: v for k, v in wanted.items() if k != "metadata"})
+        given_meta = {k: v for k, v in wanted.get("metadata", {}).items() if k not in fields.IDENTITY}
+        whole["metadata"] = fields.merged({}, body.get("metadata", {}), given_meta)
+        whole = self._sound(kind, whole, query, base if old else None)
+        for who, (paths, time) in managers.items():
+            if who != me:
+                managers[who] = (paths - set().union(*others.values()), time)
+        managers[me] = (mine, now())
+        if old is None:
+            whole.pop("status", None) if kind.status else None
+            return self._keep(kind, namespace, Stored(self._born(kind, namespace, whole, name), managers), None, query)
+        if kind.status and sub != "status" and "status" in old.object:
+            whole["status"] = old.object["status"]
+        whole["metadata"] = _metadata(old.object, whole)
+        return self._keep(kind, namespace, Stored(whole, managers), old, query)
+
+    def patched(self, kind: Kind, namespace: str, name: str, patch: Any, merge: bool) -> Object:
+        """The object with a patch; ApiError 422 where a `test` in it fails."""
+        live = self.get(kind, namespace, name).shown(kind)
+        live["metadata"].pop("managedFields", None)
+        if merge:
+            return merge_patched(live, patch)
+        try:
+            return dict(jsonpatch.JsonPatch(patch).apply(copy.deepcopy(live)))
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+            message = f"the server rejected our request due to an error in our request: {error}"
+            raise ApiError(422, "Invalid", message) from None
+
+    def delete(self, kind: Kind, namespace: str, name: str, query: Mapping[str, str]) -> Object:
+        """Gone at once: no finalizers here."""
+        old = self.get(kind, namespace, name)
+        if "dryRun" not in query:
+            del self.objects[kind.storage, namespace, name]
+            self.version += 1
+            gone = Stored(copy.deepcopy(old.object), old.managers)
+            gone.object["metadata"]["resourceVersion"] = str(self.version)
+            self._tell("DELETED", kind, gone)
+        return old.shown(kind)
+
+    def _strict(self, kind: Kind, given: Object, query: Mapping[str, str]) -> Object:
+        if given.get("kind") != kind.kind or given.get("apiVersion") != kind.api_version:
+            raise ApiError(400, "BadRequest", f"the object is no {kind.api_version} {kind.kind}")
+        strange = list(unknown(kind.schema, given))
+        if strange and query.get("fieldValidation") == "Strict":
+            raise ApiError(400, "BadRequest", f'strict decoding error: unknown field "{strange[0]}"')
+        return dict(pruned(kind.schema, given))
+
+    def _sound(self, kind: Kind, given: Object, query: Mapping[str, str], old: Object | None = None) -> Object:
+        whole = dict(
+            defaulted(
+                kind.schema, self._strict(kind, given | {"kind": kind.kind, "apiVersion": kind.api_version}, query)
+            )
+        )
+        name = whole.get("metadata", {}).get("name", "")
+        wrong = faults(kind.schema, whole, old)
+        if wrong:
+            causes = [{"reason": "FieldValueInvalid", "message": fault} for fault in wrong]
+            head = (
+                f'{kind.kind}.{kind.group} "{name}" is invalid: '
+                if kind.group
+                else f'{kind.kind} "{name}" is invalid: '
+            )
+            raise ApiError(422, "Invalid", head + ", ".join(wrong[:3]), causes)
+        return whole
+
+    def _same_version(self, kind: Kind, old: Stored, given: Object) -> None:
+        said = given.get("metadata", {}).get("resourceVersion")
+        if said and said != old.object["metadata"]["resourceVersion"]:
+            name = old.object["metadata"]["name"]
+            raise ApiError(
+                409, "Conflict", f'Operation cannot be fulfilled on {_plural(kind)} "{name}": the object has been '
+                "modified; please apply your changes to the latest version and try again",
+            )  # fmt: skip
+
+    def _conflicts(
+        self, kind: Kind, base: Object, wanted: Object, mine: set[Path],
+        managers: Mapping[Manager, tuple[set[Path], str]], me: Manager,
+    ) -> dict[str, list[Path]]:  # fmt: skip
+        found: dict[str, list[Path]] = {}
+        for who, (paths, _) in managers.items():
+            if who == me:
+                continue
+            differs = [
+                path for path in sorted(paths & mine)
+                if fields.at(kind.schema, base, path) != fields.at(kind.schema, wanted, path)
+            ]  # fmt: skip
+            if differs:
+                found[f'"{who[0]}"' if who[1] == "Apply" else f'"{who[0]}" using {kind.api_version}'] = differs
+        return found
+
+    def _touched(self, kind: Kind, old: Stored, whole: Object, me: Manager) -> dict[Manager, tuple[set[Path], str]]:
+        """Ownership after an update: what changed is whose who changed it."""
+        before, after = fields.owned(kind.schema, old.object), fields.owned(kind.schema, whole)
+        changed = {p for p in after if fields.at(kind.schema, old.object, p) != fields.at(kind.schema, whole, p)}
+        gone = before - after
+        managers = {who: (paths - changed - gone, time) for who, (paths, time) in old.managers.items()}
+        if changed:
+            mine, _ = managers.get(me, (set(), ""))
+            managers[me] = (mine | changed, now())
+        return {who: entry for who, entry in managers.items() if entry[0]}
+
+    def _born(self, kind: Kind, namespace: str, whole: Object, name: str = "") -> Object:
+        metadata = whole["metadata"] | {
+            "uid": str(uuid.UUID(int=self.version)),
+            "creationTimestamp": now(),
+            "generation": 1,
+        }
+        metadata |= {"name": name} if name else {}
+        metadata |= {"namespace": namespace} if kind.namespaced else {}
+        metadata.pop("resourceVersion", None)
+        return whole | {"metadata": metadata}
+
+    def _keep(self, kind: Kind, namespace: str, new: Stored, old: Stored | None, query: Mapping[str, str]) -> Object:
+        """Admission, generation, version, event; nothing of it where nothing changed or it is a dry run."""
+        for review in self.reviews:
+            review(kind, "UPDATE" if old else "CREATE", new.object, old.object if old else None)
+        metadata = new.object["metadata"]
+        if old is not None:
+            body = [{k: v for k, v in o.items() if k not in {"metadata", "status"}} for o in (old.object, new.object)]
+            metadata["generation"] = old.object["metadata"]["generation"] + (body[0] != body[1])
+            same = {k: v for k, v in metadata.items() if k != "resourceVersion"} == {
+                k: v for k, v in old.object["metadata"].items() if k != "resourceVersion"
+            }
+            unchanged = same and {k: v for k, v in new.object.items() if k != "metadata"} == {
+                k: v for k, v in old.object.items() if k != "metadata"
+            }
+            if unchanged and {w: e[0] for w, e in new.managers.items()} == {w: e[0] for w, e in old.managers.items()}:
+                return old.shown(kind)
+        if "dryRun" in query:
+            metadata.setdefault("resourceVersion", str(self.version))
+            return copy.deepcopy(new.shown(kind))
+        self.version += 1
+        self.writes += 1
+        metadata["resourceVersion"] = str(self.version)
+        self.objects[kind.storage, namespace if kind.namespaced else "", metadata["name"]] = new
+        if kind.plural == "customresourcedefinitions":
+            self._define(new.object)
+        self._tell("MODIFIED" if old else "ADDED", kind, Stored(copy.deepcopy(new.object), dict(new.managers)))
+        return copy.deepcopy(new.shown(kind))
+
+    def _define(self, definition: Object) -> None:
+        for kind in kinds_of(definition):
+            self.kinds[kind.group, kind.version, kind.plural] = kind
+        definition["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+
+    def _tell(self, what: str, kind: Kind, stored: Stored) -> None:
+        self.events.append((self.version, what, kind.storage, stored))
+
+        async def wake() -> None:
+            async with self.changed:
+                self.changed.notify_all()
+
+        task = asyncio.ensure_future(wake())
+        self.loudness.add(task)
+        task.add_done_callback(self.loudness.discard)
+
+
+def matches(thing: Object, labels: Mapping[str, str]) -> bool:
+    """Whether an object carries all of these."""
+    has = thing["metadata"].get("labels") or {}
+    return all(has.get(key) == value for key, value in labels.items())
+
+
+def merge_patched(live: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(live) if isinstance(live, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = merge_patched(found.get(key), value)
+    return found
+
+
+def now() -> str:
+    """As the API writes a time."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _metadata(old: Object, whole: Object) -> Object:
+    fixed = ("uid", "creationTimestamp", "generation", "name", "namespace", "resourceVersion")
+    return whole.get("metadata", {}) | {key: old["metadata"][key] for key in fixed if key in old["metadata"]}
+
+
+def _plural(kind: Kind) -> str:
+    return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+
+
+def _conflict(others: Mapping[str, list[Path]]) -> ApiError:
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": dotted(path)}
+        for who, paths in others.items() for path in paths
+    ]  # fmt: skip
+    listed = ", ".join(f"conflict with {who}: {dotted(paths[0])}" for who, paths in others.items())
+    count = len(causes)
+    return ApiError(409, "Conflict", f"Apply failed with {count} conflict{'s' * (count > 1)}: {listed}", causes)
+
+
+def dotted(path: Path) -> str:
+    """`.spec.rules`, `.spec.containers[name="x"]`."""
+    parts = [f".{step[2:]}" if step.startswith("f:") else _bracketed(step) for step in path]
+    return "".join(parts)
+
+
+def _bracketed(step: str) -> str:
+    value = json.loads(step[2:])
+    return (
+        f"[{','.join(f'{k}={json.dumps(v)}' for k, v in value.items())}]"
+        if isinstance(value, dict)
+        else f"[={step[2:]}]"
+    )
