@@ -8,6 +8,7 @@ from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
+from cli.rbac import rbac
 from cli.readiness import readiness, resume
 from cli.simulate import simulate
 from cli.vantage import vantage
@@ -28,6 +29,7 @@ VERBS = (
     validate,
     schema,
     bootstrap,
+    rbac,
     simulate,
     compare,
     sweep,

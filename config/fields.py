@@ -16,6 +16,7 @@ REGION_PATTERN = r"^(\*|[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)$"
 ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?):[0-9]{1,5}$"
 WORD_PATTERN = r"^[\x21-\x7e]+$"
 URL_PATTERN = r"^[a-z][a-z0-9+.-]*://[\x21-\x7e]+$"
+NAMING_PATTERN = r"^([a-z0-9.-]|\{service\}|\{cluster\})+$"
 HTTP_URL_PATTERN = r"^https?://[\x21-\x7e]+$"
 
 PATTERN_WORDS = {
@@ -25,6 +26,7 @@ PATTERN_WORDS = {
     ADDRESS_PATTERN: 'must be host:port, such as "10.0.0.1:8080" or "[::1]:8080"',
     WORD_PATTERN: "must be visible ASCII characters without a blank",
     URL_PATTERN: 'must be a URL, such as "sqlite:///equipoise.db"',
+    NAMING_PATTERN: 'must be a name with {service} and {cluster} in it, such as "{service}-{cluster}"',
     HTTP_URL_PATTERN: 'must be a URL, such as "http://prometheus:9090"',
 }
 """What each pattern asks for, in words: for messages."""

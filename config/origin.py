@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from config.document import Document
 from config.fields import Address, Amount, HttpUrl, Label, Many, Name, Seconds, Shape, Text, Word
+from config.kubernetes import KubernetesMesh
 
 
 class XdsMesh(Shape):
@@ -47,11 +48,16 @@ class Mesh(Shape):
     """By proxies that speak xDS: Envoy, or gRPC clients without a proxy."""
     haproxy: HaproxyMesh | None = None
     """By an HAProxy."""
+    kubernetes: KubernetesMesh | None = None
+    """By a mesh behind a Kubernetes API server."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.xds is None) == (self.haproxy is None):
-            raise ValueError("needs either xds or haproxy")
+        kinds = tuple(type(self).model_fields)
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
+            words = f"has {' and '.join(given)}, and takes one" if given else f"needs one of {', '.join(kinds)}"
+            raise ValueError(words)
         return self
 
 
@@ -141,6 +147,8 @@ class OriginSpec(Shape):
             raise ValueError("needs either cluster (whose mesh it is) or region (outside of every cluster)")
         if self.telemetry.load_reports and not self.mesh:
             raise ValueError("telemetry.loadReports come from the proxies of mesh, which is missing")
+        if self.telemetry.load_reports and self.mesh and self.mesh.kubernetes:
+            raise ValueError("telemetry.loadReports: a mesh behind an API server sends none; use telemetry.prometheus")
         return self
 
 

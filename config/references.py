@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from config.cluster import Cluster
 from config.declared import Declarations, Declared, Location, repeated
+from config.kubernetes import KubernetesMesh
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from config.policy import Policy
@@ -13,6 +14,7 @@ from config.reasons import nearest
 from config.service import Service
 
 _SOURCES = ("spec", "telemetry", "prometheus")
+_KUBERNETES = ("spec", "mesh", "kubernetes")
 
 
 def check_references(declared: Declarations) -> Iterator[Problem]:
@@ -82,6 +84,30 @@ def _origin(declared: Declarations, origin: Declared[Origin], services: Mapping[
         if known and via.cluster not in services[via.service].spec.replicas:
             reason = f"service {quoted(via.service)} has no replicas in cluster {quoted(via.cluster)}"
             yield origin.problem(reason, *where, "address")
+    if spec.mesh and spec.mesh.kubernetes:
+        yield from _kubernetes(declared, origin, spec.mesh.kubernetes)
+
+
+def _kubernetes(declared: Declarations, origin: Declared[Origin], mesh: KubernetesMesh) -> Iterator[Problem]:
+    """What a mesh behind an API server calls otherwise must be there, and be told apart."""
+    for cluster in mesh.clusters:
+        yield from _unknown(declared, origin, Cluster, cluster, (*_KUBERNETES, "clusters", cluster))
+    for service in mesh.services:
+        yield from _unknown(declared, origin, Service, service, (*_KUBERNETES, "services", service))
+    if (mesh.linkerd or mesh.consul) and origin.model.spec.cluster is None:
+        kind = "linkerd" if mesh.linkerd else "consul"
+        reason = f"{kind} sends to the service itself in the cluster of the origin, so the origin needs spec.cluster"
+        yield origin.problem(reason, *_KUBERNETES, kind, on_key=True)
+    if mesh.istio and mesh.istio.form == "locality":
+        first: dict[str, str] = {}
+        for name, located in sorted(declared.by_name(Cluster).items()):
+            other = first.setdefault(located.spec.region, name)
+            if other != name:
+                reason = (
+                    f"clusters {quoted(other)} and {quoted(name)} are both in region {quoted(located.spec.region)}, "
+                    "which Istio weights as one; use form: subsets"
+                )
+                yield origin.problem(reason, *_KUBERNETES, "istio", "form")
 
 
 def _matrix(declared: Declarations, matrix: Declared[LatencyMatrix]) -> Iterator[Problem]:
@@ -124,8 +150,16 @@ def _shared_by_origins(declared: Declarations) -> Iterator[Problem]:
     yield from repeated((f"xDS node {quoted(node)}", o, ("spec", "mesh", "xds", "node")) for node, o in nodes)
     steered = ((o.model.spec.mesh.haproxy, o) for o in origins if o.model.spec.mesh)
     sockets = ((haproxy.socket, o) for haproxy, o in steered if haproxy)
+    ruled = ((o.model.spec.mesh.kubernetes, o) for o in origins if o.model.spec.mesh)
     where = ("spec", "mesh", "haproxy", "socket")
     yield from repeated((f"the HAProxy at {quoted(socket)}", o, where) for socket, o in sockets)
+    where = (*_KUBERNETES, "namespace")
+    yield from repeated((_behind(kubernetes), o, where) for kubernetes, o in ruled if kubernetes)
+
+
+def _behind(mesh: KubernetesMesh) -> str:
+    server = mesh.kubeconfig or "our own pod"
+    return f"namespace {quoted(mesh.namespace)} behind {server}{f' ({mesh.context})' if mesh.context else ''}"
 
 
 def _repeated_pools(cluster: Declared[Cluster]) -> Iterator[Problem]:

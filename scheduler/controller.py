@@ -15,6 +15,7 @@ from connectors.connector import Connector, Refused
 from connectors.haproxy.connector import HaproxyConnector
 from connectors.haproxy.spec import HaproxySpec
 from connectors.haproxy.statistics import HaproxyStatistics
+from connectors.kubernetes.connector import KubernetesConnector
 from connectors.prometheus import PrometheusSource
 from connectors.telemetry import Signal, TelemetrySource
 from connectors.xds.connector import XdsConnector
@@ -28,6 +29,7 @@ from placement.fleet import ClusterId, OriginId, ServiceId
 from scheduler.endpoints import Endpoints
 from scheduler.index import index_fleet
 from scheduler.intake import Collector
+from scheduler.kubernetes import Reach, Reached, kubernetes_meshes
 from scheduler.ports import Configuration
 from scheduler.state import backend_rows
 from scheduler.translate import haproxy_specs, loop_configuration, mesh_specs, pace_of, probe_targets
@@ -52,6 +54,8 @@ class Controller:
     roster: Roster
     connectors: dict[OriginId, Connector] = field(default_factory=dict)
     reports: dict[OriginId, LoadReports | HaproxyStatistics] = field(default_factory=dict)
+    reaches: dict[OriginId, Reach] = field(default_factory=dict)
+    """Where the API server of a connector is."""
     servers: list[PrometheusSource] = field(default_factory=list)
     backend_row: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     """(service, cluster) -> row."""
@@ -70,9 +74,12 @@ class Controller:
         steered = haproxy_specs(documents)
         for origin, haproxy in steered.items():
             self._steer(origin, haproxy, documents)
-        for gone in set(self.connectors) - set(mesh_specs(documents)) - set(steered):
-            self.xds.dismiss(gone)
-            del self.connectors[gone], self.reports[gone]
+        reached = kubernetes_meshes(documents)
+        for origin, mesh in reached.items():
+            self._reach(origin, mesh)
+        for gone in set(self.connectors) - set(mesh_specs(documents)) - set(steered) - set(reached):
+            self._let_go(gone)
+            del self.connectors[gone]
         self.close()
         self.collector.start(self._sources(documents))
         self.current = configuration
@@ -104,6 +111,7 @@ class Controller:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
             return
+        self._let_go(origin)
         reports = LoadReports(spec, time.monotonic, _interval_s(documents, origin), self.witness)
         self.reports[origin] = reports
         self.connectors[origin] = XdsConnector(spec, self.xds, reports)
@@ -113,11 +121,37 @@ class Controller:
         if isinstance(known, HaproxyConnector) and isinstance(counted, HaproxyStatistics):
             known.spec = counted.spec = spec
             return
-        self.xds.dismiss(origin)
+        self._let_go(origin)
         interval_s = _interval_s(documents, origin)
         statistics = HaproxyStatistics(spec, time.monotonic, interval_s, self.witness, DEMAND_EVERY_S)
         self.reports[origin] = statistics
         self.connectors[origin] = HaproxyConnector(spec, statistics)
+
+    def _reach(self, origin: OriginId, mesh: Reached) -> None:
+        """All state of such a mesh is in its cluster: a new connector knows what the old one knew."""
+        known = self.connectors.get(origin)
+        same = isinstance(known, KubernetesConnector) and self.reaches.get(origin) == mesh.reach
+        if not same:
+            self._let_go(origin)
+        api = known.api if isinstance(known, KubernetesConnector) and same else None
+        self.connectors[origin], self.reaches[origin] = mesh.connector(api), mesh.reach
+
+    def _let_go(self, origin: OriginId) -> None:
+        """What an origin held when its mesh was another one."""
+        self.xds.dismiss(origin)
+        self.reports.pop(origin, None)
+        self.reaches.pop(origin, None)
+        known = self.connectors.get(origin)
+        if isinstance(known, KubernetesConnector):
+            task: asyncio.Task[object] = asyncio.create_task(known.api.close())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def hang_up(self) -> None:
+        """Give up the connections to API servers."""
+        for connector in self.connectors.values():
+            if isinstance(connector, KubernetesConnector):
+                await connector.api.close()
 
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""

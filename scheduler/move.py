@@ -41,6 +41,8 @@ class Sight:
     tables: Mapping[OriginId, WeightTable]
     verdicts: Verdicts
     policy: Policy
+    astray: frozenset[OriginId] = frozenset()
+    """Meshes in which somebody else changed what we wrote, and that are to have it back."""
 
     @property
     def well(self) -> Bools:
@@ -70,7 +72,8 @@ def in_force(wanted: Mode, safety: Safety) -> Mode:
 def guarded(sight: Sight, solved: Plan | None) -> Move:
     """Bound the plan, or the fallback where there is none, and round it to integer weights.
 
-    A held routing is left alone in every mesh that has one: to hold is not to write.
+    A held routing is left alone in every mesh that has one: to hold is not to write, but for putting ours back where
+    somebody else changed it.
     """
     problem, policy, tables = sight.problem, sight.policy, sight.tables
     plan = decided(sight, solved)
@@ -90,7 +93,8 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
         step = replace(step, guards=(*step.guards, words))
     wanted = weight_tables(problem, step.routing, policy.rounding, tables)
     holds = plan.reason in {Reason.HELD, Reason.FROZEN}
-    differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
+    kept = tables.keys() - sight.astray
+    differs = {o: t for o, t in wanted.items() if o not in kept or not (holds or t.same_weights(tables[o]))}
     return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, waits)
 
 

@@ -76,6 +76,7 @@ async def serve(paths: tuple[Path, ...]) -> None:
         background = await stack.enter_async_context(Background())
         controller = _controller(documents)
         stack.callback(controller.close)
+        stack.push_async_callback(controller.hang_up)
         board = Board(source_failures=controller.collector.failures)
         drilling = DrillService(ledger, board)
         stack.callback(drilling.close)

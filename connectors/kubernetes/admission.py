@@ -1,8 +1,8 @@
 """The fence as the API server itself enforces it: no object of ours goes back to a lower (epoch, version).
 
 A ValidatingAdmissionPolicy (Kubernetes 1.30 or newer) compares the annotations of an object before and after. It needs
-no webhook and no process of ours, so it holds while we are gone. Taking our marks off an object is allowed: that is how an
-operator takes the object away from us.
+no webhook and no process of ours, so it holds while we are gone. Taking our marks off an object is allowed: that is how
+an operator takes the object away from us.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,9 @@ POLICY = Resource(GROUP, "v1", "validatingadmissionpolicies", "ValidatingAdmissi
 BINDING = Resource(
     GROUP, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
 )
-NAME = "equipoise-fence"
 
 
-def fence_policy(resources: Iterable[Resource]) -> tuple[tuple[Resource, Manifest], ...]:
+def fence_policy(origin: str, resources: Iterable[Resource]) -> tuple[tuple[Resource, Manifest], ...]:
     """The policy for these kinds and for the fence's own ConfigMap, and the binding that makes it count everywhere."""
     rules = [
         {"apiGroups": [r.group], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": [r.plural]}
@@ -41,8 +40,9 @@ def fence_policy(resources: Iterable[Resource]) -> tuple[tuple[Resource, Manifes
             }
         ],
     }
-    binding = {"policyName": NAME, "validationActions": ["Deny"]}
-    return (POLICY, POLICY.blank("", NAME, spec=spec)), (BINDING, BINDING.blank("", NAME, spec=binding))
+    name = f"equipoise-fence-{origin}"
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    return (POLICY, POLICY.blank("", name, spec=spec)), (BINDING, BINDING.blank("", name, spec=binding))
 
 
 def _mark(thing: str, key: str) -> str:

@@ -2,8 +2,8 @@
 
 Subsets: a VirtualService splits by weight over the subsets of a DestinationRule, one for each cluster, told apart by
 the label `topology.istio.io/cluster` that istiod puts on endpoints. Exact, and not health-aware: a subset without
-endpoints answers 503, which is what our own failover is for. Localities: the `distribute` of a DestinationRule, whole percent, at
-least 1, exactly 100 together; health-aware within what is listed, and blind to what is not.
+endpoints answers 503, which is what our own failover is for. Localities: the `distribute` of a DestinationRule, whole
+percent, at least 1, exactly 100 together; health-aware within what is listed, and blind to what is not.
 
 Older releases refuse a VirtualService whose weights do not add up to 100, newer ones only a sum of 0: the unit is 100
 unless the documents say that the cluster takes finer ones.
@@ -159,7 +159,7 @@ class IstioLocality:
             where = self._locality(spec, place, cluster)
             if where in shares:
                 raise Refused(
-                    f"{spec.origin}: two clusters of {place.service} are in locality {where}, which Istio weights as one; "
+                    f"{spec.origin}: two clusters of {place.service} are in {where}, which Istio weights as one; "
                     "use istio.form: subsets"
                 )
             shares[where] = weight

@@ -1,4 +1,4 @@
-"""The rights of one origin in its cluster, no more than its connector uses: manifests for somebody who may grant them."""
+"""The rights of one origin in its cluster, no more than its connector uses: manifests for who may grant them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,7 +36,7 @@ def rights(spec: KubernetesSpec, dialect: Dialect) -> tuple[Granted, ...]:
             (ROLE, role),
             (ROLE_BINDING, ROLE_BINDING.blank(namespace, account, roleRef=reference, subjects=subjects)),
         ]
-    return (*found, *fence_policy(dialect.resources))
+    return (*found, *fence_policy(spec.origin, dialect.resources))
 
 
 def _fence_rules(spec: KubernetesSpec, namespace: str) -> list[dict[str, Any]]:

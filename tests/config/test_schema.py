@@ -13,7 +13,10 @@ from config.source import parse, plain
 CONFIG = Path(__file__).parents[2] / "config"
 SCHEMA = json_schema()
 EXAMPLE = [
-    plain(root.node) for path in sorted((CONFIG / "example").glob("*.yaml")) for root in parse(path.read_bytes()).roots
+    plain(root.node)
+    for folder in ("example", "meshes")
+    for path in sorted((CONFIG / folder).glob("*.yaml"))
+    for root in parse(path.read_bytes()).roots
 ]
 
 
@@ -36,7 +39,8 @@ def shown(value: Any, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from shown(item, schema.get("items", {}))
     for key, part in value.items() if isinstance(value, dict) else ():
         properties = schema.get("properties", {})
-        yield from shown(part, properties[key]) if key in properties else ()
+        more = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
+        yield from shown(part, properties[key]) if key in properties else shown(part, more or {})
 
 
 def test_schema_is_the_committed_one() -> None:

@@ -67,6 +67,7 @@ HPA = _object(
 CONFIG_MAP = _object(
     data={"type": "object", "additionalProperties": TEXT}, binaryData=OPEN, immutable={"type": "boolean"}
 )
+ADMISSION = "admissionregistration.k8s.io"
 BUILT_IN = (
     Kind("", "v1", "configmaps", "ConfigMap", with_envelope(CONFIG_MAP)),
     Kind("apps", "v1", "deployments", "Deployment", with_envelope(DEPLOYMENT), status=True),
@@ -78,13 +79,8 @@ BUILT_IN = (
     _open("rbac.authorization.k8s.io", "v1", "roles", "Role"),
     _open("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
     _open("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False),
-    _open(
-        "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False
-    ),
-    _open(
-        "admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding",
-        namespaced=False,
-    ),
+    _open(ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False),
+    _open(ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False),
 )  # fmt: skip
 
 
