@@ -35,7 +35,6 @@ from scheduler.push import read_tables
 from scheduler.safety import Round, assessed, solved
 from scheduler.silence import faded, silenced
 from scheduler.state import Mode, State, adopt
-from scheduler.straying import astray
 from scheduler.turn import Turn, VerdictChange
 
 EARLY = 0.5
@@ -73,8 +72,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         plan = plan if mode is Mode.AUTO else None  # in SAFE mode it is asked only whether it answers again
 
     # Guard. One tick may move only so much, whatever was decided.
-    moved = astray(ports.connectors)
-    sight = Sight(state, snapshot, problem, view.readings, view.memory, conduct, mode, tables, verdicts, policy, moved)
+    sight = Sight(state, snapshot, problem, view.readings, view.memory, conduct, mode, tables, verdicts, policy)
     move = await ports.compute(partial(guarded, sight, plan))
 
     # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.

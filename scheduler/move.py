@@ -24,6 +24,7 @@ from scheduler.ports import Deposed, LedgerDown, Ports
 from scheduler.push import write_tables
 from scheduler.safety import Safety
 from scheduler.state import Mode, State
+from scheduler.straying import astray
 from scheduler.turn import Outcome, Turn
 
 
@@ -41,8 +42,6 @@ class Sight:
     tables: Mapping[OriginId, WeightTable]
     verdicts: Verdicts
     policy: Policy
-    astray: frozenset[OriginId] = frozenset()
-    """Meshes in which somebody else changed what we wrote, and that are to have it back."""
 
     @property
     def well(self) -> Bools:
@@ -60,6 +59,8 @@ class Move:
     cost: Cost
     tables: Mapping[OriginId, WeightTable]
     """Only those that differ from what the meshes have."""
+    wanted: Mapping[OriginId, WeightTable]
+    """All of them."""
     waits: bool
     """Whether something waits for the next stage of a rollout."""
 
@@ -72,8 +73,7 @@ def in_force(wanted: Mode, safety: Safety) -> Mode:
 def guarded(sight: Sight, solved: Plan | None) -> Move:
     """Bound the plan, or the fallback where there is none, and round it to integer weights.
 
-    A held routing is left alone in every mesh that has one: to hold is not to write, but for putting ours back where
-    somebody else changed it.
+    A held routing is left alone in every mesh that has one: to hold is not to write.
     """
     problem, policy, tables = sight.problem, sight.policy, sight.tables
     plan = decided(sight, solved)
@@ -93,9 +93,8 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
         step = replace(step, guards=(*step.guards, words))
     wanted = weight_tables(problem, step.routing, policy.rounding, tables)
     holds = plan.reason in {Reason.HELD, Reason.FROZEN}
-    kept = tables.keys() - sight.astray
-    differs = {o: t for o, t in wanted.items() if o not in kept or not (holds or t.same_weights(tables[o]))}
-    return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, waits)
+    differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
+    return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, wanted, waits)
 
 
 def decided(sight: Sight, solved: Plan | None) -> Plan:
@@ -152,6 +151,7 @@ async def push(
     The switch is looked at again: a freeze that came while we were deciding holds.
     """
     differs = {origin: table for origin, table in move.tables.items() if origin in ports.connectors}
+    differs |= {origin: move.wanted[origin] for origin in astray(ports.connectors) if origin in move.wanted}
     now = ports.desk.mode()
     optional = move.plan.reason not in {Reason.FAILOVER, Reason.HELD}
     if not differs or Mode.STOPPED in {mode, now}:
