@@ -18,9 +18,9 @@ from connectors.dns.lookup import found
 from connectors.dns.spec import PowerDnsSpec
 from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict, fitted
 from connectors.http import Edge
-from connectors.record import NAME, record_of, record_text
+from connectors.record import NAME, joined, parts, record_of, record_text
 from placement.fleet import ClusterId, OriginId, ServiceId
-from placement.weights import Target, WeightTable, table_of
+from placement.weights import Target, WeightTable
 
 UNIT = 10_000
 LIMITS = MeshLimits(
@@ -170,31 +170,7 @@ class PowerDnsDialect:
 
 def _notes(record: WeightTable | None) -> dict[ServiceId, str]:
     """The part of the record that stands beside each row."""
-    return {table.services[0]: record_text(table) for table in parts(record)} if record is not None else {}
-
-
-def parts(record: WeightTable) -> list[WeightTable]:
-    """A table of one row for each row."""
-    return [
-        table_of(
-            record.origin, record.unit, {service: {t.cluster: (t.weight, t.priority) for t in targets}}, record.fence
-        )
-        for service, targets, _ in record.items()
-    ]
-
-
-def joined(found_: list[WeightTable]) -> WeightTable | None:
-    """The table that some parts make: those of the highest fence, for what is older was left out since."""
-    if not found_:
-        return None
-    fence = max(table.fence for table in found_)
-    newest = [table for table in found_ if table.fence == fence]
-    rows = {
-        str(service): {str(t.cluster): (t.weight, t.priority) for t in targets}
-        for table in newest for service, targets, _ in table.items()
-    }  # fmt: skip
-    first = newest[0]
-    return table_of(first.origin, first.unit, dict(sorted(rows.items())), fence)
+    return {service: record_text(part) for service, part in parts(record).items()} if record is not None else {}
 
 
 def powerdns_connector(spec: PowerDnsSpec) -> FencedConnector[Contents]:

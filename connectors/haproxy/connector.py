@@ -75,7 +75,7 @@ class HaproxyConnector:
                 f"{self.spec.socket} has already; another controller leads"
             )
         wanted = goal(table, self.spec, before)
-        words = await self._say(commands(before, wanted, self.spec.map_path, self._early(before, wanted)))
+        words = await self._apply(before, wanted, self._early(before, wanted))
         after = await self._now()
         wrong = differs(after, wanted)
         if wrong:
@@ -180,9 +180,9 @@ class HaproxyConnector:
         more = {key for key, value in wanted.entries.items() if _shed(value) > _shed(before.entries.get(key, "0"))}
         return frozenset(more | {FENCE_KEY})
 
-    async def _say(self, spoken: list[str]) -> str:
-        """Say some commands; returns HAProxy's first objection, empty where it has none."""
-        for line in lines_of(spoken):
+    async def _apply(self, now: Programmed, wanted: Programmed, early: frozenset[str]) -> str:
+        """Make it so by commands; returns HAProxy's first objection, empty where it has none."""
+        for line in lines_of(commands(now, wanted, self.spec.map_path, early)):
             answer = await self._ask(line)
             objections = [w for w in answer.split("\n") if w and not w.startswith(CHANGED_ADDRESS)]
             if objections:
@@ -195,7 +195,7 @@ class HaproxyConnector:
         if fence is not None and fence[:2] > table.fence:
             raise Refused(f"{self.origin}: overtaken by (epoch, version) {fence[:2]} while writing {table.fence}")
         goal_before = Programmed({k: before.servers[k] for k in after.servers if k in before.servers}, before.entries)
-        await self._say(commands(after, goal_before, self.spec.map_path, frozenset()))
+        await self._apply(after, goal_before, frozenset())
         raise Refused(f"{self._named('write')}: {words}{_advice(words)}")
 
     async def _ask(self, line: str) -> str:

@@ -12,9 +12,11 @@ from typing import Any
 from connectors.connector import Unavailable
 from connectors.haproxy.configuration import configuration
 from connectors.haproxy.connector import HaproxyConnector
+from connectors.haproxy.dataplane import DataPlaneConnector
 from connectors.haproxy.runtime import ask
 from connectors.haproxy.spec import Address, HaproxySpec
 from connectors.haproxy.statistics import HaproxyStatistics
+from connectors.http import Access
 from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import WeightTable
 from tests import real
@@ -22,6 +24,7 @@ from tests.contract import http_client
 from tests.contract.backends import HttpBackend, free_port
 from tests.contract.children import child
 from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, eventually, table
+from tests.contract.standins.dataplane import DataPlane
 
 BROKEN = "broken"
 """A cluster in the address book that HAProxy has no server of."""
@@ -82,11 +85,12 @@ def spec_of(book: dict[str, tuple[Address, ...]], socket: Path, listener: Addres
 
 @contextlib.asynccontextmanager
 async def haproxy(
-    folder: Path, checks: str = FAST_CHECKS, *, drills: bool = True, **changes: Any
+    folder: Path, checks: str = FAST_CHECKS, kind: "type[HaproxyHarness]" = HaproxyHarness, *,
+    drills: bool = True, **changes: Any,
 ) -> AsyncIterator[HaproxyHarness]:
     """A real HAProxy with the configuration that we print for a spec with `changes`; skips the test without one."""
     path = real.require("haproxy")
-    harness = HaproxyHarness(folder, **changes)
+    harness = kind(folder, **changes)
     for backend in harness.backends.values():
         await backend.start()
     try:
@@ -121,3 +125,32 @@ async def running(
 
         await eventually(listening, "HAProxy opens its socket")
         yield
+
+
+class DataPlaneHarness(HaproxyHarness):
+    """A real HAProxy, steered over a stand-in of the API that stands beside it."""
+
+    api: DataPlane
+
+    async def cut(self) -> None:
+        """The API is gone."""
+        await self.api.stop()
+
+    async def mend(self) -> None:
+        """It is back."""
+        await self.api.start()
+
+
+@contextlib.asynccontextmanager
+async def haproxy_dataplane(folder: Path) -> AsyncIterator[HaproxyHarness]:
+    """A real HAProxy behind its Data Plane API, which is a stand-in."""
+    async with haproxy(folder, kind=DataPlaneHarness) as harness:
+        assert isinstance(harness, DataPlaneHarness)
+        harness.api = DataPlane(harness.rendered)
+        await harness.api.start()
+        harness.connector = DataPlaneConnector(harness.connector.spec, Access(harness.api.url))
+        try:
+            yield harness
+        finally:
+            await harness.connector.close()
+            await harness.api.stop()

@@ -5,21 +5,27 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from connectors.avi import AviSpec, avi_connector
 from connectors.connector import Connector
 from connectors.consul.connector import consul_connector
 from connectors.consul.spec import ConsulSpec, Place
+from connectors.dns.spec import Names
 from connectors.http import Access
 from connectors.kuma.connector import kuma_connector
 from connectors.kuma.spec import KumaSpec
+from connectors.nginx.plus import PlusSpec, plus_connector
 from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import WeightTable
 from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, table
+from tests.contract.standins.avi import Avi
 from tests.contract.standins.consul import Consul
 from tests.contract.standins.kuma import Kuma
+from tests.contract.standins.plus import Plus
 from tests.contract.standins.standin import StandIn
 
 BROKEN = "broken"
 """A cluster in the address book that every stand-in objects to, for the reason that the real one would have."""
+HOSTS = {cluster: f"10.0.0.{place}" for place, cluster in enumerate((*CLUSTERS, BROKEN), start=1)}
 BOOK = {ServiceId(SERVICE): frozenset(map(ClusterId, (*CLUSTERS, BROKEN)))}
 
 
@@ -90,3 +96,26 @@ def kuma_spec(access: Access) -> KumaSpec:
     """SERVICE in every zone, and in one whose name is none."""
     zones = {ClusterId(c): f"zone-{c}" for c in CLUSTERS} | {ClusterId(BROKEN): "no zone!"}
     return KumaSpec(OriginId(ORIGIN), access, "default", zones, BOOK, own_zone="home")
+
+
+def nginx_plus(_: Path) -> contextlib.AbstractAsyncContextManager[StandInHarness]:
+    """NGINX Plus with a server for each cluster, and none for the broken one."""
+    return standing_in(Plus(), lambda access: plus_connector(plus_spec(access)))
+
+
+def plus_spec(access: Access) -> PlusSpec:
+    """SERVICE at an address for each cluster."""
+    book = {(ServiceId(SERVICE), ClusterId(c)): ((host, 80),) for c, host in HOSTS.items()}
+    return PlusSpec(OriginId(ORIGIN), access, book)
+
+
+def avi(_: Path) -> contextlib.AbstractAsyncContextManager[StandInHarness]:
+    """An Avi GSLB leader."""
+    clusters = {host: cluster for cluster, host in HOSTS.items() if cluster != BROKEN}
+    return standing_in(Avi(clusters), lambda access: avi_connector(avi_spec(access)))
+
+
+def avi_spec(access: Access) -> AviSpec:
+    """SERVICE at an address for each cluster."""
+    book = {(ServiceId(SERVICE), ClusterId(c)): ((host, 80),) for c, host in HOSTS.items()}
+    return AviSpec(Names(OriginId(ORIGIN), "fleet.example.", book, ttl_s=1), access, "tests", "of-a-test")
