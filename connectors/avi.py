@@ -1,7 +1,7 @@
 """Avi (NSX Advanced Load Balancer) GSLB by the API of its leader site.
 
-A service is a GslbService that exists already: we own its groups, its TTL and its description, which holds what was asked
-for. Weighted clusters are members of one group, each standby is a group of a lower priority. A PUT carries the
+A service is a GslbService that exists already: we own its groups, its TTL and its description, which holds what was
+asked for. Weighted clusters are members of one group, each standby is a group of a lower priority. A PUT carries the
 `_last_modified` that was read, and Avi answers 412 where somebody else was faster.
 """
 
@@ -140,7 +140,7 @@ class AviDialect:
             for service in concerned
         )
 
-    async def verdict(self, now: Look[Objects], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[Objects], table: WeightTable, rows: Rows) -> Verdict:
         """The leader has checked and stored them; its followers and their DNS are not asked."""
         return Verdict(accepted=True)
 

@@ -1,1 +1,1 @@
-"""AWS: Route 53, Application Load Balancers and VPC Lattice; signed and modelled by botocore, carried by our own edge."""
+"""AWS: Route 53, Application Load Balancers, VPC Lattice; signed and modelled by botocore, carried by our edge."""

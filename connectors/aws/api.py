@@ -1,4 +1,4 @@
-"""Calls of an AWS service: serialized, signed and parsed by botocore, and carried by the one HTTP edge of all connectors.
+"""Calls of an AWS service: serialized, signed and parsed by botocore, carried by the one edge of all connectors.
 
 botocore's own client would block, follow redirects and repeat what may have arrived. Its models know every operation.
 """
@@ -146,7 +146,7 @@ class AwsApi:
         response = {"status_code": answer.status, "headers": answer.headers, "body": answer.body}
         try:
             found: dict[str, Any] = grammar(self.service).parser.parse(response, model.output_shape)
-        except Exception as error:  # noqa: BLE001  its parsers raise whatever the strange body made them stumble over
+        except Exception as error:
             raise Unavailable(f"{answer.what}: bad answer: {type(error).__name__}: {str(error)[:200]}") from None
         if answer.status >= 400:
             self._object(answer, found.get("Error") or {})

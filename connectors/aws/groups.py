@@ -1,7 +1,7 @@
 """Weighted target groups: what the rules of an Application Load Balancer and of VPC Lattice have in common.
 
-A service is a rule, a cluster is a target group. What was asked for stands in the tags of the rule. Neither API compares
-before it writes, so we compare before and after.
+A service is a rule, a cluster is a target group. What was asked for stands in the tags of the rule. Neither API
+compares before it writes, so we compare before and after.
 """
 
 from collections.abc import Mapping
@@ -101,7 +101,7 @@ class GroupsDialect:
         await side_by_side(self._tag(s, lines.get(s, ""), seen.state[s]) for s in sorted(concerned))
         await side_by_side(self._forward(s, row) for s, row in changes.items() if row is not None)
 
-    async def verdict(self, now: Look[Mapping[ServiceId, Rule]], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[Mapping[ServiceId, Rule]], table: WeightTable, rows: Rows) -> Verdict:
         """The API has checked and stored them. It does not tell what the load balancers run with."""
         return Verdict(accepted=True)
 

@@ -153,7 +153,7 @@ class Route53Dialect:
         if batch:
             await self._send(batch)
 
-    async def verdict(self, now: Look[State], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[State], table: WeightTable, rows: Rows) -> Verdict:
         """Whether all of Route 53's servers have it."""
         if not self._change:
             return Verdict(accepted=True)

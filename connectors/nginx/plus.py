@@ -137,7 +137,7 @@ class PlusDialect:
             for service, row in changes.items() if row is not None
         )  # fmt: skip
 
-    async def verdict(self, now: Look[State], table: WeightTable, rows: Rows) -> Verdict:  # noqa: ARG002
+    async def verdict(self, now: Look[State], table: WeightTable, rows: Rows) -> Verdict:
         """The API is that of the running process."""
         return Verdict(accepted=True, programmed=True)
 

@@ -11,8 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from connectors.connector import Unavailable
+from connectors.http import Access
 from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
 from connectors.xds.connector import XdsConnector
+from connectors.xds.folder import EMPTY, folder_bootstrap
+from connectors.xds.foldermesh import FolderSpec, folder_connector
 from connectors.xds.load import LoadReports
 from connectors.xds.server import XdsServer
 from connectors.xds.spec import Address, HttpVersion, MeshSpec
@@ -169,3 +173,53 @@ async def xds_grpc(folder: Path, **changes: Any) -> AsyncIterator[GrpcHarness]:
         async with child(command, folder, environment):
             await harness.connected()
             yield harness
+
+
+class FolderHarness:
+    """One Envoy that watches a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ingress_port, admin_port = free_port(), free_port()
+        self.backends = {c: HttpBackend(c) for c in CLUSTERS}
+        (folder / "watched").mkdir()
+        mesh = mesh_spec(self.backends, "http1", ("127.0.0.1", self.ingress_port))
+        self.spec = FolderSpec(mesh, str(folder / "watched"), Access(f"http://127.0.0.1:{admin_port}"))
+        self.bootstrap = folder_bootstrap(ORIGIN, "contract", self.spec.folder, admin_port)
+        self.connector = folder_connector(self.spec)
+
+    send, until, kill, revive = EnvoyHarness.send, EnvoyHarness.until, XdsHarness.kill, XdsHarness.revive
+    refusable = XdsHarness.refusable
+
+    async def cut(self) -> None:
+        """Take the folder away."""
+        await asyncio.to_thread(Path(self.spec.folder).rename, f"{self.spec.folder}.cut")
+
+    async def mend(self) -> None:
+        """Put it back."""
+        await asyncio.to_thread(Path(f"{self.spec.folder}.cut").rename, self.spec.folder)
+
+
+@contextlib.asynccontextmanager
+async def envoy_files(folder: Path) -> AsyncIterator[FolderHarness]:
+    """A real Envoy with no stream to a controller; skips the test where there is none."""
+    path = real.require("envoy")
+    harness = FolderHarness(folder)
+    for name, text in EMPTY.items():
+        (folder / "watched" / name).write_text(text)
+    for backend in harness.backends.values():
+        await backend.start()
+    try:
+        async with envoy(path, harness.bootstrap, folder):
+
+            async def listening() -> bool:
+                try:
+                    return await harness.connector.read() is None
+                except Unavailable:
+                    return False
+
+            await eventually(listening, "Envoy opens its admin interface")
+            yield harness
+    finally:
+        await harness.connector.close()
+        for backend in harness.backends.values():
+            await backend.stop()

@@ -9,13 +9,14 @@ from tests.contract.harness_haproxy import haproxy, haproxy_dataplane
 from tests.contract.harness_nginx import nginx
 from tests.contract.harness_simulated import simulated
 from tests.contract.harness_standin import avi, consul, kuma, nginx_plus
-from tests.contract.harness_xds import xds_envoy, xds_grpc
+from tests.contract.harness_xds import envoy_files, xds_envoy, xds_grpc
 
 HARNESSES: dict[str, OpenHarness] = {
     "alb": alb,
     "avi": avi,
     "consul": consul,
     "dns-update": dns_update,
+    "envoy-files": envoy_files,
     "haproxy": haproxy,
     "haproxy-dataplane": haproxy_dataplane,
     "kuma": kuma,

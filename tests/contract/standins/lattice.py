@@ -10,7 +10,10 @@ from aiohttp import web
 
 from tests.contract.standins.standin import StandIn
 
-ARN = "arn:aws:vpc-lattice:eu-west-1:123456789012:service/svc-0123456789abcdef0/listener/listener-0123456789abcdef0/rule/rule-0123456789abcdef0"
+ARN = (
+    "arn:aws:vpc-lattice:eu-west-1:123456789012:service/svc-0123456789abcdef0"
+    "/listener/listener-0123456789abcdef0/rule/rule-0123456789abcdef0"
+)
 
 
 class Lattice(StandIn):

@@ -1,7 +1,7 @@
 """The API of NGINX Plus (version 9): upstreams, servers and key-value zones, as far as the connector uses them.
 
-Checked as it does: an unknown upstream, server or zone is a 404 with its code; weights are positive; `backup` is fixed; a
-key that is there already is a 409.
+Checked as it does: an unknown upstream, server or zone is a 404 with its code; weights are positive; `backup` is
+fixed; a key that is there already is a 409.
 """
 
 import itertools
