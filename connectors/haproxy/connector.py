@@ -134,7 +134,7 @@ class HaproxyConnector:
         """Bring the rehearsal to a goal, and see that it is there; entries of none of it are taken out."""
         state = await self._now()
         before = Programmed(state.servers, await self._drill_entries())
-        words = await self._say(commands(before, goal_now, self.spec.map_path, frozenset(goal_now.entries)))
+        words = await self._apply(before, goal_now, frozenset(goal_now.entries))
         wrong = differs(Programmed((await self._now()).servers, await self._drill_entries()), goal_now)
         if wrong:
             raise Refused(f"{self._named('drill')}: {words or wrong}{_advice(words)}")

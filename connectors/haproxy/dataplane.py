@@ -24,6 +24,7 @@ from connectors.http import Access, Edge
 LIMITS = replace(RUNTIME_LIMITS, achieved=False)
 AT = "/v3/services/haproxy"
 SERVER = "server"
+NO_DRILLS = "drills of an HAProxy go over its runtime socket, which the Data Plane API does not stand for"
 
 
 class _Server(Shape):
@@ -66,6 +67,7 @@ class DataPlaneConnector(HaproxyConnector):
         self._edge = Edge(access, f"{spec.origin}: HAProxy at {access.shown}")
         self._raw: dict[ServerKey, dict[str, Any]] = {}
         self._version = 0
+        self._unfit = NO_DRILLS
 
     @property
     def limits(self) -> MeshLimits:
@@ -85,6 +87,10 @@ class DataPlaneConnector(HaproxyConnector):
         backends = sorted(self.spec.services)
         parts = await side_by_side(self._servers(backend, running) for backend in backends)
         return Programmed({key: server for part in parts for key, server in part.items()}, await self._entries())
+
+    async def _drill_entries(self) -> dict[str, str]:
+        """None: what is armed has to end by HAProxy's own clock, which this API does not tell."""
+        return {}
 
     async def _servers(self, backend: str, running: Mapping[ServerKey, _Stat]) -> dict[ServerKey, Server]:
         path = f"{AT}/configuration/backends/{backend}/servers"

@@ -85,8 +85,12 @@ def spec_of(book: dict[str, tuple[Address, ...]], socket: Path, listener: Addres
 
 @contextlib.asynccontextmanager
 async def haproxy(
-    folder: Path, checks: str = FAST_CHECKS, kind: "type[HaproxyHarness]" = HaproxyHarness, *,
-    drills: bool = True, **changes: Any,
+    folder: Path,
+    checks: str = FAST_CHECKS,
+    kind: "type[HaproxyHarness]" = HaproxyHarness,
+    *,
+    drills: bool = True,
+    **changes: Any,
 ) -> AsyncIterator[HaproxyHarness]:
     """A real HAProxy with the configuration that we print for a spec with `changes`; skips the test without one."""
     path = real.require("haproxy")
