@@ -3,9 +3,8 @@
 from tests.contract.harness import OpenHarness
 from tests.contract.harness_aws import alb, lattice, route53
 from tests.contract.harness_dns import dns_update, powerdns
-from tests.contract.harness_haproxy import haproxy
-from tests.contract.harness_kubernetes import HARNESSES as KUBERNETES
 from tests.contract.harness_haproxy import haproxy, haproxy_dataplane
+from tests.contract.harness_kubernetes import HARNESSES as KUBERNETES
 from tests.contract.harness_nginx import nginx
 from tests.contract.harness_simulated import simulated
 from tests.contract.harness_standin import avi, consul, kuma, nginx_plus
