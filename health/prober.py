@@ -23,6 +23,10 @@ STRAIN_MAX = 3
 """A prober that was late waits up to 2**3 times as long for answers (Lifeguard, Dadgar et al., DSN 2018)."""
 CALM_S = 10.0
 """Without being late for this long, it waits half as long again."""
+START_STRAIN = 2
+"""A prober that has just begun waits four times as long: all around it is beginning as well."""
+LATE_S = 0.02
+"""A round that is late by less than this was not kept from anything."""
 LAGS_KEPT = 100_000
 
 Report = Callable[[Ints, Bools, float], None]
@@ -63,6 +67,8 @@ class Answer(NamedTuple):
     row: int
     began_s: float
     ok: bool
+    lost_s: float = 0.0
+    """How long this process stood still in the meantime."""
 
 
 class Prober:
@@ -85,21 +91,28 @@ class Prober:
         self.destinations = destinations or Destinations()
         self.discarded = 0
         """Failures that were not counted because this process was late, or out of sockets: we are broken, not they."""
-        self.strain = 0
+        self.strain = START_STRAIN
         """How often timeouts are doubled now."""
         self.stalled_s = 0.0
         """How late the last round was."""
-        self.calm_due_s = self.stalled_until_s = float("-inf")
+        self.calm_due_s, self.stalled_until_s = clock(), float("-inf")
+        self.lost_s = 0.0
+        """How long this process has stood still in all: many small delays are as bad as a large one."""
         self.skipped = 0
         """Places in the schedule that had passed before their probe could be started."""
         self.lags_s: deque[float] = deque(maxlen=LAGS_KEPT)
         """From the place of a regular probe to its start, of the latest."""
         self.under_way = 0
+        self.targets: tuple[ProbeTarget, ...] = ()
+        self.answered: list[bool] = []
         self.replace(targets)
 
     def replace(self, targets: Sequence[ProbeTarget]) -> None:
         """Probe these from now on; what is under way for the old ones is forgotten."""
+        known = {t for t, a in zip(self.targets, self.answered, strict=True) if a}
         self.targets = tuple(targets)
+        self.answered = [target in known for target in self.targets]
+        """Whether a target ever gave a good answer."""
         self.refused: dict[str, str] = {}
         """Why a host is not probed: it may not be, or it has no address. Nothing is said of its targets."""
         self._expires_at_s: dict[int, float] = {}
@@ -134,6 +147,7 @@ class Prober:
     def mind_lateness(self, late_s: float, now_s: float) -> None:
         """Take note of how late this round is: failures of a time in which we stood still are our own."""
         self.stalled_s = max(late_s, 0.0)
+        self.lost_s += late_s if late_s > LATE_S else 0.0
         if late_s > self.pace.interval_s / 2:
             self.stalled_until_s = self.calm_due_s = now_s
             self.strain = min(self.strain + 1, STRAIN_MAX)
@@ -161,14 +175,14 @@ class Prober:
 
     async def probe(self, row: int, targets: tuple[ProbeTarget, ...]) -> None:
         """Ask one target and note the answer, unless the targets are others by then."""
-        began_s, target = self.clock(), self.asked[row]
+        began_s, target, lost_s = self.clock(), self.asked[row], self.lost_s
         try:
             result = await PROBES[target.protocol](target, self.pace.timeout_s * 2**self.strain)
         finally:
             self.under_way -= 1
         self.discarded += result.ours
         if targets is self.targets and not result.ours:
-            self.answers.append(Answer(row, began_s, result.ok))
+            self.answers.append(Answer(row, began_s, result.ok, self.lost_s - lost_s))
             if result.expires_s is not None:
                 self._expires_at_s[row] = self.clock() + result.expires_s
 
@@ -193,7 +207,8 @@ class Prober:
 
     def credible(self, answer: Answer) -> bool:
         """False for a failure while this process stood still, and for one that a later probe has overtaken."""
-        stalled = not answer.ok and answer.began_s <= self.stalled_until_s
+        lost = answer.began_s <= self.stalled_until_s or answer.lost_s > self.pace.interval_s / 2
+        stalled = not answer.ok and lost
         self.discarded += stalled
         return not stalled and answer.began_s >= self.newest_s[answer.row]
 
@@ -201,9 +216,10 @@ class Prober:
         """After a first miss, schedule what it takes to condemn.
 
         These do not wait for each other: a target that swallows packets is then known one timeout after the miss,
-        and not `fall - 1` timeouts.
+        and not `fall - 1` timeouts. One that never answered yet gets no such hurry: that is how it is after a start.
         """
-        if not ok and not self.missed[row]:
+        self.answered[row] |= ok
+        if not ok and not self.missed[row] and self.answered[row]:
             for place in range(1, self.pace.fall):
                 heapq.heappush(self.schedule, Due(now_s + place * self.pace.fast_follow_s, row, regular=False))
         self.missed[row] = not ok

@@ -10,7 +10,7 @@ import pytest
 
 from health.evidence import no_evidence, record
 from health.probe import ProbeTarget
-from health.prober import Pace, Prober
+from health.prober import START_STRAIN, Answer, Pace, Prober
 from placement.columns import Bools, Ints
 from tests.health.test_probe import HOST, closed_port, listening, silent
 
@@ -67,6 +67,16 @@ def prober_of(
     return Prober(targets, diary.report, pace, clock, random.Random(7))
 
 
+def acquainted(prober: Prober) -> Prober:
+    """A prober that has run for a while, and has had an answer of everybody."""
+    prober.strain, prober.answered = 0, [True] * len(prober.targets)
+    return prober
+
+
+def http(port: int) -> ProbeTarget:
+    return ProbeTarget("http", HOST, port)
+
+
 def tcp(port: int) -> ProbeTarget:
     return ProbeTarget("tcp", HOST, port)
 
@@ -74,7 +84,7 @@ def tcp(port: int) -> ProbeTarget:
 async def test_prober_confirms_a_closed_port_long_before_its_next_regular_probes() -> None:
     diary, pace = Diary(), Pace(interval_s=2.0, fast_follow_s=0.02, fall=3)
 
-    async with running(prober_of([tcp(closed_port())], diary, pace)):
+    async with running(acquainted(prober_of([tcp(closed_port())], diary, pace))):
         await until(lambda: len(diary.misses(0)) >= pace.fall)
 
     first, *_, last = diary.misses(0)[: pace.fall]
@@ -84,11 +94,33 @@ async def test_prober_confirms_a_closed_port_long_before_its_next_regular_probes
 async def test_prober_of_a_target_that_swallows_everything_confirms_in_parallel() -> None:
     diary, pace = Diary(), Pace(interval_s=2.0, timeout_s=0.6, fast_follow_s=0.02, fall=3)
 
-    async with listening(silent) as port, running(prober_of([ProbeTarget("http", HOST, port)], diary, pace)):
+    async with listening(silent) as port, running(acquainted(prober_of([http(port)], diary, pace))):
         await until(lambda: len(diary.misses(0)) >= pace.fall)
 
     first, *_, last = diary.misses(0)[: pace.fall]
     assert last - first < 2 * pace.timeout_s
+
+
+async def test_prober_that_has_just_begun_does_not_hurry_to_condemn_who_never_answered() -> None:
+    diary, pace = Diary(), Pace(interval_s=0.3, timeout_s=0.1, fast_follow_s=0.01, fall=3)
+    prober = prober_of([tcp(closed_port())], diary, pace)
+
+    async with running(prober):
+        await until(lambda: len(diary.misses(0)) >= 3)
+
+    first, *_, last = diary.misses(0)[:3]
+    assert last - first > 1.5 * pace.interval_s, "three places of its own, and none between them"
+    assert prober.strain == START_STRAIN, "and it waits longer for answers"
+
+
+def test_prober_that_was_late_a_little_all_the_time_discards_what_it_missed_meanwhile() -> None:
+    prober = prober_of([tcp(1)], Diary(), Pace(interval_s=0.25))
+    for _ in range(5):
+        prober.mind_lateness(0.03, 0.0)
+
+    assert not prober.credible(Answer(0, 10.0, ok=False, lost_s=prober.lost_s))
+    assert prober.credible(Answer(0, 10.0, ok=True, lost_s=prober.lost_s))
+    assert prober.credible(Answer(0, 11.0, ok=False, lost_s=0.03))
 
 
 async def test_prober_results_count_as_evidence() -> None:
