@@ -52,7 +52,7 @@ def run(
     """Begin a drill. Exit code 0: it succeeded; 1: it could not begin; 3: it ended otherwise."""
     from cli.render import print_as
 
-    body = _request(url, "POST", "/api/v1/drills", json={"level": str(level), "loss": lost(loss), "by": "cli"})
+    body = ask(url, "POST", "/api/v1/drills", json={"level": str(level), "loss": lost(loss), "by": "cli"})
     if wait and body.get("id"):
         body = _followed(url, body)
     print_as(output, body, drill_table)
@@ -65,7 +65,7 @@ def list_drills(url: Url = HERE, output: Format = Output.TABLE) -> None:
     """Show the newest drills, and why the one that is due does not begin."""
     from cli.render import print_as
 
-    print_as(output, _request(url, "GET", "/api/v1/drills"), list_table)
+    print_as(output, ask(url, "GET", "/api/v1/drills"), list_table)
 
 
 @app.command()
@@ -75,7 +75,7 @@ def abort(
     url: Url = HERE,
 ) -> None:
     """Take a drill back; every request goes its regular way again within a second or so."""
-    _request(url, "POST", f"/api/v1/drills/{drill}/abort", json={"reason": reason})
+    ask(url, "POST", f"/api/v1/drills/{drill}/abort", json={"reason": reason})
     typer.echo(f"aborting {drill}")
 
 
@@ -84,7 +84,7 @@ def report(url: Url = HERE, output: Format = Output.TABLE) -> None:
     """Show how much of the traffic has a failover path that was proved lately, and what drills measured."""
     from cli.render import print_as
 
-    print_as(output, _request(url, "GET", "/api/v1/drills/report"), report_table)
+    print_as(output, ask(url, "GET", "/api/v1/drills/report"), report_table)
 
 
 def lost(text: str) -> str:
@@ -97,17 +97,18 @@ def _followed(url: str, body: Body) -> Body:
     try:
         while not body["outcome"]:
             time.sleep(POLL_S)
-            body = _request(url, "GET", f"/api/v1/drills/{name}")
+            body = ask(url, "GET", f"/api/v1/drills/{name}")
     except KeyboardInterrupt:
-        _request(url, "POST", f"/api/v1/drills/{name}/abort", json={"reason": "ended by Ctrl-C"})
-        body = _request(url, "GET", f"/api/v1/drills/{name}")
+        ask(url, "POST", f"/api/v1/drills/{name}/abort", json={"reason": "ended by Ctrl-C"})
+        body = ask(url, "GET", f"/api/v1/drills/{name}")
     return body
 
 
-def _request(url: str, method: str, path: str, **request: Any) -> Body:
-    from cli.loop import _request as ask
+def ask(url: str, method: str, path: str, **request: Any) -> Body:
+    """The answer of a controller; ends the command with its words where there is none."""
+    from cli.loop import _request
 
-    return ask(url, method, path, **request)
+    return _request(url, method, path, **request)
 
 
 def drill_table(body: Body) -> Iterator[Any]:

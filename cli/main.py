@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import drill
+from cli import deployment, drill
 from cli.atlas import atlas, sweep
 from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
@@ -42,6 +42,7 @@ for verb in VERBS:
     app.command()(verb)
 
 app.add_typer(drill.app)
+app.add_typer(deployment.app)
 app.command()(vantage)
 
 

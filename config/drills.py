@@ -36,9 +36,15 @@ class DrillLimits(Shape):
     success_drop_max: Ratio = 0.001
     """How much less often its requests may succeed than the others of the same minute."""
     latency_rise_max: Positive = 0.2
-    """Part by which a receiver may become slower than it was ..."""
+    """Part by which a receiver may become slower than it was, on average or in the slowest 5 % (p95) ..."""
     latency_rise_seconds: Seconds = 10.0
     """... for no longer than this."""
+    success_objective: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.999
+    """Part of its requests that every service is to answer well: what it fails beyond is its error budget ..."""
+    budget_window_seconds: Seconds = 3_600.0
+    """... over this time ..."""
+    budget_left_min: Ratio = 0.5
+    """... of which this part has to be left, or no drill moves the service's requests. 0: budgets are not looked at."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -72,6 +72,8 @@ class Queries(Shape):
     """Most requests/s served within the objective; by service and cluster."""
     latency_ms: Text | None = Field(default=None, alias="latency_ms")
     """Time in the service itself, without the network, in ms; by service and cluster."""
+    latency_p95_ms: Text | None = Field(default=None, alias="latency_p95_ms")
+    """95 % of the requests are answered within this, in ms; by service and cluster. Drills watch it."""
     error_ratio: Text | None = Field(default=None, alias="error_ratio")
     """Failed over all requests, 0 to 1; by service and cluster."""
 

@@ -38,6 +38,7 @@ LABELS: Mapping[Signal, tuple[str, ...]] = {
     Signal.SENT_RPS: ("service", "origin", "cluster"),
     Signal.CAPACITY_RPS: ("service", "cluster"),
     Signal.LATENCY_MS: ("service", "cluster"),
+    Signal.LATENCY_P95_MS: ("service", "cluster"),
     Signal.ERROR_RATIO: ("service", "cluster"),
 }
 """The labels that make up the keys of each signal."""

@@ -20,6 +20,8 @@ class Signal(StrEnum):
     """Most requests/s that a backend serves now; keys (service, cluster)."""
     LATENCY_MS = "latency_ms"
     """Time in the backend, without the network; keys (service, cluster)."""
+    LATENCY_P95_MS = "latency_p95_ms"
+    """95 % of the requests are answered within this; keys (service, cluster)."""
     ERROR_RATIO = "error_ratio"
     """Failed over all requests; keys (service, cluster)."""
 

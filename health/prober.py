@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from health.destinations import Destinations, Forbidden
 from health.probe import PROBES, ProbeTarget
-from placement.columns import Bools, Ints, bools, ints
+from placement.columns import Bools, Floats, Ints, bools, ints
 
 ROUND_S = 0.005
 """Results are handed over, and probes that are due are started, this often."""
@@ -27,6 +29,8 @@ START_STRAIN = 2
 """A prober that has just begun waits four times as long: all around it is beginning as well."""
 LATE_S = 0.02
 """A round that is late by less than this was not kept from anything."""
+TAIL_PROBES = 80
+"""Good answers that a p95 is of: 20 s of probes."""
 LAGS_KEPT = 100_000
 
 Report = Callable[[Ints, Bools, float], None]
@@ -116,6 +120,8 @@ class Prober:
         self.refused: dict[str, str] = {}
         """Why a host is not probed: it may not be, or it has no address. Nothing is said of its targets."""
         self._expires_at_s: dict[int, float] = {}
+        self._took_s: Floats = np.full((len(self.targets), TAIL_PROBES), np.nan, dtype=np.float32)
+        self._taken = [0] * len(self.targets)
         self.pinned: dict[str, str] = {}
         self.asked = list(self.targets)
         """The targets with the addresses of their hosts, where those are known."""
@@ -183,8 +189,19 @@ class Prober:
         self.discarded += result.ours
         if targets is self.targets and not result.ours:
             self.answers.append(Answer(row, began_s, result.ok, self.lost_s - lost_s))
+            if result.ok:
+                self._took_s[row, self._taken[row] % TAIL_PROBES] = result.duration_s
+                self._taken[row] += 1
             if result.expires_s is not None:
                 self._expires_at_s[row] = self.clock() + result.expires_s
+
+    def p95_s(self) -> Floats:
+        """(targets,) within which 95 % of the last TAIL_PROBES good answers came; NaN while there were fewer."""
+        known = np.isfinite(self._took_s).all(axis=1)
+        found = np.full(len(self.targets), np.nan)
+        if known.any():
+            found[known] = np.quantile(self._took_s[known], 0.95, axis=1)
+        return found
 
     def expires_at_s(self) -> dict[int, float]:
         """Row -> when the certificate that it last showed expires, on the prober's clock."""

@@ -24,7 +24,7 @@ from connectors.xds.server import XdsServer
 from connectors.xds.spec import MeshSpec
 from health.destinations import Destinations
 from health.prober import Prober
-from placement.columns import Ints
+from placement.columns import Floats, Ints, floats
 from placement.fleet import ClusterId, OriginId, ServiceId
 from scheduler.endpoints import Endpoints
 from scheduler.index import index_fleet
@@ -91,6 +91,14 @@ class Controller:
         if known:
             row, good, bad = np.array(known, dtype=np.int64).T
             self.watch.witness(row, good.astype(np.float64), bad.astype(np.float64), from_s, at_s)
+
+    def probed_p95_ms(self) -> Floats:
+        """(B,) p95 of the controller's probes of each backend, of its slowest address; NaN where there are too few."""
+        took, backend = self.prober.p95_s() * 1e3, self.endpoints.backend
+        worst = np.full(len(self.backend_row), np.nan)
+        if len(took) == len(backend):
+            np.fmax.at(worst, backend, took)
+        return floats(worst)
 
     def _probe(self, documents: Documents, configuration: Configuration, rows: Ints) -> None:
         """`rows`: where each backend was before, -1 for new ones."""

@@ -6,6 +6,7 @@ from functools import partial
 
 from connectors.connector import Connector
 from health.drill import Drill, Level, Phase, ladder
+from placement.columns import Floats
 from placement.fleet import OriginId
 from placement.quantize import Rounding
 from scheduler.drill_book import PathBook
@@ -33,6 +34,10 @@ class DrillPorts:
     look: Callable[[], Look | None]
     """The loop as it stands; None before its first turn."""
     policy: Callable[[], DrillPolicy]
+    caution: Callable[[Look, Rehearsal], str] = lambda _look, _plan: ""
+    """What speaks against moving these requests now, beside what the loop sees: budgets and deployments."""
+    tails_ms: Callable[[Look], Floats | None] = lambda _look: None
+    """(B,) p95 of the backends now, NaN where it is not known; None where nobody measures it."""
     deadline_s: float = 1.0
     """How long one order waits for a mesh."""
 
@@ -53,13 +58,15 @@ async def made(name: str, level: Level, loss: str, who: str, look: Look, ports: 
     drill = Drill(name, level, loss, steps, policy.lease_s, look.at_s, look.at_s)
     legs_s = book.probes.leg_at_s(book.legs_of(loss))
     found = barred(level, look, row, plan, without, legs_s, policy, drill.ratio_max)
-    if first := precedence(look, state.fleet):
-        found = (first, *found)
+    cautious = ports.caution(look, plan) if steps else ""
+    found = (*(words for words in (precedence(look, state.fleet), cautious) if words), *found)
     if found:
         raise NotNow("; ".join(found))
     taking = receivers(state.problem, plan, drill.ratio_max if steps else 1.0)
     fence = (state.epoch, state.version)
-    return Live(drill, plan, without, state.problem, who, look.wall_s, fence, taking, state.readings.latency_ms)
+    live = Live(drill, plan, without, state.problem, who, look.wall_s, fence, taking, state.readings.latency_ms)
+    live.tail_before_ms = ports.tails_ms(look)
+    return live
 
 
 async def checked(level: Level, loss: str, who: str, look: Look, book: PathBook) -> Json:

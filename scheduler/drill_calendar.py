@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from health.drill import Level
 from health.drill_harm import Envelope
+from scheduler.error_budget import BudgetLimits
 
 SPREAD = 0.1
 """A path is due by this part of its cadence early, so that not all are due at once and none is ever late."""
@@ -54,6 +55,7 @@ class DrillPolicy:
     kinds: tuple[str, ...] = ("cluster",)
     """Of losses that are drilled by themselves."""
     envelope: Envelope = field(default_factory=Envelope)
+    budget: BudgetLimits = field(default_factory=BudgetLimits)
     blocked: tuple[Window, ...] = ()
 
     def cadence_s(self, level: Level) -> float:

@@ -36,6 +36,10 @@ class Live:
     """(epoch, version) of the weights it began from."""
     receivers: Ints
     latency_before_ms: Floats
+    tail_before_ms: Floats | None = None
+    """(B,) p95 before it began; None where nobody measures it."""
+    tail_ms: Floats | None = None
+    """(B,) the same at the end of the farthest step."""
     aborted: str = ""
     """Why an operator ended it."""
     alarmed: bool = False
@@ -46,6 +50,8 @@ class Live:
     ordered_at_s: float = 0.0
     silent: Since = field(default_factory=Since)
     slow: Since = field(default_factory=Since)
+    lagging: Since = field(default_factory=Since)
+    """Since when the p95 of a receiver is too high."""
     began: Tally = field(default_factory=Tally)
     now: Tally = field(default_factory=Tally)
     step_began: Tally = field(default_factory=Tally)
@@ -93,6 +99,8 @@ class Live:
         foreseen = utilization(self.problem, self.plan.routing(self.drill.ratio_max))[self.receivers]
         measured = np.mean(self.samples, axis=0) / capacity if self.samples else np.full(len(capacity), np.nan)
         latency = self.latency_ms if len(self.latency_ms) else np.full(len(capacity), np.nan)
+        unknown = np.full(len(self.problem.capacity_rps), np.nan)
+        tails = [unknown if ms is None else ms for ms in (self.tail_before_ms, self.tail_ms)]
         rows = [
             {
                 "backend": self.problem.fleet.backend_name(b),
@@ -101,6 +109,8 @@ class Live:
                 "measured": _shown(measured[i]),
                 "latency_before_ms": _shown(self.latency_before_ms[b]),
                 "latency_ms": _shown(latency[i]),
+                "p95_before_ms": _shown(tails[0][b]),
+                "p95_ms": _shown(tails[1][b]),
             }
             for i, b in enumerate(self.receivers.tolist())
         ]

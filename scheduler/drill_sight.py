@@ -28,6 +28,10 @@ TESTS_PER_DRILL = 8
 """Steps of the longest drill, each with a test of its own."""
 
 
+TAIL_RISE_MIN_MS = 5.0
+"""A p95 of a few milliseconds doubles for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The loop as it stands."""
@@ -54,6 +58,8 @@ def precedence(look: Look, fleet: Fleet) -> str:
     out = np.flatnonzero(~usable(look.state.verdicts))
     if len(out):
         return f"{named(fleet.backend_name(b) for b in out.tolist())} out of service"
+    if look.state.conduct.rollout is not None:
+        return "the documents are being rolled out"
     cut = np.flatnonzero(~usable(look.state.gateways))
     if len(cut):
         return f"the gateway of {named(fleet.clusters.ids[c] for c in cut.tolist())} is lost"
@@ -148,8 +154,10 @@ def fullness(problem: Problem, plan: Rehearsal, drill: Drill, envelope: Envelope
     return overfull(problem, plan, drill.ratio_max, envelope.utilization_start_max) if drill.steps else ""
 
 
-def harm(live: Live, look: Look, receiver_rps: Floats | None, envelope: Envelope) -> str:
-    """The first abort criterion that holds."""
+def harm(
+    live: Live, look: Look, receiver_rps: Floats | None, envelope: Envelope, tails_ms: Floats | None = None
+) -> str:
+    """The first abort criterion that holds. `tails_ms` (B,) is the p95 of every backend now."""
     if live.refused:
         return live.refused
     if live.silent.held_s(look.at_s) > live.drill.lease_s:
@@ -163,7 +171,8 @@ def harm(live: Live, look: Look, receiver_rps: Floats | None, envelope: Envelope
         envelope,
         looks=TESTS_PER_DRILL,
     )
-    return failing or overloaded(live, receiver_rps, envelope) or slower(live, look, envelope)
+    found = failing or overloaded(live, receiver_rps, envelope) or slower(live, look, envelope)
+    return found or lagging(live, look, tails_ms, envelope)
 
 
 def overloaded(live: Live, receiver_rps: Floats | None, envelope: Envelope) -> str:
@@ -188,6 +197,22 @@ def slower(live: Live, look: Look, envelope: Envelope) -> str:
         return ""
     name = live.problem.fleet.backend_name(int(live.receivers[worst]))
     return f"{name} takes {rise[worst]:.0%} longer than before for {envelope.latency_rise_s:.0f} s"
+
+
+def lagging(live: Live, look: Look, tails_ms: Floats | None, envelope: Envelope) -> str:
+    """Which receiver's slowest answers got slower, for how long; remembers since when."""
+    before = live.tail_before_ms
+    if tails_ms is None or before is None or len(tails_ms) != len(before):
+        return ""
+    was, now = before[live.receivers], tails_ms[live.receivers]
+    with np.errstate(invalid="ignore"):
+        above = np.isfinite(was + now) & (now > was * (1 + envelope.latency_rise_max)) & (now - was > TAIL_RISE_MIN_MS)
+    live.lagging = live.lagging.seen(bool(above.any()), look.at_s)
+    if live.lagging.held_s(look.at_s) < envelope.latency_rise_s:
+        return ""
+    worst = int(np.where(above, now - was, -np.inf).argmax())
+    name = live.problem.fleet.backend_name(int(live.receivers[worst]))
+    return f"p95 of {name} is {now[worst]:.0f} ms, {was[worst]:.0f} before, for {envelope.latency_rise_s:.0f} s"
 
 
 def named(names: Iterable[str]) -> str:

@@ -181,12 +181,13 @@ class Drills:
         said, rps = self.meter.rps(look.at_s), self.meter.smooth_rps(look.at_s)
         there = None if rps is None else rps[live.receivers]
         live.look(look.at_s, self._meshes.tally(live.plan.tables), None if said is None else said[live.receivers])
-        policy = self.ports.policy()
+        policy, tails_ms = self.ports.policy(), self.ports.tails_ms(look)
         comes_first = live.aborted or ("something went down" if live.alarmed else "")
+        cautious = self.ports.caution(look, live.plan) if live.drill.steps else ""
         sight = Sight(
-            preempted=comes_first or precedence(look, live.problem.fleet),
+            preempted=comes_first or precedence(look, live.problem.fleet) or cautious,
             overfull=fullness(live.problem, live.plan, live.drill, policy.envelope),
-            harm=harm(live, look, there, policy.envelope),
+            harm=harm(live, look, there, policy.envelope, tails_ms),
             settled=live.settled,
         )
         before, live.drill = live.drill, advance(live.drill, sight, look.at_s)
@@ -200,6 +201,7 @@ class Drills:
         drill = live.drill
         if before.phase in UNDER_WAY and before.step == before.peak and drill.step != before.step:
             live.latency_ms = look.state.readings.latency_ms[live.receivers]
+            live.tail_ms = self.ports.tails_ms(look)
         if drill.ended:
             await self._end(live, look)
             return

@@ -22,7 +22,8 @@ from placement.readings import Readings
 from scheduler.index import Index, index_fleet
 
 FIELDS = (Signal.DEMAND_RPS, Signal.CAPACITY_RPS, Signal.LATENCY_MS, Signal.ERROR_RATIO)
-"""The signals that become Readings; each is the name of its field. SENT_RPS is for who verifies the split."""
+"""The signals that become Readings; each is the name of its field. SENT_RPS is for who verifies the split,
+LATENCY_P95_MS for drills."""
 
 
 class Reason(StrEnum):

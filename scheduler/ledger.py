@@ -89,6 +89,10 @@ class Ledger:
         """The newest value of a switch, None where it was never set."""
         return await self._run(lambda: self._switch(name))
 
+    async def switches(self, prefix: str) -> dict[str, tuple[str, str]]:
+        """(value, reason) of every switch whose name begins so, as last set."""
+        return await self._run(lambda: self._transact(lambda session: _switches(session, prefix)))
+
     async def set_switch(self, name: str, value: str, reason: str) -> None:
         """Remember a switch over restarts."""
         await self._run(lambda: self._add(SwitchRow(name=name, value=value, reason=reason, wall_s=time.time())))
@@ -208,6 +212,11 @@ class Ledger:
                     raise LedgerDown(f"{self.url}: the chain breaks at turn {row.number} (row {row.id})")
                 last, length = row.hash, length + 1
         return length
+
+
+def _switches(session: Session, prefix: str) -> dict[str, tuple[str, str]]:
+    rows = session.exec(select(SwitchRow).where(col(SwitchRow.name).startswith(prefix)).order_by(col(SwitchRow.id)))
+    return {row.name: (row.value, row.reason) for row in rows}
 
 
 def _deeds(session: Session) -> dict[str, Any]:

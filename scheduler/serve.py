@@ -80,7 +80,8 @@ async def serve(paths: tuple[Path, ...]) -> None:
         board = Board(source_failures=controller.collector.failures)
         drilling = DrillService(ledger, board)
         stack.callback(drilling.close)
-        controller.collector.listeners.append(drilling.meter.hear)
+        drilling.tails.probed_ms = controller.probed_p95_ms
+        controller.collector.listeners += [drilling.meter.hear, drilling.tails.hear]
 
         def apply(changed: Documents) -> Configuration:
             configuration = controller.apply(changed)

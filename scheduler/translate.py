@@ -25,6 +25,7 @@ from scheduler.conduct import ConductLimits
 from scheduler.policy import Policy
 from scheduler.ports import Configuration
 from scheduler.safety import SafetyLimits
+from scheduler.sections import numbers
 
 SILENT_PROBES = 5
 """A vantage that reported nothing for this many intervals is absent."""
@@ -54,17 +55,9 @@ def policy_of(spec: PolicySpec) -> Policy:
         conduct=conduct_of(spec.guards),
         trickle_ratio=spec.drills.trickle_ratio,
         rounding=Rounding(spec.weights.unit, spec.weights.sticky_band),
-        rules=Rules(
-            fall=probes.fall,
-            fall_disputed=probes.fall_disputed,
-            rise=probes.rise,
-            quorum=probes.quorum,
-            hold_down_s=probes.hold_down_seconds,
-            hold_down_max_s=probes.hold_down_max_seconds,
-            ramp_s=probes.ramp_seconds,
-            panic_ratio=probes.panic_ratio,
-            ejection_ratio=probes.ejection_ratio,
-            ejection_capacity_ratio=probes.ejection_capacity_ratio,
+        rules=numbers(
+            Rules,
+            probes,
             silent_after_s=max(Rules().silent_after_s, (SILENT_PROBES * probes.interval_ms + probes.timeout_ms) / 1e3),
         ),
     )
@@ -72,33 +65,12 @@ def policy_of(spec: PolicySpec) -> Policy:
 
 def conduct_of(guards: Guards) -> ConductLimits:
     """The bounds of our own conduct."""
-    trial, safe = guards.trial, guards.safe
-    return ConductLimits(
-        pace=PaceLimits(
-            moved_per_minute=guards.moved_per_minute,
-            changes_per_hour=guards.changes_per_hour,
-            dwell_s=guards.dwell_seconds,
-            reversals_per_hour=guards.reversals_per_hour,
-        ),
-        trial=TrialLimits(
-            verify_s=trial.verify_seconds,
-            worse_ratio=trial.worse_ratio,
-            error_min=trial.error_min,
-            latency_min_ms=trial.latency_min_ms,
-            good_after_s=trial.good_after_seconds,
-            rest_s=trial.rest_seconds,
-            rollbacks_max=trial.rollbacks_max,
-        ),
-        safety=SafetyLimits(
-            stale_ratio=safe.stale_ratio,
-            stale_after_s=safe.stale_after_seconds,
-            unsolved_max=safe.unsolved_max,
-            clock_jump_s=safe.clock_jump_seconds,
-            fresh_rounds=safe.fresh_rounds,
-        ),
-        bake_s=guards.bake_seconds,
-        evacuations_max=guards.evacuations_max,
-        unmeasured_ratio=guards.unmeasured_ratio,
+    return numbers(
+        ConductLimits,
+        guards,
+        pace=numbers(PaceLimits, guards),
+        trial=numbers(TrialLimits, guards.trial),
+        safety=numbers(SafetyLimits, guards.safe),
     )
 
 

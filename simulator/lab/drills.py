@@ -37,7 +37,7 @@ def hurry(lab: Lab, pace: Pace) -> None:
         "holdSeconds": pace.hold_s,
         "leaseSeconds": pace.lease_s,
         # A second of a small lab has some tens of requests, each with its own luck.
-        "limits": {"utilizationMax": 0.95, "trafficMax": 0.2, "latencyRiseMax": 1.0},
+        "limits": {"utilizationMax": 0.95, "trafficMax": 0.2, "latencyRiseMax": 2.0, "budgetLeftMin": 0},
     }
     documents.write(lab.setting.documents / "policy.yaml", [policy])
 

@@ -17,7 +17,7 @@ from cli.main import app
 from scheduler.api.drills import DrillRoutes
 from scheduler.drill_ledger import DrillLedger
 from scheduler.ledger import Ledger
-from tests.scheduler.test_drills import Stage, stage
+from tests.scheduler.stage import Stage, stage
 
 
 async def serve(folder: Path, started: "asyncio.Future[str]", end: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+import numpy as np
 import pytest
 
 from health.evidence import no_evidence, record
@@ -261,3 +262,14 @@ def test_prober_that_was_late_waits_longer_for_answers_until_it_was_calm() -> No
         prober.mind_lateness(0.0, now_s)
 
     assert prober.strain == 0
+
+
+async def test_p95_is_of_the_last_good_answers_and_unknown_before_there_are_enough() -> None:
+    async with listening(silent) as port:
+        prober = prober_of([tcp(port), tcp(closed_port())], Diary(), Pace(interval_s=0.01))
+        assert np.isnan(prober.p95_s()).all()
+        async with running(prober):
+            await until(lambda: bool(np.isfinite(prober.p95_s()[0])))
+
+    assert 0 < prober.p95_s()[0] < 1.0
+    assert np.isnan(prober.p95_s()[1])

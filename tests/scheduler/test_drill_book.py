@@ -8,7 +8,7 @@ from scheduler.drill_ledger import Entry
 from scheduler.drill_paths import of_loss
 from scheduler.drill_sight import Look
 from tests.scheduler.ports import dearer
-from tests.scheduler.test_drills import LOSS, Stage, stage
+from tests.scheduler.stage import LOSS, Stage, stage
 
 
 def look(s: Stage) -> Look:

@@ -15,7 +15,7 @@ from scheduler.api.drills import DrillRoutes
 from scheduler.drill_ledger import DrillLedger
 from scheduler.drill_metrics import DrillMetrics
 from scheduler.ledger import Ledger
-from tests.scheduler.test_drills import LOSS, Stage, stage
+from tests.scheduler.stage import LOSS, Stage, stage
 
 Client = TestClient[web.Request, web.Application]
 
