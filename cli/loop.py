@@ -42,10 +42,11 @@ def serve(
     from scheduler.logs import configure
     from scheduler.ports import LedgerDown
     from scheduler.serve import serve as run_service
+    from simulator.apart import player
 
     try:
         configure()
-        asyncio.run(run_service(tuple(files)))
+        asyncio.run(run_service(tuple(files), player(tuple(files))))
     except Invalid as invalid:
         _fail(str(invalid))
     except (LedgerDown, OSError, ValueError) as error:
@@ -168,8 +169,13 @@ def _send(server: str, method: str, body: dict[str, str] | None) -> dict[str, An
 def _request(server: str, method: str, path: str, **request: Any) -> dict[str, Any]:
     import httpx
 
+    from cli.credentials import shown, trusted
+
     try:
-        answer = httpx.request(method, server.rstrip("/") + path, timeout=10.0, trust_env=False, **request)
+        answer = httpx.request(
+            method, server.rstrip("/") + path, timeout=10.0, trust_env=False, headers=shown(server), verify=trusted(),
+            **request,
+        )  # fmt: skip
         body: dict[str, Any] = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         _fail(f"{server}: {error}. Is `equipoise serve` running? Say where with --server or EQUIPOISE_SERVER.")

@@ -2,12 +2,13 @@
 
 import typer
 
-from cli import deployment, drill
+from cli import deployment, drill, token
 from cli.atlas import atlas, sweep
 from cli.compare import compare
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
+from cli.play import play
 from cli.rbac import rbac
 from cli.readiness import readiness, resume
 from cli.simulate import simulate
@@ -31,6 +32,7 @@ VERBS = (
     bootstrap,
     rbac,
     simulate,
+    play,
     compare,
     sweep,
     atlas,
@@ -43,6 +45,7 @@ for verb in VERBS:
 
 app.add_typer(drill.app)
 app.add_typer(deployment.app)
+app.add_typer(token.app)
 app.command()(vantage)
 
 

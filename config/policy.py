@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from config.access import Access, Tls
 from config.document import Document
 from config.drills import Drills
 from config.fields import (
@@ -118,6 +119,12 @@ class Server(Shape):
 
     api: Address = "127.0.0.1:9600"
     """API, dashboard and metrics."""
+    tls: Tls | None = None
+    """TLS of `api`. Omitted: none, so only this machine may be served, or a proxy that ends TLS."""
+    behind_tls_proxy: bool = False
+    """Whether something in front of `api` ends TLS, so that it may listen beyond this machine without."""
+    access: Access = Access()
+    """Who may use `api`."""
     vantages: VantageListener | None = None
     """Where vantages on other machines join. Omitted: on `api` alone."""
     xds: Address = "127.0.0.1:9601"

@@ -17,7 +17,7 @@ class Vantage(Shape):
 
 
 class VantageListener(Shape):
-    """Where vantages join when they are not on this machine. Nothing else is served there."""
+    """Where vantages and agents on other machines report. Nothing else is served there."""
 
     address: Address
     """host:port."""
@@ -25,3 +25,5 @@ class VantageListener(Shape):
     """PEM file with the certificate that is shown to them."""
     key_file: Text
     """PEM file with its key."""
+    client_ca_file: Text | None = None
+    """PEM file with the authorities of their certificates, which they then have to show. Omitted: tokens alone."""

@@ -2,15 +2,18 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from health.verdict import usable
 from placement.fleet import Fleet
 from scheduler.state import State
-from scheduler.summary import Json, backend_rows, cost_summary, finite, flow_rows, vars_of_change
+from scheduler.summary import Json, backend_rows, cost_summary, finite, flow_rows, turn_summary, vars_of_change
 from scheduler.turn import Turn
 
 HISTORY = 200
+DECISIONS = 20
+"""Decisions of which the problem is kept, so that they can be explained later."""
 SMALL = ("tier",)
 """Losses of which there are too many for every look at the plan."""
 
@@ -29,10 +32,22 @@ class Board:
     source_failures: dict[str, str] = field(default_factory=dict)
     """Telemetry sources that are unavailable now, with their last words."""
     started_at_s: float = field(default_factory=time.monotonic)
+    summaries: deque[Json] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    """The newest turns as the ledger has them."""
+    decisions: deque[tuple[State, Turn]] = field(default_factory=lambda: deque(maxlen=DECISIONS))
+    """The newest turns that pushed something."""
+    listeners: list[Callable[[Json], None]] = field(default_factory=list)
+    """Who wants to hear of every turn; they must not wait."""
 
     def show(self, state: State, turn: Turn) -> None:
         """Take the result of a tick."""
         self.state, self.turn = state, turn
+        summary = turn_summary(turn)
+        self.summaries.append(summary)
+        if turn.outcomes:
+            self.decisions.append((state, turn))
+        for hear in tuple(self.listeners):
+            hear(summary)
         for c in turn.changes:
             self.changes.append(vars_of_change(c.at_s, c.backend, c.before, c.after))
         for origin, outcome in turn.outcomes.items():
@@ -66,6 +81,7 @@ class Board:
             "fraction": turn.fraction,
             "guards": list(turn.guards),
             "safe": list(turn.safe),
+            "overrides": list(turn.overrides),
             "certified_gap": finite(turn.plan.gap),
             "readings_age_s": round(turn.snapshot.age_s(), 3),
             "panic": turn.verdicts.panic,

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import structlog
@@ -84,6 +85,14 @@ class Controller:
         self.collector.start(self._sources(documents))
         self.current = configuration
         return configuration
+
+    async def start(self, xds: tuple[str, int]) -> None:
+        """Listen for proxies."""
+        await self.xds.start(*xds)
+
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """What runs for as long as the controller."""
+        return (self.prober.run(),)
 
     def witness(self, seen: Sequence[tuple[ServiceId, ClusterId, int, int]], from_s: float, at_s: float) -> None:
         """What clients saw of backends: (service, cluster, answered well, failed)."""

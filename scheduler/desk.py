@@ -7,10 +7,15 @@ from pathlib import Path
 from config.configuration import Configuration as Documents
 from config.load import load
 from config.problem import Invalid
+from placement.plan import Reason
 from scheduler.board import Board
+from scheduler.orders import Orders, Override, Return, in_time
 from scheduler.ports import Configuration
 from scheduler.state import Mode
+from scheduler.turn import Turn
 
+RETURN_TRIES_S = 15.0
+"""An order to go back that no tick could obey by then is void: the world has changed."""
 LOOK_EVERY_S = 0.25
 """How often the files are looked at for changes."""
 
@@ -27,6 +32,8 @@ class Desk:
         self._pending: Documents | None = None
         self._mode, self._resumed = mode, False
         self._closing = asyncio.Event()
+        self.overrides: tuple[Override, ...] = ()
+        self._back: tuple[Return, float] | None = None
         self.drilling: Callable[[], bool] = lambda: False
         """Whether a drill moves traffic, and the optimizer has to wait."""
 
@@ -41,6 +48,11 @@ class Desk:
         """What the loop may do on its own. An operator's word comes before a drill."""
         return Mode.DRILLING if self._mode is Mode.AUTO and self.drilling() else self._mode
 
+    @property
+    def wanted(self) -> Mode:
+        """What people asked for, whatever a drill makes of it meanwhile."""
+        return self._mode
+
     def set_mode(self, mode: Mode) -> None:
         """Flip the switch."""
         self._mode = mode
@@ -53,6 +65,20 @@ class Desk:
         """Whether somebody said so since the last question."""
         said, self._resumed = self._resumed, False
         return said
+
+    def go_back(self, back: Return, wall_s: float) -> None:
+        """Let the next tick that can go back to weights that were known good."""
+        self._back = (back, wall_s + RETURN_TRIES_S)
+
+    def orders(self, wall_s: float) -> Orders:
+        """Overrides that are in force, and the way back until a tick took it."""
+        back = self._back[0] if self._back is not None and wall_s < self._back[1] else None
+        return Orders(in_time(self.overrides, wall_s), back)
+
+    def obeyed(self, turn: Turn) -> None:
+        """Look whether a turn took the way back."""
+        if self._back is not None and turn.plan.reason is Reason.ROLLBACK and turn.plan.detail == str(self._back[0]):
+            self._back = None
 
     def closing(self) -> bool:
         """Whether to end after this tick."""

@@ -4,16 +4,12 @@ import time
 from collections.abc import Mapping
 
 import numpy as np
-from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from config.configuration import Configuration as Documents
 from connectors.connector import Connector
 from health.destinations import Destinations
 from placement.columns import bools, floats
 from placement.fleet import Fleet, OriginId
-from scheduler.api.deployments import DeploymentRoutes
-from scheduler.api.drills import DrillRoutes
 from scheduler.board import Board
 from scheduler.deployments import Deployments
 from scheduler.drill_begin import DrillPorts
@@ -21,7 +17,6 @@ from scheduler.drill_book import PathBook
 from scheduler.drill_calendar import DrillPolicy
 from scheduler.drill_ledger import DrillLedger
 from scheduler.drill_meter import SentMeter
-from scheduler.drill_metrics import DrillMetrics
 from scheduler.drill_plan import Rehearsal
 from scheduler.drill_policy import drill_policy
 from scheduler.drill_probes import PathProbes, legs_of
@@ -99,10 +94,3 @@ class DrillService:
     def moving(self) -> bool:
         """Whether the optimizer has to wait."""
         return self.drills is not None and self.drills.moving
-
-    def show(self, app: web.Application, registry: CollectorRegistry) -> None:
-        """Routes and metrics."""
-        assert self.drills is not None
-        DrillRoutes(self.drills, self.ledger, time.time).add(app)
-        DeploymentRoutes(self.deployments).add(app)
-        DrillMetrics(self.drills, self.book, time.time, registry)

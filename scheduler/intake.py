@@ -35,6 +35,10 @@ class Collector:
             task.cancel()
         self._tasks = []
 
+    def room(self) -> int:
+        """Batches that fit before the oldest would go."""
+        return BATCHES_MAX - len(self._batches)
+
     def post(self, batches: Iterable[Batch]) -> None:
         """Take in what somebody measured."""
         for batch in batches:

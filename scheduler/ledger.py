@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -205,12 +205,17 @@ class Ledger:
             return list(session.exec(select(TurnRow).order_by(col(TurnRow.id).desc()).limit(limit)).all())
 
     def _verify(self) -> int:
-        last, length = "", 0
         with Session(self._engine) as session:
-            for row in session.exec(select(TurnRow).order_by(col(TurnRow.id))):
-                if row.previous_hash != last or row.hash != chained(last, row.body):
-                    raise LedgerDown(f"{self.url}: the chain breaks at turn {row.number} (row {row.id})")
-                last, length = row.hash, length + 1
+            rows = session.exec(select(TurnRow).order_by(col(TurnRow.id)))
+            return self.unbroken(((row.id, row.body, row.previous_hash, row.hash) for row in rows), "turn")
+
+    def unbroken(self, rows: Iterable[tuple[int | None, dict[str, object], str, str]], what: str) -> int:
+        """The length of a chain of (id, body, previous hash, hash). Raises LedgerDown naming the first misfit."""
+        last, length = "", 0
+        for number, body, previous, digest in rows:
+            if previous != last or digest != chained(last, body):
+                raise LedgerDown(f"{self.url}: the chain of {what}s breaks at row {number}")
+            last, length = digest, length + 1
         return length
 
 

@@ -29,6 +29,7 @@ from scheduler.foresight import Foresight, foresee, problem_ahead
 from scheduler.gateways import behind_since_s, cut_off, judged_gateways
 from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.move import Move, Sight, guarded, in_force, push, record
+from scheduler.orders import Orders, heeded
 from scheduler.policy import Policy
 from scheduler.ports import Ports
 from scheduler.push import read_tables
@@ -37,6 +38,7 @@ from scheduler.silence import faded, silenced
 from scheduler.state import Mode, State, adopt
 from scheduler.turn import Turn, VerdictChange
 
+NO_ORDERS = Orders()
 EARLY = 0.5
 """A solve this part of a period after the last one is too early."""
 
@@ -47,20 +49,20 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     Never raises for an expected failure: a silent source, an unreachable mesh, an unsolved problem and a broken
     ledger each have one outcome below. A loss takes the short way: no mesh is read, nothing is solved.
     """
-    at_s, resumed = ports.clock.now_s(), ports.desk.resumed()
+    at_s, wall_s = ports.clock.now_s(), ports.clock.wall_s()
+    resumed, orders = ports.desk.resumed(), ports.desk.orders(wall_s)
 
     # Judge first: whether something was lost decides how long we may look at the rest.
     evidence = ports.watch.evidence()
     verdicts, gateways, alive, conduct, urgent = judged(state, evidence, resumed, at_s, policy)
 
     # Observe. What cannot be read keeps its last value, and its age shows.
-    measured = ports.intake.drain()
     reported = {} if urgent else await read_tables(ports.connectors, policy.push_deadline_s, ports.watch)
     tables = {**state.tables, **reported}
-    view = await ports.compute(partial(look, state, measured, tables, verdicts, gateways, alive, urgent, at_s, policy))
+    seen = partial(look, state, ports.intake.drain(), tables, verdicts, gateways, alive, urgent, at_s, policy, orders)
+    view = await ports.compute(seen)
     snapshot, problem = view.snapshot, view.problem
     if not urgent:
-        wall_s = ports.clock.wall_s() - (ports.clock.now_s() - at_s)
         conduct = watched(conduct, view, verdicts, evidence, reported, resumed, wall_s, policy)
     mode = in_force(ports.desk.mode(), conduct.safety)
 
@@ -72,7 +74,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
         plan = plan if mode is Mode.AUTO else None  # in SAFE mode it is asked only whether it answers again
 
     # Guard. One tick may move only so much, whatever was decided.
-    sight = Sight(state, snapshot, problem, view.readings, view.memory, conduct, mode, tables, verdicts, policy)
+    sight = Sight(state, snapshot, problem, view.readings, view.memory, conduct, mode, tables, verdicts, policy, orders)
     move = await ports.compute(partial(guarded, sight, plan))
 
     # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.
@@ -198,6 +200,7 @@ def look(
     urgent: bool,
     at_s: float,
     policy: Policy,
+    orders: Orders = NO_ORDERS,
 ) -> View:
     """Clean what was measured and state the problem; in an emergency the last problem without what is gone.
 
@@ -214,7 +217,7 @@ def look(
     known = state.problem if urgent else None
     foresight = foresee(state.foresight, snapshot, memory)
     problem = reduced(known, alive, routing, cut) if known else problem_ahead(fleet, snapshot, policy.prices, foresight)
-    problem = calmed(problem, ceiling_rps(verdicts.steps))
+    problem = heeded(calmed(problem, ceiling_rps(verdicts.steps)), orders.overrides)
     return View(readings, memory, rejections, snapshot, problem, foresight)
 
 

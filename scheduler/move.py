@@ -13,12 +13,13 @@ from placement.fleet import OriginId
 from placement.guard import Step, guard, not_offered_share
 from placement.plan import Plan, Reason
 from placement.problem import Problem
-from placement.quantize import weight_tables
+from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
 from placement.weights import WeightTable
 from scheduler.conduct import Conduct, back_to, measured_capacity, resting, restrained, wrong
 from scheduler.drill_trickle import trickled
 from scheduler.hygiene import Memory
+from scheduler.orders import Orders
 from scheduler.policy import Policy
 from scheduler.ports import Deposed, LedgerDown, Ports
 from scheduler.push import write_tables
@@ -42,6 +43,7 @@ class Sight:
     tables: Mapping[OriginId, WeightTable]
     verdicts: Verdicts
     policy: Policy
+    orders: Orders
 
     @property
     def well(self) -> Bools:
@@ -63,6 +65,8 @@ class Move:
     """All of them."""
     waits: bool
     """Whether something waits for the next stage of a rollout."""
+    ordered: bool = False
+    """Whether somebody ordered it, so that a frozen optimizer is no reason to leave it."""
 
 
 def in_force(wanted: Mode, safety: Safety) -> Mode:
@@ -91,15 +95,18 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
         names = ", ".join(lost.domain for lost in sight.conduct.refused)
         words = f"emergency budget: {policy.conduct.evacuations_max} domains in ten minutes; {names} waits for a human"
         step = replace(step, guards=(*step.guards, words))
+    step = replace(step, guards=step.guards + sight.orders.words)
     wanted = weight_tables(problem, step.routing, policy.rounding, tables)
     holds = plan.reason in {Reason.HELD, Reason.FROZEN}
     differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
-    return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, wanted, waits)
+    return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, wanted, waits, obeys(sight))
 
 
 def decided(sight: Sight, solved: Plan | None) -> Plan:
     """The plan to guard: back where the last pushes made something worse, else the solved one, else the fallback."""
     conduct, at_s, limits = sight.conduct, sight.snapshot.at_s, sight.policy.conduct
+    if obeys(sight):
+        return returned(sight)
     if sight.mode is Mode.AUTO and not stranded(sight):
         worse = wrong(conduct, sight.problem, sight.readings, sight.memory, sight.well, at_s, limits.trial)
         if worse:
@@ -110,6 +117,20 @@ def decided(sight: Sight, solved: Plan | None) -> Plan:
         if rest:
             return fallback(sight, rest)
     return solved or fallback(sight, "no new solution")
+
+
+def obeys(sight: Sight) -> bool:
+    """Whether an order to go back is followed now: not while nothing may move, and a drill or a loss comes first."""
+    return sight.orders.back is not None and sight.mode not in {Mode.STOPPED, Mode.DRILLING} and not stranded(sight)
+
+
+def returned(sight: Sight) -> Plan:
+    """The ordered weights, without what is down and within what backends serve."""
+    back, problem = sight.orders.back, sight.problem
+    assert back is not None
+    target = routing_of(problem.fleet, back.tables, problem.standing)
+    routing = spill(problem, target, sight.snapshot.usable, spare(sight))
+    return Plan(routing, evaluate(problem, routing), Reason.ROLLBACK, str(back))
 
 
 def stranded(sight: Sight) -> bool:
@@ -156,7 +177,7 @@ async def push(
     optional = move.plan.reason not in {Reason.FAILOVER, Reason.HELD}
     if not differs or Mode.STOPPED in {mode, now}:
         return {}, state.version, ("stopped by an operator",) if differs else ()
-    if optional and now is not Mode.AUTO:
+    if optional and now is not Mode.AUTO and not (move.ordered and now is Mode.FROZEN):
         return {}, state.version, (f"mode became {now} meanwhile",)
     version = state.version + 1
     fenced = {origin: table.fenced(state.epoch, version) for origin, table in differs.items()}

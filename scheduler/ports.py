@@ -14,6 +14,7 @@ from placement.problem import Problem
 from placement.readings import Readings
 from placement.solve.failover import TableOrder
 from placement.weights import WeightTable
+from scheduler.orders import Orders
 from scheduler.policy import Policy
 from scheduler.state import Mode
 from scheduler.turn import Turn
@@ -99,6 +100,9 @@ class Desk(Protocol):
 
     def resumed(self) -> bool:
         """Whether an operator said since the last question that the loop may go on by itself."""
+
+    def orders(self, wall_s: float) -> Orders:
+        """Overrides that are in force, and a way back once."""
 
     def closing(self) -> bool:
         """Whether to end after this tick."""

@@ -7,7 +7,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,14 +24,12 @@ from connectors.xds.server import XdsServer
 from health.prober import Prober
 from placement.fleet import OriginId
 from placement.weights import WeightTable
-from scheduler.api.app import Api
-from scheduler.api.guards import GuardsApi
+from scheduler.access.tls import server_context
+from scheduler.api.gate import Gate
 from scheduler.api.metrics import Metrics
-from scheduler.api.outlook import Outlook
-from scheduler.api.readiness import ReadinessApi
 from scheduler.api.signals import Signals
 from scheduler.api.standby import Standby
-from scheduler.api.vantages import VantageApi, listen_to_vantages
+from scheduler.api.vantages import listen_to_agents
 from scheduler.background import Background
 from scheduler.board import Board
 from scheduler.clock import SystemClock
@@ -40,32 +38,43 @@ from scheduler.deeds import bound_by
 from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
 from scheduler.endpoints import Endpoints
+from scheduler.front import Front, Parts
 from scheduler.intake import Collector
+from scheduler.jobs import Jobs, Player
 from scheduler.lease import Lease, lease_of, won
 from scheduler.ledger import Ledger
 from scheduler.logs import about_turn
 from scheduler.loop import run
+from scheduler.observed import Observed
 from scheduler.observer import Observer
 from scheduler.ports import Configuration, Ports
 from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, State, initial_state
-from scheduler.switches import MODE_SWITCH, Switches
+from scheduler.switches import MODE_SWITCH
 from scheduler.tracing import Trace, traced, tracer_of
 from scheduler.translate import host_port, loop_configuration, pace_of
 from scheduler.turn import Turn
 from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
 
+SHUTDOWN_S = 2.0
+
 log = structlog.get_logger()
 
 
-async def serve(paths: tuple[Path, ...]) -> None:
+async def serve(
+    paths: tuple[Path, ...],
+    player: Player | None = None,
+    documents: Documents | None = None,
+    edges: Callable[[Documents], Controller] | None = None,
+) -> None:
     """Run a controller until SIGTERM or SIGINT: warm at once, and steering as soon as no other one leads.
 
+    `player` plays what-if runs. `documents` and `edges` stand in for files and for the real world: a simulated fleet.
     Raises config.problem.Invalid for documents that cannot be used, Deposed when another controller took over.
     """
-    documents = load(*paths)
+    documents = documents or load(*paths)
     server = documents.policy.server
     async with AsyncExitStack() as stack:
         ledger, metrics = Ledger(server.ledger), Metrics()
@@ -74,16 +83,18 @@ async def serve(paths: tuple[Path, ...]) -> None:
         lease = lease_of(server.ledger, f"{socket.gethostname()}:{os.getpid()} ({server.api})", server.lease_seconds)
         stack.push_async_callback(lease.release)
         background = await stack.enter_async_context(Background())
-        controller = _controller(documents)
+        controller = (edges or real_edges)(documents)
         stack.callback(controller.close)
         stack.push_async_callback(controller.hang_up)
         board = Board(source_failures=controller.collector.failures)
         drilling = DrillService(ledger, board)
         stack.callback(drilling.close)
         drilling.tails.probed_ms = controller.probed_p95_ms
-        controller.collector.listeners += [drilling.meter.hear, drilling.tails.hear]
+        observed, newest = Observed(), [documents]
+        controller.collector.listeners += [drilling.meter.hear, drilling.tails.hear, observed.hear]
 
         def apply(changed: Documents) -> Configuration:
+            newest[:] = [changed]
             configuration = controller.apply(changed)
             drilling.apply(changed, configuration.fleet)
             return configuration
@@ -92,20 +103,26 @@ async def serve(paths: tuple[Path, ...]) -> None:
         desk.drilling = drilling.moving
         clock = SystemClock(controller.watch)
         _close_on_signals(desk, clock)
-        for work in (desk.follow(clock.nudge), controller.prober.run(), _measure_lag(metrics), drilling.probes.run()):
+        for work in (desk.follow(clock.nudge), *controller.works(), _measure_lag(metrics), drilling.probes.run()):
             background.keep(work)
-        epoch = await _won(lease, server, metrics, desk)
+        gate = Gate(lambda: newest[-1].policy.server.access, controller.roster)
+        epoch = await _won(lease, server, metrics, desk, gate)
         if epoch is None:
             return
         await ledger.lead(epoch)
         background.keep(lease.keep())
         metrics.leader.set(1)
-        await _steer(stack, background, ledger, controller, desk, clock, drilling, metrics, server)
+        solver = ThreadSolver(controller.watch)
+        stack.callback(solver.close)
+        parts = Parts(
+            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(player), gate
+        )  # fmt: skip
+        await _steer(stack, background, parts, server)
 
 
-async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk) -> int | None:
+async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk, gate: Gate) -> int | None:
     """Stand by, answering who leads, until the term is ours; None where we are to close before that."""
-    standby = Standby(metrics)
+    standby = Standby(metrics, gate)
 
     def waiting(leader: str) -> None:
         if leader != standby.leader:
@@ -113,7 +130,7 @@ async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk) -> in
         standby.waiting(leader)
 
     async with AsyncExitStack() as meanwhile:
-        await _listen(meanwhile, standby.application(), server.api)
+        await listen(meanwhile, standby.application(), server)
         term = asyncio.create_task(won(lease, server.lease_seconds, waiting))
         closed = asyncio.create_task(desk.closed())
         await first_of(term, closed)
@@ -124,50 +141,32 @@ async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk) -> in
     return None
 
 
-async def _steer(
-    stack: AsyncExitStack,
-    background: Background,
-    ledger: Ledger,
-    controller: Controller,
-    desk: Desk,
-    clock: SystemClock,
-    drilling: DrillService,
-    metrics: Metrics,
-    server: Server,
-) -> None:
+async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, server: Server) -> None:
     """Take up what stands and run the loop, with the ledger in our term."""
-    board = desk.board
+    board, desk, ledger, controller, clock = parts.board, parts.desk, parts.ledger, parts.controller, parts.clock
     tables = await ledger.tables()
     desk.set_mode(Mode(await ledger.switch(MODE_SWITCH) or Mode.AUTO))
-    await drilling.open()
+    await parts.drilling.open()
     standing = _prime(controller.connectors, tables)
-    await controller.xds.start(*host_port(server.xds))
+    await controller.start(host_port(server.xds))
     stack.push_async_callback(controller.xds.stop)
-    solver, compute = ThreadSolver(controller.watch), Arithmetic()
-    stack.callback(solver.close)
+    compute = Arithmetic()
     stack.callback(compute.close)
-
-    switches = Switches(desk, clock, ledger)
-    drills = await drilling.start(clock, controller.watch, controller.connectors)
-    application = Api(board, metrics, solver, switches.set_mode).application()
-    drilling.show(application, metrics.registry)
-    GuardsApi(board, switches.resume).add_to(application)
-    ReadinessApi(board, drilling.book, metrics.registry).add_to(application)
-    Outlook(controller, board).add_to(application, metrics.registry)
-    VantageApi(controller.roster).add_to(application)
-    Signals(board, clock.now_s, metrics.registry)
-    await _listen(stack, application, server.api)
-    if server.vantages:
-        await listen_to_vantages(stack, controller.roster, server.vantages)
+    drills = await parts.drilling.start(clock, controller.watch, controller.connectors)
+    await _put_up(stack, server, parts)
     background.keep(drills.run())
-    observer = Observer(ledger, board, metrics)
-    ports = Ports(clock, controller.watch, controller.collector, controller.connectors, solver, observer, desk, compute)
+    observer = Observer(ledger, board, parts.metrics)
+    ports = Ports(
+        clock, controller.watch, controller.collector, controller.connectors, parts.solver, observer, desk, compute
+    )
     state = await _first_state(ledger, desk.configuration(), standing, clock)
     log.info("serving", api=server.api, xds=server.xds, epoch=ledger.epoch, ledger=server.ledger)
-    trace = Trace(tracer_of(), metrics.step)
+    Signals(board, clock.now_s, parts.metrics.registry)
+    trace = Trace(tracer_of(), parts.metrics.step)
 
     def show(state: State, turn: Turn) -> None:
         observer.show(state, turn)
+        desk.obeyed(turn)
         trace.finish(turn)
         about_turn(turn.number + 1)
 
@@ -186,7 +185,18 @@ async def _first_state(
     return replace(state, conduct=bound_by(state.conduct, deeds, current.fleet, at_s, clock.wall_s(), limits))
 
 
-def _controller(documents: Documents) -> Controller:
+async def _put_up(stack: AsyncExitStack, server: Server, parts: Parts) -> None:
+    """Take up what people ordered of earlier controllers, and serve."""
+    await parts.overrides.open()
+    stack.push_async_callback(parts.jobs.close)
+    front = Front(parts)
+    await listen(stack, front.application(), server)
+    if server.vantages:
+        await listen_to_agents(stack, front.agents_application(), server.vantages)
+
+
+def real_edges(documents: Documents) -> Controller:
+    """Proxies, probers and sources as the documents name them."""
     configuration = loop_configuration(documents)
     watch = ProbeWatch(len(configuration.fleet.backends), configuration.policy.rules)
     endpoints = Endpoints(watch)
@@ -213,17 +223,28 @@ def _prime(
     return standing
 
 
-async def _listen(stack: AsyncExitStack, application: web.Application, address: str) -> None:
-    """Serve the API. ValueError for an address beyond this machine: it has no access control yet."""
-    host = host_port(address)[0]
-    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+async def listen(stack: AsyncExitStack, application: web.Application, server: Server) -> None:
+    """Serve the API. ValueError for an address beyond this machine without credentials, or without TLS."""
+    host = host_port(server.api)[0]
+    local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    if not local and server.access.open:
         raise ValueError(
-            f"the API on {address} would be open to the network without access control; use a loopback address"
+            f"the API on {server.api} would be open to the network without credentials; use a loopback address, or "
+            "give server.access tokens (`equipoise token create`), certificates or oidc"
         )
-    runner = web.AppRunner(application, access_log=None)
+    if not local and server.tls is None and not server.behind_tls_proxy:
+        raise ValueError(
+            f"the API on {server.api} would show tokens to the network; use a loopback address, give server.tls, or "
+            "say behindTlsProxy: true where something in front of it ends TLS"
+        )
+    if server.access.open:
+        log.warning("no credentials are configured: the API serves this machine alone, and everybody on it is admin")
+    tls = server.tls
+    context = server_context(tls.certificate_file, tls.key_file, tls.client_ca_file, required=False) if tls else None
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, *host_port(address)).start()
+    await web.TCPSite(runner, *host_port(server.api), ssl_context=context).start()
 
 
 def _close_on_signals(desk: Desk, clock: SystemClock) -> None:

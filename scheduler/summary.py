@@ -48,6 +48,7 @@ def turn_summary(turn: Turn) -> Json:
         "fraction": turn.fraction,
         "guards": list(turn.guards),
         "safe": list(turn.safe),
+        "overrides": list(turn.overrides),
         "cost_before_usd_per_hour": cost_summary(turn.standing_cost),
         "cost_usd_per_hour": cost_summary(turn.pushed_cost),
         "certified_gap": finite(turn.plan.gap),

@@ -77,3 +77,36 @@ class SwitchRow(SQLModel, table=True):
     value: str
     reason: str
     wall_s: float
+
+
+class OverrideRow(SQLModel, table=True):
+    """An override; kept after it ended."""
+
+    __tablename__ = "override"
+
+    id: str = Field(primary_key=True)
+    kind: str
+    service: str
+    origin: str
+    cluster: str
+    ratio: float
+    reason: str
+    by: str
+    made_wall_s: float
+    expires_wall_s: float = Field(index=True)
+    """When it ends or ended, whether by itself or because somebody took it back."""
+    revision: int
+
+
+class AuditRow(SQLModel, table=True):
+    """Somebody changed something. `hash` covers the body and the previous row's hash."""
+
+    __tablename__ = "audit"
+
+    id: int | None = Field(default=None, primary_key=True)
+    wall_s: float = Field(index=True)
+    who: str = Field(index=True)
+    action: str = Field(index=True)
+    body: dict[str, object] = Field(sa_column=Column(JSON, nullable=False))
+    previous_hash: str
+    hash: str

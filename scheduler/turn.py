@@ -12,6 +12,7 @@ from placement.readings import Snapshot
 from placement.routing import Routing
 from placement.weights import WeightTable
 from scheduler.hygiene import Rejections
+from scheduler.orders import ORDERED
 from scheduler.state import Mode
 
 
@@ -73,3 +74,8 @@ class Turn:
     """The weights that are newly known to be good, to go back to."""
     deeds: dict[str, object] | None = None
     """What binds the next controller, see scheduler.deeds; None while nothing new was done."""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What people had ordered, in words: of the guards, those that are theirs."""
+        return tuple(words for words in self.guards if words.startswith(ORDERED))

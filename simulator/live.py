@@ -1,19 +1,21 @@
 """What if, from what stands now: the documents of a running controller, the weights in its ledger, and some events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from config.problem import Invalid, Problem
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 from scheduler.preview import standing_tables
+from simulator.scenario.faults import Event, Fault
 from simulator.scenario.load import Loaded, checked
 from simulator.scenario.model import Scenario
 
 NAME = "live"
+T = TypeVar("T")
 
 
 async def from_ledger(
@@ -31,17 +33,27 @@ async def from_ledger(
         "events": [_event(text) for text in events],
     }
     envelope = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Scenario", "metadata": {"name": NAME}}
+    scenario = _validated(lambda: Scenario.model_validate({**envelope, "spec": spec}))
+    loaded = checked(scenario, Path("--event"))
+    tables, source = await standing_tables(loaded.configuration.policy.server.ledger)
+    return loaded, tables, source
+
+
+def events_of(texts: Sequence[str]) -> tuple[Event, ...]:
+    """Events from their words. Raises Invalid."""
+    several: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[Fault, ...])
+    return _validated(lambda: several.validate_python(tuple(_event(text) for text in texts)))
+
+
+def _validated(made: Callable[[], T]) -> T:
     try:
-        scenario = Scenario.model_validate({**envelope, "spec": spec})
+        return made()
     except ValidationError as invalid:
         words = {
             f"{'.'.join(str(part) for part in error['loc'][1:])}: {error['msg']}"
             for error in invalid.errors(include_url=False)
         }
         raise Invalid(tuple(Problem("--event", 0, 0, "", text) for text in sorted(words))) from None
-    loaded = checked(scenario, Path("--event"))
-    tables, source = await standing_tables(loaded.configuration.policy.server.ledger)
-    return loaded, tables, source
 
 
 def _event(text: str) -> dict[str, Any]:

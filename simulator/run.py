@@ -27,6 +27,7 @@ from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
 from scheduler.conduct import ConductLimits
 from scheduler.loop import run
+from scheduler.orders import Orders
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, Ports
 from scheduler.state import Mode, State, initial_state
@@ -144,6 +145,11 @@ class StoryDesk:
     def resumed(self) -> bool:
         """Nobody is there to say so."""
         return False
+
+    def orders(self, wall_s: float) -> Orders:
+        """Nobody orders anything."""
+        del wall_s
+        return Orders()
 
     def closing(self) -> bool:
         """At the end of the story."""

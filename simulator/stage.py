@@ -11,6 +11,7 @@ from connectors.telemetry import Batch
 from placement.columns import floats
 from placement.fleet import OriginId
 from placement.weights import WeightTable
+from scheduler.orders import Orders
 from scheduler.ports import Configuration, LedgerDown
 from scheduler.state import Mode
 from scheduler.turn import Turn
@@ -21,7 +22,7 @@ from simulator.physics.probing import Probing, watch_of
 from simulator.physics.strikes import Scene, boundaries, truth_at
 from simulator.physics.telemetry import Instruments
 from simulator.physics.truth import Truth
-from simulator.physics.world import World
+from simulator.physics.world import Happening, World
 from simulator.scenario.faults import Event
 from simulator.solver import Solver
 
@@ -46,6 +47,8 @@ class Stage:
     progress: Callable[[float], None] = lambda _: None
     boundaries_s: list[float] = field(default_factory=list)
     priced: Configuration | None = None
+    ahead_s: float = 0.0
+    """What the clock of those who watch is ahead of the world's."""
 
     def __post_init__(self) -> None:
         self.boundaries_s = sorted({t for event in self.events for t in boundaries(event, self.until_s)})
@@ -86,14 +89,19 @@ class Stage:
         if self.boundaries_s:
             ends.append(self.boundaries_s[0])
         end_s = max(min(ends), now_s + EPSILON_S)
-        happening = self.world.step(end_s - now_s)
-        self.keeper.add(self.world.layout, happening)
-        self.instruments.see(self.world, happening)
-        self.probing.witness(self.truth, happening)
-        if self.boundaries_s and self.boundaries_s[0] <= self.now_s() + EPSILON_S:
-            self._alter()
+        self.keeper.add(self.world.layout, self.advance(end_s))
         self.probing.round(self.now_s())
         self.progress(self.now_s())
+
+    def advance(self, end_s: float) -> Happening:
+        """Move the world to a time, and tell instruments, clients and events of it."""
+        happening = self.world.step(end_s - self.now_s())
+        self.instruments.see(self.world, happening)
+        told = replace(happening, at_s=happening.at_s + self.ahead_s)
+        self.probing.witness(self.truth, told)
+        if self.boundaries_s and self.boundaries_s[0] <= self.now_s() + EPSILON_S:
+            self._alter()
+        return happening
 
     def new_controller(self) -> ProbeWatch:
         """A watch without memory, for a controller that was started anew."""
@@ -115,6 +123,11 @@ class Stage:
     def resumed(self) -> bool:
         """Nobody is there to say so."""
         return False
+
+    def orders(self, wall_s: float) -> Orders:
+        """Nobody orders anything."""
+        del wall_s
+        return Orders()
 
     def closing(self) -> bool:
         """At the end, and when the controller dies."""

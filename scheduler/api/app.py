@@ -1,109 +1,180 @@
-"""The HTTP face of a controller: health, metrics, the plan, explanations, and the freeze switch.
-
-Without credentials it belongs on loopback only; `serve` refuses to bind it elsewhere.
-"""
+"""The HTTP face of a controller, made of its routes: recognise, allow, check, do, write down, answer. Nothing else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import parse_qsl
 
+import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from scheduler.account import account, flows_named, unknown_flow
-from scheduler.api.metrics import CONTENT_TYPE, Metrics
-from scheduler.board import Board
-from scheduler.solver import ThreadSolver
-from scheduler.state import Mode
+from scheduler.api.gate import COOKIE, Gate
+from scheduler.api.problem import Failure, faults, problem
+from scheduler.api.route import Answer, Call, Json, Route
+from scheduler.ports import LedgerDown
 
-BODY_MAX_BYTES = 64 * 1024
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+JSON_TYPES = {"application/json", "application/octet-stream"}
+"""No form of another site can be sent as either without asking first."""
+FORM_TOKEN = "form_token"  # noqa: S105  the name of a field
+Audit = Callable[[Call, Route, int], Awaitable[None]]
+ErrorPage = Callable[[web.Request, Failure], web.StreamResponse]
+log = structlog.get_logger()
 
 
-class Freeze(BaseModel):
-    """Body of `POST /api/v1/freeze`."""
-
-    model_config = ConfigDict(extra="forbid")
-    scope: Mode = Mode.FROZEN
-    reason: str = ""
+async def unaudited(call: Call, route: Route, status: int) -> None:
+    """Where there is no ledger: nothing is written down."""
+    del call, route, status
 
 
-SetMode = Callable[[Mode, str], Awaitable[None]]
+class Served:
+    """Routes behind a gate."""
 
-
-class Api:
-    """Handlers over a board; they read, and only the freeze switch changes anything."""
-
-    def __init__(self, board: Board, metrics: Metrics, solver: ThreadSolver, set_mode: SetMode) -> None:
-        self.board, self.metrics, self.solver, self.set_mode = board, metrics, solver, set_mode
+    def __init__(
+        self, routes: Sequence[Route], gate: Gate, audit: Audit = unaudited, error_page: ErrorPage | None = None
+    ) -> None:
+        self.routes, self.gate, self.audit, self.error_page = tuple(routes), gate, audit, error_page
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(client_max_size=BODY_MAX_BYTES)
-        app.router.add_get("/healthz", self.healthz)
-        app.router.add_get("/readyz", self.readyz)
-        app.router.add_get("/metrics", self.scrape)
-        app.router.add_get("/api/v1/plan", self.plan)
-        app.router.add_get("/api/v1/explain", self.explain)
-        app.router.add_post("/api/v1/freeze", self.freeze)
-        app.router.add_delete("/api/v1/freeze", self.unfreeze)
+        app = web.Application(middlewares=[self._around], client_max_size=max(r.body_max_bytes for r in self.routes))
+        for route in self.routes:
+            app.router.add_route(route.method, route.pattern, self._handler(route))
         return app
 
-    async def healthz(self, _: web.Request) -> web.Response:
-        """The process answers."""
-        return web.json_response({"status": "ok"})
+    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                return await self._done(route, request)
+            except Failure as failure:
+                return self._refused(route, request, failure)
+            except LedgerDown as down:
+                words = f"the ledger cannot be read or written: {down}"
+                return self._refused(route, request, Failure(503, words))
+            except (web.HTTPException, asyncio.CancelledError, ConnectionError):
+                raise
+            except Exception as fault:  # the log gets the place of it, not the values: they may be secrets
+                place = traceback.extract_tb(fault.__traceback__)[-1]
+                where = f"{place.filename}:{place.lineno}"
+                log.error(  # noqa: TRY400  as said
+                    "a request failed", action=route.action, fault=type(fault).__name__, place=where
+                )
+                return self._refused(route, request, Failure(500, "it is in the controller's log; nothing was lost"))
 
-    async def readyz(self, _: web.Request) -> web.Response:
-        """A tick was completed and the ledger takes writes."""
-        if self.board.turn is None:
-            return web.json_response({"status": "starting", "detail": "no tick yet"}, status=503)
-        if self.board.ledger_error:
-            return web.json_response({"status": "degraded", "detail": self.board.ledger_error}, status=503)
-        return web.json_response({"status": "ready", "turn": self.board.turn.number})
+        return handle
 
-    async def scrape(self, _: web.Request) -> web.Response:
-        """Prometheus exposition."""
-        return web.Response(body=self.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+    async def _done(self, route: Route, request: web.Request) -> web.StreamResponse:
+        principal = self.gate.admit(await self.gate.principal(request), route.role, request)
+        call = Call(request, principal, dict(request.match_info))
+        if route.query is not None:
+            call.query = _validated(route.query, dict(request.query))
+        if route.body is not None:
+            call.body = await self._body(route, request)
+        answer = await route.handler(call)
+        if route.audited:
+            await self.audit(call, route, answer.status)
+        return answer if isinstance(answer, web.StreamResponse) else await _response(route, answer, request)
 
-    async def plan(self, _: web.Request) -> web.Response:
-        """The newest turn: what stands, what it costs, why."""
-        plan = await asyncio.to_thread(self.board.plan)
-        if plan is None:
-            return problem(503, "No plan yet", "The first tick is not done. Try again in a moment.")
-        return web.json_response(plan)
-
-    async def explain(self, request: web.Request) -> web.Response:
-        """`?flow=service@origin`: why its shares are what they are."""
-        state, turn = self.board.state, self.board.turn
-        if state is None or turn is None or state.problem is None:
-            return problem(503, "No plan yet", "The first tick is not done. Try again in a moment.")
-        wanted = request.query.get("flow", "")
-        chosen = flows_named(state.fleet, wanted)
-        if not chosen:
-            return problem(404, "Unknown flow", unknown_flow(state.fleet, wanted))
-        prices = await self.solver.price(state.problem)
-        if prices is None:
-            return problem(
-                503, "No prices now", "The problem of the last tick has no solution, so nothing has a price. Try again."
-            )
-        return web.json_response(await asyncio.to_thread(account, state.problem, turn.pushed, prices, chosen))
-
-    async def freeze(self, request: web.Request) -> web.Response:
-        """Stop the optimizer (scope `frozen`) or everything (scope `stopped`)."""
+    async def _body(self, route: Route, request: web.Request) -> BaseModel:
+        assert route.body is not None
+        if route.form:
+            return self._form(route, request, await form_fields(request, route.body_max_bytes))
+        data = await read(request, route.body_max_bytes)
+        if "Content-Type" in request.headers and request.content_type not in JSON_TYPES:
+            raise Failure(415, f"send application/json, not {request.content_type}")
         try:
-            body = Freeze.model_validate_json(await request.read() or b"{}")
-        except ValidationError as error:
-            return problem(422, "Bad request body", "; ".join(e["msg"] for e in error.errors()))
-        if body.scope not in {Mode.FROZEN, Mode.STOPPED}:
-            return problem(422, "Bad scope", "scope is frozen or stopped; DELETE /api/v1/freeze goes back to auto")
-        await self.set_mode(body.scope, body.reason)
-        return web.json_response({"mode": str(body.scope)})
+            return route.body.model_validate_json(data if data or route.body_needed else b"{}")
+        except ValidationError as invalid:
+            if route.malformed is not None:
+                route.malformed(request)
+            raise Failure(422, faults(invalid), "Bad request body") from None
 
-    async def unfreeze(self, _: web.Request) -> web.Response:
-        """Back to automatic."""
-        await self.set_mode(Mode.AUTO, "")
-        return web.json_response({"mode": str(Mode.AUTO)})
+    def _form(self, route: Route, request: web.Request, fields: dict[str, str]) -> BaseModel:
+        assert route.body is not None
+        if not self.gate.sessions.is_ours(request.cookies.get(COOKIE, ""), fields.pop(FORM_TOKEN, "")):
+            raise Failure(403, "this form is not from a page of ours, or too old; load the page again")
+        return _validated(route.body, {name: value for name, value in fields.items() if value != ""})
+
+    @web.middleware
+    async def _around(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Security headers on all, and problems for what no route answers."""
+        try:
+            answer = await handler(request)
+        except web.HTTPException as raised:
+            if raised.status < 400:
+                raise
+            allow = {"Allow": raised.headers["Allow"]} if "Allow" in raised.headers else {}
+            words = {
+                404: f"nothing is at {request.path}; GET /openapi.json says what is",
+                405: f"{request.method} is not done at {request.path}",
+            }
+            answer = problem(raised.status, raised.reason, words.get(raised.status, raised.reason), allow)
+        if not answer.prepared:
+            answer.headers.update({name: value for name, value in SECURITY.items() if name not in answer.headers})
+            answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    def _refused(self, route: Route, request: web.Request, failure: Failure) -> web.StreamResponse:
+        if route.page and self.error_page is not None:
+            return self.error_page(request, failure)
+        return problem(failure.status, failure.title, failure.detail, failure.headers)
 
 
-def problem(status: int, title: str, detail: str) -> web.Response:
-    """An RFC 9457 problem document."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return web.json_response(body, status=status, content_type="application/problem+json")
+async def read(request: web.Request, most: int) -> bytes:
+    """The body; raises 413 as soon as it is too large."""
+    too_large = Failure(413, f"a body has at most {most} bytes here")
+    if (request.content_length or 0) > most:
+        raise too_large
+    data = bytearray()
+    async for part in request.content.iter_any():
+        data += part
+        if len(data) > most:
+            raise too_large
+    return bytes(data)
+
+
+async def form_fields(request: web.Request, most: int) -> dict[str, str]:
+    """The fields of a form; of several with one name the last. Raises 413 and 415."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Failure(415, f"a form is sent as application/x-www-form-urlencoded, not {request.content_type}")
+    text = (await read(request, most)).decode("utf-8", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def _validated(model: type[BaseModel], values: Mapping[str, object]) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as invalid:
+        raise Failure(422, faults(invalid)) from None
+
+
+async def _response(route: Route, answer: Answer, request: web.Request) -> web.Response:
+    headers = dict(answer.headers)
+    if answer.etag:
+        headers["ETag"] = answer.etag
+        seen = [part.strip() for part in request.headers.get("If-None-Match", "").split(",")]
+        if request.method == "GET" and answer.etag in seen:
+            return web.Response(status=304, headers=headers)
+    if answer.text is not None:
+        headers.setdefault("Content-Type", f"{route.media}; charset=utf-8")
+        return web.Response(body=answer.text.encode(), status=answer.status, headers=headers)
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=headers)
+    data = await asyncio.to_thread(encoded, answer.body) if route.large else encoded(answer.body)
+    return web.Response(body=data, status=answer.status, headers=headers, content_type=route.media)
+
+
+def encoded(body: BaseModel | Json) -> bytes:
+    """JSON, without what cannot be in it: a NaN is a bug, and found here."""
+    if isinstance(body, BaseModel):
+        return body.model_dump_json().encode()
+    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()

@@ -2,118 +2,208 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Annotated
 
-from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from health.drill import Level
-from scheduler.api.app import problem
+from scheduler.access.role import Role
+from scheduler.api.problem import Failure
+from scheduler.api.route import Answer, Call, Json, Route, Said, Shown
 from scheduler.drill_begin import NotNow
-from scheduler.drill_ledger import DrillLedger, Json
+from scheduler.drill_ledger import DrillLedger
 from scheduler.drill_paths import KINDS
 from scheduler.drill_report import report
 from scheduler.drills import Drills
-from scheduler.ports import LedgerDown
 
+TAG = "drills"
 LEVELS = {str(level): level for level in Level}
 SHOWN_MAX = 500
 
 
-class Ask(BaseModel):
-    """Body of `POST /api/v1/drills`."""
+class Ask(Said):
+    """A drill to begin."""
 
-    model_config = ConfigDict(extra="forbid")
     level: str = "L2"
-    loss: str = Field(min_length=1, max_length=300)
+    loss: Annotated[str, Field(min_length=1, max_length=300)]
     """As the failover table calls it: `cluster eu-west`."""
-    by: str = Field(default="operator", max_length=100)
+    by: Annotated[str, Field(max_length=100)] = "operator"
 
 
-class Abort(BaseModel):
-    """Body of `POST /api/v1/drills/{id}/abort`."""
+class Abort(Said):
+    """A drill to take back."""
 
-    model_config = ConfigDict(extra="forbid")
-    reason: str = Field(default="", max_length=300)
+    reason: Annotated[str, Field(max_length=300)] = ""
+
+
+class Receiver(Shown):
+    """A backend that takes over: utilization before, as foreseen, as measured."""
+
+    backend: str
+    before: float | None
+    predicted: float | None
+    measured: float | None
+    latency_before_ms: float | None
+    latency_ms: float | None
+
+
+class Checked(Shown):
+    """A check that moved nothing, with its result."""
+
+    format_version: int
+    level: str
+    loss: str
+    asked_by: str
+    outcome: str
+    reason: str
+
+
+class Drill(Shown):
+    """A drill; `outcome` is empty while it is under way."""
+
+    id: str
+    level: str
+    level_name: str
+    loss: str
+    asked_by: str
+    phase: str
+    outcome: str
+    reason: str
+    step: int
+    ratio: float
+    ratio_max: float
+    began_wall_s: float
+    ended_wall_s: float | None
+    epoch: int
+    version: int
+    origins: list[str]
+    left_out: dict[str, str]
+    rehearsed_requests: float
+    rehearsed_failed: float
+    regular_requests: float
+    regular_failed: float
+    rehearsed_ratio: float | None
+    shifts_s: list[float]
+    rto_s: float | None
+    revert_s: float | None
+    receivers: list[Receiver]
+
+
+class Begun(Drill):
+    """It has begun."""
+
+    format_version: int
+
+
+class DrillInFull(Begun):
+    """With its timeline."""
+
+    timeline: list[Json]
+    flows: list[str] | None = None
+
+
+class DrillsShown(Shown):
+    """Newest first, and why the one that is due does not begin."""
+
+    format_version: int
+    drills: list[Drill]
+    hindrance: str
+    moving: bool
+
+
+class Aborting(Shown):
+    """It is back within a second or so."""
+
+    id: str
+    aborting: bool
 
 
 class DrillRoutes:
-    """Handlers over the drills of one controller."""
+    """Over the drills of one controller."""
 
     def __init__(self, drills: Drills, ledger: DrillLedger, wall_s: Callable[[], float]) -> None:
         self.drills, self.ledger, self.wall_s = drills, ledger, wall_s
 
-    def add(self, app: web.Application) -> None:
-        """Put the routes into an application."""
-        app.router.add_get("/api/v1/drills", self.listed)
-        app.router.add_post("/api/v1/drills", self.ask)
-        app.router.add_get("/api/v1/drills/report", self.report)
-        app.router.add_get("/api/v1/drills/{id}", self.shown)
-        app.router.add_post("/api/v1/drills/{id}/abort", self.abort)
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        viewer, operator = Role.VIEWER, Role.OPERATOR
+        return [
+            Route("GET", "/api/v1/drills", viewer, TAG, "Drills, newest first", self.listed,
+                  answers={200: DrillsShown}),
+            Route("POST", "/api/v1/drills", operator, TAG, "Begin one; 409 says every pre-condition that fails",
+                  self.ask, body=Ask, answers={201: None}, problems=(409,), audited=True,
+                  about="A check that moves nothing (L0, L1) has its result at once; any other has an id to follow."),
+            Route("GET", "/api/v1/drills/report", viewer, TAG, "Coverage, foreseen against measured, recovery times",
+                  self.report),
+            Route("GET", "/api/v1/drills/{id}", viewer, TAG, "A drill with its timeline", self.shown,
+                  answers={200: DrillInFull}),
+            Route("POST", "/api/v1/drills/{id}/abort", operator, TAG, "Take one back", self.abort, body=Abort,
+                  body_needed=False, answers={202: Aborting}, audited=True),
+        ]  # fmt: skip
 
-    async def listed(self, _: web.Request) -> web.Response:
-        """The newest first, without their timelines; and why the next one does not begin."""
+    async def listed(self, _: Call) -> Answer:
+        """Without their timelines."""
+        return Answer(await self.body())
+
+    async def body(self) -> Json:
+        """All of them; raises LedgerDown."""
         live = self.drills.live
-        try:
-            entries = await self.ledger.newest(SHOWN_MAX)
-        except LedgerDown as down:
-            return problem(503, "The ledger cannot be read", str(down))
-        bodies = [shortened(entry.body) for entry in entries]
+        bodies = [shortened(entry.body) for entry in await self.ledger.newest(SHOWN_MAX)]
         if live is not None:
             bodies = [live.body(self.wall_s()), *(b for b in bodies if b["id"] != live.drill.id)]
-        return web.json_response(
-            {"format_version": 1, "drills": bodies, "hindrance": self.drills.hindrance, "moving": self.drills.moving}
-        )
+        hindrance, moving = self.drills.hindrance, self.drills.moving
+        return {"format_version": 1, "drills": bodies, "hindrance": hindrance, "moving": moving}
 
-    async def shown(self, request: web.Request) -> web.Response:
-        """One drill with its timeline."""
-        wanted = request.match_info["id"]
-        try:
-            entries = await self.ledger.newest(SHOWN_MAX)
-        except LedgerDown as down:
-            return problem(503, "The ledger cannot be read", str(down))
-        for entry in entries:
+    async def shown(self, call: Call) -> Answer:
+        """One of the newest."""
+        return Answer(await self.in_full(call.path["id"]))
+
+    async def in_full(self, wanted: str) -> Json:
+        """A drill with its timeline; raises Failure and LedgerDown."""
+        for entry in await self.ledger.newest(SHOWN_MAX):
             if entry.body["id"] == wanted:
                 live = self.drills.live
                 now = live.body(self.wall_s()) if live is not None and live.drill.id == wanted else entry.body
-                return web.json_response({"format_version": 1, **now, "timeline": list(entry.events)})
-        return problem(404, "Unknown drill", f"no drill {wanted!r} is among the newest {SHOWN_MAX}")
+                return {"format_version": 1, **now, "timeline": list(entry.events)}
+        raise Failure(404, f"no drill {wanted!r} is among the newest {SHOWN_MAX}", "Unknown drill")
 
-    async def ask(self, request: web.Request) -> web.Response:
-        """Begin one: 201; 409 with every pre-condition that does not hold."""
+    async def ask(self, call: Call) -> Answer:
+        """It begins once it is written down."""
+        body = call.sent(Ask)
+        who = body.by if call.principal.how == "local" else call.principal.name
+        begun = await self.begin(body.level, body.loss, who)
+        call.noted = {"level": body.level, "loss": body.loss, "drill": begun.get("id")}
+        return Answer({"format_version": 1, **begun}, 201)
+
+    async def begin(self, level: str, loss: str, who: str) -> Json:
+        """Begin one; raises Failure with every pre-condition that does not hold."""
+        known = LEVELS.get(level)
+        if known is None:
+            raise Failure(422, f"{level!r} is none of {', '.join(LEVELS)}", "Bad level")
         try:
-            body = Ask.model_validate_json(await request.read() or b"{}")
-        except ValidationError as error:
-            return problem(422, "Bad request body", "; ".join(f"{e['loc']}: {e['msg']}" for e in error.errors()))
-        level = LEVELS.get(body.level)
-        if level is None:
-            return problem(422, "Bad level", f"{body.level!r} is none of {', '.join(LEVELS)}")
-        try:
-            begun = await self.drills.ask(level, body.loss, body.by)
+            return await self.drills.ask(known, loss, who)
         except NotNow as reason:
-            return problem(409, "Not now", str(reason))
-        return web.json_response({"format_version": 1, **begun}, status=201)
+            raise Failure(409, str(reason), "Not now") from None
 
-    async def abort(self, request: web.Request) -> web.Response:
-        """Take one back: 202; it is back within a second or so."""
-        try:
-            body = Abort.model_validate_json(await request.read() or b"{}")
-        except ValidationError as error:
-            return problem(422, "Bad request body", "; ".join(e["msg"] for e in error.errors()))
-        wanted = request.match_info["id"]
-        if not self.drills.abort(wanted, body.reason):
-            return problem(404, "No such drill under way", f"{wanted!r} is not under way; see GET /api/v1/drills")
-        return web.json_response({"id": wanted, "aborting": True}, status=202)
+    async def abort(self, call: Call) -> Answer:
+        """Everything goes its regular way again."""
+        wanted, reason = call.path["id"], call.sent(Abort).reason
+        call.noted = {"drill": wanted, "reason": reason}
+        self.take_back(wanted, reason)
+        return Answer(Aborting(id=wanted, aborting=True), 202)
 
-    async def report(self, _: web.Request) -> web.Response:
-        """Coverage, foreseen against measured, recovery times; over all that the ledger has."""
-        try:
-            entries = await self.ledger.newest(10 * SHOWN_MAX)
-        except LedgerDown as down:
-            return problem(503, "The ledger cannot be read", str(down))
+    def take_back(self, wanted: str, reason: str) -> None:
+        """Abort one; raises Failure."""
+        if not self.drills.abort(wanted, reason):
+            words = f"{wanted!r} is not under way; see GET /api/v1/drills"
+            raise Failure(404, words, "No such drill under way")
+
+    async def report(self, _: Call) -> Answer:
+        """Over all that the ledger has."""
+        entries = await self.ledger.newest(10 * SHOWN_MAX)
         ended = [entry.body for entry in entries if entry.body["outcome"]]
         kinds = self.drills.ports.policy().kinds or KINDS
-        found = await asyncio.to_thread(report, self.drills.book, ended, self.wall_s(), kinds)
-        return web.json_response(found)
+        return Answer(await asyncio.to_thread(report, self.drills.book, ended, self.wall_s(), kinds))
 
 
 def shortened(body: Json) -> Json:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from health.gray import KEPT, Gray
 from health.quorum import sighted_vantages
+from scheduler.access.role import Role
+from scheduler.api.route import Answer, Call, Route, Shown
 from scheduler.board import Board
 from scheduler.controller import Controller
 from scheduler.summary import Json
@@ -17,20 +18,38 @@ DAY_S = 86_400.0
 CONTROLLER = "controller"
 
 
+class Sights(Shown):
+    """Vantages, broken ways, certificates, and what is not probed."""
+
+    format_version: int
+    vantages: list[Json]
+    broken_ways: list[dict[str, str]]
+    contradicted: list[str]
+    gray: list[Json]
+    certificates: list[Json]
+    not_probed: dict[str, str]
+
+
 class Outlook(Collector):
     """`GET /api/v1/vantages`, and the same as metrics."""
 
     def __init__(self, controller: Controller, board: Board) -> None:
         self.controller, self.board = controller, board
 
-    def add_to(self, app: web.Application, registry: CollectorRegistry) -> None:
-        """Serve it."""
-        app.router.add_get("/api/v1/vantages", self.show)
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        words = "Which vantage sees, which way to a backend broke, which certificate will expire"
+        return [
+            Route("GET", "/api/v1/vantages", Role.VIEWER, "probes", words, self.show, answers={200: Sights}),
+        ]  # fmt: skip
+
+    def measure(self, registry: CollectorRegistry) -> None:
+        """The same as metrics."""
         registry.register(self)
 
-    async def show(self, _: web.Request) -> web.Response:
-        """Vantages, broken ways, certificates, and what is not probed."""
-        return web.json_response(
+    async def show(self, _: Call) -> Answer:
+        """As it is now."""
+        return Answer(
             {
                 "format_version": 1,
                 "vantages": self.vantages(),

@@ -5,7 +5,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 
 from health.drill import Level
@@ -13,7 +12,10 @@ from health.drill_coverage import DAY_S, last_s
 from placement.solve.linear import Unsolved
 from placement.solve.resilience import standby
 from placement.standby import Standby
-from scheduler.api.app import problem
+from scheduler.access.role import Role
+from scheduler.api.problem import Failure
+from scheduler.api.route import Answer, Call, Route, Shown
+from scheduler.api.shapes import Number
 from scheduler.board import Board
 from scheduler.drill_book import PathBook
 from scheduler.readiness import Proof, Verified, readiness, standby_summary
@@ -26,6 +28,50 @@ STANDBY_KEPT_S = 60.0
 """What standing by costs changes with the demand of hours."""
 
 
+class Taker(Shown):
+    """A cluster that takes over."""
+
+    cluster: str
+    rps: float
+
+
+class Check(Shown):
+    """The highest level at which every path of a loss was verified within a day."""
+
+    level: str
+    age_s: float
+
+
+class Loss(Shown):
+    """One loss."""
+
+    loss: str
+    kind: str
+    takes_over: list[Taker]
+    worst_backend: str
+    worst_utilization: Number
+    p95_ms: Number
+    usd_per_hour: float
+    unmet_rps: float
+    unmet_rps_by_priority: dict[str, float]
+    solved: bool
+    proof_age_s: float
+    verified: Check | None
+
+
+class Readiness(Shown):
+    """The matrix, a summary, and what standing by costs."""
+
+    format_version: int
+    source: str
+    demand_rps: float
+    usd_per_hour: float
+    refused_now_rps: float
+    losses: list[Loss]
+    summary: Json
+    standby: Json
+
+
 class ReadinessApi:
     """The matrix of the running controller."""
 
@@ -36,24 +82,33 @@ class ReadinessApi:
         self._last: tuple[float, Json] | None = None
         self._standby: tuple[float, State, Standby] | None = None
 
-    def add_to(self, application: web.Application) -> None:
-        """The route."""
-        application.router.add_get("/api/v1/readiness", self.readiness)
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        words = "Lose X: where, how full, how slow, at what cost, what is refused, and when that was last verified"
+        return [
+            Route("GET", "/api/v1/readiness", Role.VIEWER, "readiness", words, self.readiness,
+                  answers={200: Readiness}, large=True),
+        ]  # fmt: skip
 
-    async def readiness(self, _: web.Request) -> web.Response:
-        """Lose X -> where, how full, how slow, what it costs, what is refused, and when that was last verified."""
+    async def readiness(self, _: Call) -> Answer:
+        """As it stands."""
+        return Answer(await self.body())
+
+    async def body(self) -> Json:
+        """The matrix; raises Failure."""
         async with self._asking:
             now_s = time.monotonic()
             if self._last is None or now_s - self._last[0] > KEPT_S:
                 state = self.board.state
                 if state is None or state.problem is None or state.failover is None:
-                    return problem(503, "No failover table yet", "The first tick is not done. Try again in a moment.")
+                    words = "The first tick is not done. Try again in a moment."
+                    raise Failure(503, words, "No failover table yet")
                 try:
                     body = await asyncio.to_thread(self._answer, state, now_s)
                 except Unsolved as unsolved:
-                    return problem(503, "No answer now", str(unsolved))
+                    raise Failure(503, str(unsolved), "No answer now") from None
                 self._last = (now_s, body)
-            return web.json_response(self._last[1])
+            return self._last[1]
 
     def _answer(self, state: State, now_s: float) -> Json:
         assert state.problem is not None

@@ -2,15 +2,17 @@
 
 from aiohttp import web
 
-from scheduler.api.app import problem
+from scheduler.access.role import Role
+from scheduler.api.gate import Gate
 from scheduler.api.metrics import CONTENT_TYPE, Metrics
+from scheduler.api.problem import Failure, problem
 
 
 class Standby:
     """The API of a controller without a term."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.metrics, self.leader = metrics, ""
+    def __init__(self, metrics: Metrics, gate: Gate) -> None:
+        self.metrics, self.gate, self.leader = metrics, gate, ""
 
     def waiting(self, leader: str) -> None:
         """Take note of who leads."""
@@ -33,8 +35,12 @@ class Standby:
         """Not ready to serve: traffic of a load balancer belongs to the leader."""
         return web.json_response({"status": "standby", "leader": self.leader}, status=503)
 
-    async def scrape(self, _: web.Request) -> web.Response:
-        """Prometheus exposition."""
+    async def scrape(self, request: web.Request) -> web.Response:
+        """Prometheus exposition, for those who may see it of the leader."""
+        try:
+            self.gate.admit(await self.gate.principal(request), Role.VIEWER, request)
+        except Failure as failure:
+            return problem(failure.status, failure.title, failure.detail, failure.headers)
         return web.Response(body=self.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     async def elsewhere(self, _: web.Request) -> web.Response:

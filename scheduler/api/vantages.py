@@ -1,70 +1,113 @@
-"""The HTTP face towards vantages: what to probe, and what they saw. Every request shows a token."""
+"""The HTTP face towards vantages and agents: what to probe, what they saw and measured. Every request shows a token."""
 
-import ssl
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
 
+from config.access import Access
 from config.vantages import VantageListener
-from scheduler.api.app import problem
+from scheduler.access.role import Role
+from scheduler.access.tls import server_context
+from scheduler.api.app import Audit, Served, unaudited
+from scheduler.api.gate import BEARER, Gate
+from scheduler.api.problem import Failure
+from scheduler.api.route import KIB, Answer, Call, Json, Route, Shown
 from scheduler.vantages import Refusal, Roster, Seat, VantageReport
 
-REPORT_MAX_BYTES = 256 * 1024
+REPORT_MAX_BYTES = 256 * KIB
 TARGETS_PATH = "/api/v1/vantage/targets"
 ROUNDS_PATH = "/api/v1/vantage/rounds"
-BEARER = "Bearer "
+TAG = "probes"
+
+
+class Pace(Shown):
+    """How to probe."""
+
+    interval_s: float
+    timeout_s: float
+    fast_follow_s: float
+    fall: int
+
+
+class Assignment(Shown):
+    """What to probe, with its revision and our time."""
+
+    format_version: int
+    revision: str
+    clock_s: float
+    pace: Pace
+    targets: list[Json]
+
+
+class Greeting(Shown):
+    """What became of a report."""
+
+    revision: str
+    clock_s: float
+    refused: str | None
 
 
 class VantageApi:
-    """Handlers over a roster. Nothing here reads the plan or changes anything but evidence."""
+    """Over a roster. Nothing here reads the plan or changes anything but evidence."""
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
 
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        about = "With the token of a vantage of the policy. 409: the report is not counted, `refused` says why."
+        return [
+            Route("GET", TARGETS_PATH, Role.AGENT, TAG, "What a vantage has to probe", self.targets, about=about,
+                  answers={200: Assignment}, agents=True),
+            Route("POST", ROUNDS_PATH, Role.AGENT, TAG, "Take in what a vantage saw", self.rounds, about=about,
+                  body=VantageReport, body_max_bytes=REPORT_MAX_BYTES, answers={200: Greeting, 409: Greeting},
+                  agents=True, malformed=self.malformed),
+        ]  # fmt: skip
+
     def application(self) -> web.Application:
         """An application that serves vantages and nothing else."""
-        app = web.Application(client_max_size=REPORT_MAX_BYTES)
-        self.add_to(app)
-        return app
+        return agents_application(self.routes(), self.roster, Access)
 
-    def add_to(self, app: web.Application) -> None:
-        """Serve vantages in an application."""
-        app.router.add_get(TARGETS_PATH, self.targets)
-        app.router.add_post(ROUNDS_PATH, self.rounds)
+    async def targets(self, call: Call) -> Answer:
+        """Its list, which all vantages share."""
+        self._seat(call)
+        return Answer(self.roster.assignment())
 
-    async def targets(self, request: web.Request) -> web.Response:
-        """What to probe and how, with its revision and the time."""
-        self._seat(request)
-        return web.json_response(self.roster.assignment())
+    async def rounds(self, call: Call) -> Answer:
+        """Evidence."""
+        refusal = self.roster.take(self._seat(call), call.sent(VantageReport))
+        body = self.roster.greeting() | {"refused": str(refusal) if refusal else None}
+        return Answer(body, 409 if refusal else 200)
 
-    async def rounds(self, request: web.Request) -> web.Response:
-        """Take a report. 409 for one that is not counted, with the reason; 413 for one that is too large."""
-        seat = self._seat(request)
-        try:
-            report = VantageReport.model_validate_json(await request.read())
-        except ValidationError as error:
+    def malformed(self, request: web.Request) -> None:
+        """Count a report that could not be read against who sent it."""
+        seat = self.roster.authenticate(request.headers.get("Authorization", "").removeprefix(BEARER))
+        if seat is not None and request.path == ROUNDS_PATH:
             seat.refused[Refusal.MALFORMED] += 1
-            return problem(422, "Bad report", "; ".join(e["msg"] for e in error.errors()[:3]))
-        refusal = self.roster.take(seat, report)
-        body: dict[str, Any] = self.roster.greeting() | {"refused": str(refusal) if refusal else None}
-        return web.json_response(body, status=409 if refusal else 200)
 
-    def _seat(self, request: web.Request) -> Seat:
-        shown = request.headers.get("Authorization", "")
+    def _seat(self, call: Call) -> Seat:
+        """Whose token it is, even where nobody else has to show one: a vote needs a name."""
+        shown = call.request.headers.get("Authorization", "")
         seat = self.roster.authenticate(shown.removeprefix(BEARER)) if shown.startswith(BEARER) else None
         if seat is None:
-            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+            raise Failure(401, "show the token of a vantage of the policy", headers={"WWW-Authenticate": "Bearer"})
         return seat
 
 
-async def listen_to_vantages(stack: AsyncExitStack, roster: Roster, listener: VantageListener) -> None:
-    """Serve vantages on an address of their own, by TLS only. OSError where the files cannot be read or it is taken."""
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(listener.certificate_file, listener.key_file)
-    runner = web.AppRunner(VantageApi(roster).application(), access_log=None)
+def agents_application(
+    routes: Sequence[Route], roster: Roster, access: Callable[[], Access], audit: Audit = unaudited
+) -> web.Application:
+    """What agents and vantages may ask, and nothing else; here everybody shows who they are."""
+    return Served([r for r in routes if r.agents], Gate(access, roster, closed=True), audit).application()
+
+
+async def listen_to_agents(stack: AsyncExitStack, application: web.Application, listener: VantageListener) -> None:
+    """Serve it on an address of its own, by TLS only. OSError where the files cannot be read or it is taken."""
+    files = (listener.certificate_file, listener.key_file, listener.client_ca_file)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, _, port = listener.address.rpartition(":")
+    tls = server_context(*files, required=listener.client_ca_file is not None)
     await web.TCPSite(runner, host.strip("[]"), int(port), ssl_context=tls).start()

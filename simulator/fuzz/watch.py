@@ -10,6 +10,7 @@ import numpy as np
 
 from placement.fleet import OriginId
 from placement.weights import WeightTable
+from scheduler.orders import Orders
 from scheduler.ports import Configuration, Ports
 from scheduler.state import Mode, State
 from scheduler.translate import loop_configuration
@@ -122,6 +123,11 @@ class Operator:
     def resumed(self) -> bool:
         """Nobody puts the loop back on automatic by hand: it has to find its own way."""
         return False
+
+    def orders(self, wall_s: float) -> Orders:
+        """Nobody orders anything."""
+        del wall_s
+        return Orders()
 
     def closing(self) -> bool:
         """As the stage says."""

@@ -190,7 +190,7 @@ class World:
             mesh = self.meshes[origin]
             mesh.now_s = self.now_s
             for table, part in mesh.taking_effect(self.now_s) if mesh.due else ():
-                self._retarget(origin, table, part)
+                self.retarget(origin, table, part)
         if self.aim is self.share:
             return np.zeros(len(fleet.flows))
         before = self.share
@@ -204,7 +204,7 @@ class World:
         moved = np.maximum(self.share - before, 0.0).sum(axis=1)
         return np.asarray(moved, dtype=np.float64)
 
-    def _retarget(self, origin: OriginId, table: WeightTable, part: float) -> None:
+    def retarget(self, origin: OriginId, table: WeightTable, part: float) -> None:
         """The flows of one origin go where a table says; `part` of its proxies took it."""
         told = table_entries(self.fleet, {origin: table})
         rows = np.unique(told.flow)

@@ -157,7 +157,13 @@ def test_load_without_a_policy_has_the_defaults_that_the_example_documents() -> 
         "telemetry": default.telemetry,
         "drills": example.drills.model_copy(update={"blocked": ()}),
         "probes": example.probes.model_copy(update={"vantages": (), "allow": ()}),
-        "server": example.server.model_copy(update={"vantages": None}),
+        "server": example.server.model_copy(
+            update={
+                "vantages": None,
+                "tls": None,
+                "access": example.server.access.model_copy(update={"tokens": (), "certificates": (), "oidc": None}),
+            }
+        ),
     }
     assert example.model_copy(update=shown) == default
 

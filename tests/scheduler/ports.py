@@ -10,6 +10,7 @@ from connectors.telemetry import Batch, Signal
 from placement.columns import bools, floats
 from placement.fleet import Fleet, OriginId
 from placement.weights import WeightTable
+from scheduler.orders import Orders, Override, Return, in_time
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, LedgerDown, Ports
 from scheduler.state import Mode, State, initial_state
@@ -76,6 +77,8 @@ class Counter:
     ticks: int = 1
     word: bool = False
     """What an operator says next."""
+    overrides: tuple[Override, ...] = ()
+    back: Return | None = None
 
     def configuration(self) -> Configuration:
         return self.current
@@ -86,6 +89,10 @@ class Counter:
     def resumed(self) -> bool:
         said, self.word = self.word, False
         return said
+
+    def orders(self, wall_s: float) -> Orders:
+        found, self.back = Orders(in_time(self.overrides, wall_s), self.back), None
+        return found
 
     def closing(self) -> bool:
         self.ticks -= 1

@@ -5,9 +5,13 @@ from pathlib import Path
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from config.access import Access
 from health.rules import Rules
-from scheduler.api.app import Api
+from scheduler.api.app import Served
+from scheduler.api.gate import Gate
 from scheduler.api.metrics import Metrics
+from scheduler.api.plan import PlanApi
+from scheduler.api.process import ProcessApi
 from scheduler.board import Board
 from scheduler.solver import ThreadSolver
 from scheduler.watch import ProbeWatch
@@ -136,12 +140,9 @@ async def test_second_controller_on_the_same_port_says_what_is_wrong(tmp_path: P
 
 
 async def test_plan_before_the_first_tick_is_a_problem_document() -> None:
-    async def set_mode(*_: object) -> None:
-        raise AssertionError("nobody freezes here")
-
-    solver = ThreadSolver(ProbeWatch(1, Rules()))
-    api = Api(Board(), Metrics(), solver, set_mode)
-    async with TestClient(TestServer(api.application())) as client:
+    solver, board = ThreadSolver(ProbeWatch(1, Rules())), Board()
+    routes = [*PlanApi(board, solver).routes(), *ProcessApi(board, Metrics()).routes()]
+    async with TestClient(TestServer(Served(routes, Gate(Access)).application())) as client:
         for path in ("/api/v1/plan", "/api/v1/explain?flow=web", "/readyz"):
             answer = await client.get(path)
             assert answer.status == 503

@@ -10,8 +10,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, generate_latest
 
+from config.access import Access
 from health.drill import Phase
+from scheduler.api.app import Served
 from scheduler.api.drills import DrillRoutes
+from scheduler.api.gate import Gate
 from scheduler.drill_ledger import DrillLedger
 from scheduler.drill_metrics import DrillMetrics
 from scheduler.ledger import Ledger
@@ -21,7 +24,7 @@ Client = TestClient[web.Request, web.Application]
 
 
 @dataclass
-class Served:
+class Site:
     """A stage whose drills are served."""
 
     stage: Stage
@@ -37,20 +40,19 @@ class Served:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
+async def served(tmp_path: Path) -> AsyncIterator[Site]:
     s = await stage()
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
     await ledger.open()
     kept = DrillLedger(ledger)
     s.drills.ports = replace(s.drills.ports, store=kept)
-    app = web.Application()
-    DrillRoutes(s.drills, kept, s.bench.clock.wall_s).add(app)
+    app = Served(DrillRoutes(s.drills, kept, s.bench.clock.wall_s).routes(), Gate(Access)).application()
     async with TestClient(TestServer(app)) as client:
-        yield Served(s, client)
+        yield Site(s, client)
     ledger.close()
 
 
-async def test_drill_when_asked_for_is_listed_shown_aborted_and_reported(served: Served) -> None:
+async def test_drill_when_asked_for_is_listed_shown_aborted_and_reported(served: Site) -> None:
     status, begun = await served.post("/api/v1/drills", {"level": "L3", "loss": LOSS, "by": "ann"})
     await served.stage.until(Phase.AWAY)
     listed = await served.get("/api/v1/drills")
@@ -69,7 +71,7 @@ async def test_drill_when_asked_for_is_listed_shown_aborted_and_reported(served:
     assert report["oldest_unverified_path_age_s"] <= 60.0
 
 
-async def test_report_after_a_full_drill_compares_what_was_foreseen_with_what_was_measured(served: Served) -> None:
+async def test_report_after_a_full_drill_compares_what_was_foreseen_with_what_was_measured(served: Site) -> None:
     await served.post("/api/v1/drills", {"level": "L4", "loss": LOSS})
     await served.stage.until(Phase.AWAY)
     live = served.stage.drills.live
@@ -88,7 +90,7 @@ async def test_report_after_a_full_drill_compares_what_was_foreseen_with_what_wa
     assert report["rehearsed_failed_ratio"] == 0.0
 
 
-async def test_proof_and_probe_when_asked_for_are_answered_at_once(served: Served) -> None:
+async def test_proof_and_probe_when_asked_for_are_answered_at_once(served: Site) -> None:
     status, body = await served.post("/api/v1/drills", {"level": "L0", "loss": LOSS})
 
     assert (status, body["outcome"]) == (201, "SUCCEEDED")
@@ -103,19 +105,19 @@ async def test_proof_and_probe_when_asked_for_are_answered_at_once(served: Serve
         ({"level": "L3", "loss": "cluster mars"}, 409, "there are: cluster ams"),
     ],
 )
-async def test_ask_that_cannot_be_granted_says_why(served: Served, body: object, status: int, words: str) -> None:
+async def test_ask_that_cannot_be_granted_says_why(served: Site, body: object, status: int, words: str) -> None:
     got, answer = await served.post("/api/v1/drills", body)
 
     assert (got, served.stage.drills.live) == (status, None)
     assert words in answer["detail"]
 
 
-async def test_unknown_drill_when_shown_or_aborted_is_a_problem_document(served: Served) -> None:
+async def test_unknown_drill_when_shown_or_aborted_is_a_problem_document(served: Site) -> None:
     assert (await served.client.get("/api/v1/drills/d-7-7")).status == 404
     assert (await served.post("/api/v1/drills/d-7-7/abort", {}))[0] == 404
 
 
-async def test_metrics_when_scraped_show_coverage_and_the_drill_under_way(served: Served) -> None:
+async def test_metrics_when_scraped_show_coverage_and_the_drill_under_way(served: Site) -> None:
     registry = CollectorRegistry()
     DrillMetrics(served.stage.drills, served.stage.drills.book, served.stage.bench.clock.wall_s, registry)
     await served.post("/api/v1/drills", {"level": "L3", "loss": LOSS})

@@ -21,7 +21,7 @@ from health.quorum import votes
 from health.rules import Rules
 from health.vantage import Rejected, Vantage
 from placement.columns import ints
-from scheduler.api.vantages import REPORT_MAX_BYTES, ROUNDS_PATH, TARGETS_PATH, VantageApi, listen_to_vantages
+from scheduler.api.vantages import REPORT_MAX_BYTES, ROUNDS_PATH, TARGETS_PATH, VantageApi, listen_to_agents
 from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
 from tests.health.certificates import certificate, serving
@@ -165,7 +165,7 @@ async def test_vantage_joins_by_tls_and_finds_nothing_else_there(tmp_path: Path)
     listener = VantageListener(address=f"127.0.0.1:{port}", certificateFile=str(pem), keyFile=str(pem))
     trusting = ssl.create_default_context(cafile=str(pem))
     async with AsyncExitStack() as stack:
-        await listen_to_vantages(stack, roster, listener)
+        await listen_to_agents(stack, VantageApi(roster).application(), listener)
         async with joined(f"https://localhost:{port}", TOKENS[0], trusting) as vantage:
             await until(lambda: vantage.reports > 2)
         async with httpx.AsyncClient(verify=trusting, trust_env=False) as client:
