@@ -83,7 +83,7 @@ class Board:
             "safe": list(turn.safe),
             "overrides": list(turn.overrides),
             "certified_gap": finite(turn.plan.gap),
-            "readings_age_s": round(turn.snapshot.age_s(), 3),
+            "readings_age_s": finite(round(turn.snapshot.age_s(), 3)),
             "panic": turn.verdicts.panic,
             "cost_before_usd_per_hour": cost_summary(turn.standing_cost),
             "cost_usd_per_hour": cost_summary(turn.pushed_cost),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from health.verdict import State as Verdict
+from health.states import State as Verdict
 from placement.cost import loads, objective_of_sets
 from placement.fleet import RESOURCES, Fleet, OriginId
 from placement.routing import Routing

@@ -53,7 +53,7 @@ def turn_summary(turn: Turn) -> Json:
         "cost_usd_per_hour": cost_summary(turn.pushed_cost),
         "certified_gap": finite(turn.plan.gap),
         "moved_share_max": float(moved_share(turn.snapshot.routing, turn.pushed).max(initial=0.0)),
-        "readings_age_s": round(turn.snapshot.age_s(), 3),
+        "readings_age_s": finite(round(turn.snapshot.age_s(), 3)),
         "panic": turn.verdicts.panic,
         "changes": [vars_of_change(c.at_s, c.backend, c.before, c.after) for c in turn.changes],
         "pushes": {

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
@@ -174,7 +176,19 @@ async def _response(route: Route, answer: Answer, request: web.Request) -> web.R
 
 
 def encoded(body: BaseModel | Json) -> bytes:
-    """JSON, without what cannot be in it: a NaN is a bug, and found here."""
+    """JSON, which knows no NaN and no infinity."""
     if isinstance(body, BaseModel):
         return body.model_dump_json().encode()
-    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        return json.dumps(numbers_only(body), separators=(",", ":"), allow_nan=False).encode()
+
+
+def numbers_only(value: Any) -> Any:
+    """The value with None for what is no number: older ledgers have some."""
+    if isinstance(value, dict):
+        return {key: numbers_only(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [numbers_only(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

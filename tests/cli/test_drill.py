@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 
 from cli.drill import lost
 from cli.main import app
+from config.access import Access
+from scheduler.api.app import Served
 from scheduler.api.drills import DrillRoutes
+from scheduler.api.gate import Gate
 from scheduler.drill_ledger import DrillLedger
 from scheduler.ledger import Ledger
 from tests.scheduler.stage import Stage, stage
@@ -27,8 +30,7 @@ async def serve(folder: Path, started: "asyncio.Future[str]", end: asyncio.Event
     await ledger.open()
     kept = DrillLedger(ledger)
     s.drills.ports = replace(s.drills.ports, store=kept)
-    application = web.Application()
-    DrillRoutes(s.drills, kept, s.bench.clock.wall_s).add(application)
+    application = Served(DrillRoutes(s.drills, kept, s.bench.clock.wall_s).routes(), Gate(Access)).application()
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
