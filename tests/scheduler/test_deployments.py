@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from config.access import Access
 from scheduler.api.app import Served
-from scheduler.api.gate import Gate
 from scheduler.api.deployments import PATH, DeploymentRoutes
+from scheduler.api.gate import Gate
 from scheduler.deployments import EVERYWHERE, Deployment, Deployments
 from scheduler.ledger import Ledger
 
@@ -32,7 +31,7 @@ async def test_deployment_bars_its_service_until_its_time_is_over_and_outlives_a
 async def test_deployment_routes_declare_list_end_and_refuse_nonsense(tmp_path: Path) -> None:
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
     await ledger.open()
-    declared, app = Deployments(ledger, lambda: 0.0), web.Application()
+    declared = Deployments(ledger, lambda: 0.0)
     app = Served(DeploymentRoutes(declared).routes(), Gate(Access)).application()
     async with TestClient(TestServer(app)) as client:
         made = await client.post(PATH, json={"service": "front", "seconds": 60, "reason": "v42"})
