@@ -355,9 +355,16 @@ def _conflict(others: Mapping[str, list[Path]]) -> ApiError:
         {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": dotted(path)}
         for who, paths in others.items() for path in paths
     ]  # fmt: skip
-    listed = ", ".join(f"conflict with {who}: {dotted(paths[0])}" for who, paths in others.items())
-    count = len(causes)
-    return ApiError(409, "Conflict", f"Apply failed with {count} conflict{'s' * (count > 1)}: {listed}", causes)
+    listed = ", ".join(_listed(who, paths) for who, paths in others.items())
+    return ApiError(
+        409, "Conflict", f"Apply failed with {len(causes)} conflict{'s' * (len(causes) > 1)}: {listed}", causes
+    )
+
+
+def _listed(who: str, paths: list[Path]) -> str:
+    if len(paths) == 1:
+        return f"conflict with {who}: {dotted(paths[0])}"
+    return f"conflicts with {who}:" + "".join(f"\n- {dotted(path)}" for path in paths)
 
 
 def dotted(path: Path) -> str:

@@ -1,0 +1,359 @@
+"""What the connector for meshes behind an API server does beyond the contract: ownership, drift, dry runs, races."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from connectors.connector import Judging, Refused, Unavailable
+from connectors.drift import Drifting, OnDrift
+from connectors.kubernetes.api import KubernetesApi
+from connectors.kubernetes.connector import KubernetesConnector
+from connectors.kubernetes.dialect import Naming
+from connectors.kubernetes.gateway import HTTP_ROUTE, SERVICE_PROFILE, GatewayApi, Parent
+from connectors.kubernetes.istio import VIRTUAL_SERVICE, IstioLocality, IstioSubsets
+from connectors.kubernetes.marks import fence_of
+from connectors.kubernetes.resource import CONFIG_MAP, Manifest, entries, mapping, text
+from connectors.kubernetes.spec import Ownership
+from connectors.kubernetes.split import split_of
+from placement.fleet import ClusterId
+from placement.weights import Target
+from tests.contract.harness import ORIGIN, SERVICE, UNIT, eventually, far_off, table
+from tests.contract.harness_kubernetes import KubernetesHarness, kubernetes, spec_of
+
+SPLIT = {"east": 6_000, "north": 3_000, "west": 1_000}
+OTHER = {"east": 1_000, "north": 2_000, "west": 7_000}
+
+
+async def changed(mesh: KubernetesHarness, backends: dict[str, int], manager: str = "kubectl-edit") -> None:
+    """Somebody else sets the weights of the route."""
+    editor = KubernetesApi("test", lambda: mesh.cluster.admin_access, manager)
+    listed = [{"name": f"{SERVICE}-{name}", "port": 8080, "weight": weight} for name, weight in backends.items()]
+    operations = [{"op": "replace", "path": "/spec/rules/0/backendRefs", "value": listed}]
+    await editor.patch(HTTP_ROUTE, mesh.cluster.namespace, SERVICE, operations)
+    await editor.close()
+
+
+async def stands(mesh: KubernetesHarness) -> dict[str, int]:
+    """The weights in the route."""
+    live = await mesh.cluster.admin.get(HTTP_ROUTE, mesh.cluster.namespace, SERVICE)
+    rule = entries(live, "spec", "rules")[0]
+    return {text(ref, "name").removeprefix(f"{SERVICE}-"): ref["weight"] for ref in entries(rule, "backendRefs")}
+
+
+async def test_read_after_somebody_changed_the_weights_says_who_and_gives_ours_back_to_be_written() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        assert isinstance(mesh.connector, Drifting)
+        await mesh.connector.write(table(SPLIT))
+        await changed(mesh, {"east": 1})
+
+        read = await mesh.connector.read()
+
+        assert read is not None
+        assert read.content() == table(SPLIT).content()
+        (drift,) = mesh.connector.drifts
+        assert "kubectl-edit (Update, " in drift.who
+        assert str(drift).startswith(
+            f"{ORIGIN}: HTTPRoute {mesh.cluster.namespace}/{SERVICE} (spec.rules[0].backendRefs)"
+        )
+        assert "is east 100.0 %, not east 60.0 %, north 30.0 %, west 10.0 %" in str(drift)
+        with pytest.raises(Refused, match="kubectl-edit owns it"):
+            await mesh.connector.write(table(SPLIT, fence=(1, 2)))
+
+
+async def test_write_after_somebody_changed_the_weights_takes_them_back_where_force_is_said() -> None:
+    async with kubernetes("gateway-http", force=True) as mesh:
+        await mesh.connector.write(table(SPLIT))
+        await changed(mesh, {"east": 1})
+
+        receipt = await mesh.connector.write(table(SPLIT, fence=(1, 2)))
+
+        assert receipt.accepted
+        assert await stands(mesh) == SPLIT
+        await mesh.connector.read()
+        assert not mesh.connector.drifts
+
+
+async def test_read_when_drift_is_adopted_gives_what_was_found() -> None:
+    async with kubernetes("gateway-http", on_drift=OnDrift.ADOPT) as mesh:
+        await mesh.connector.write(table(SPLIT))
+        await changed(mesh, {"east": 1, "west": 3})
+
+        read = await mesh.connector.read()
+
+        assert read is not None
+        assert read.content() == table({"east": 2_500, "west": 7_500}).content()
+
+
+async def test_write_when_drift_is_ignored_leaves_that_service_alone_until_it_is_ours_again() -> None:
+    async with kubernetes("gateway-http", on_drift=OnDrift.IGNORE) as mesh:
+        await mesh.connector.write(table(SPLIT))
+        await changed(mesh, {"east": 5, "west": 5})
+
+        receipt = await mesh.connector.write(table(OTHER, fence=(1, 2)))
+        assert await stands(mesh) == {"east": 5, "west": 5}
+        read = await mesh.connector.read()
+        assert read is not None
+        assert (read.content(), read.fence) == (table(SPLIT).content(), (1, 2))
+        assert receipt.stored
+
+        await mesh.cluster.admin.delete(HTTP_ROUTE, mesh.cluster.namespace, SERVICE)
+        await mesh.connector.write(table(OTHER, fence=(1, 3)))
+        assert await stands(mesh) == OTHER
+
+
+async def test_read_after_the_route_was_deleted_has_no_row_and_the_next_write_makes_it_again() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        await mesh.connector.write(table(SPLIT))
+        await mesh.cluster.admin.delete(HTTP_ROUTE, mesh.cluster.namespace, SERVICE)
+
+        read = await mesh.connector.read()
+
+        assert read is not None
+        assert read.services == ()
+        assert (await mesh.connector.write(table(SPLIT, fence=(1, 2)))).accepted
+
+
+async def owned_by_others(mesh: KubernetesHarness, *rules: dict[str, Any]) -> None:
+    """A route of a team, with a header filter of its own on the eastern back end."""
+    header = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x", "value": "y"}]}}]
+    backends = [
+        {"name": f"{SERVICE}-east", "port": 8080, "weight": 1, "filters": header},
+        {"name": f"{SERVICE}-north", "port": 8080, "weight": 1},
+    ]
+    spec = {"parentRefs": [{"name": "shared"}], "rules": [{"backendRefs": backends}, *rules]}
+    team = KubernetesApi("test", lambda: mesh.cluster.admin_access, "team")
+    await team.apply(HTTP_ROUTE.blank(mesh.cluster.namespace, SERVICE, spec=spec), HTTP_ROUTE)
+    await team.close()
+
+
+async def test_write_when_the_route_is_somebody_elses_changes_the_weights_and_nothing_else() -> None:
+    async with kubernetes("gateway-http", ownership=Ownership.PATCH) as mesh:
+        await owned_by_others(mesh)
+        written = table({"east": 7_000, "west": 3_000})
+
+        receipt = await mesh.connector.write(written)
+
+        assert receipt.accepted
+        assert await stands(mesh) == {"east": 7_000, "north": 0, "west": 3_000}
+        live = await mesh.cluster.admin.get(HTTP_ROUTE, mesh.cluster.namespace, SERVICE)
+        assert entries(entries(entries(live, "spec", "rules")[0], "backendRefs")[0], "filters")
+        read = await mesh.connector.read()
+        assert read is not None
+        assert (read.content(), mesh.connector.drifts) == (written.content(), ())
+
+        async def right() -> bool:
+            return not far_off(await mesh.send(SERVICE, 500), {"east": 7_000, "west": 3_000})
+
+        await eventually(right, "the split")
+
+
+async def test_write_of_somebody_elses_route_that_is_refused_brings_their_weights_back() -> None:
+    async with kubernetes("gateway-http", ownership=Ownership.PATCH) as mesh:
+        await owned_by_others(mesh)
+
+        with pytest.raises(Refused, match="BackendNotFound"):
+            await mesh.connector.write(mesh.refusable(table(SPLIT)))
+
+        assert await stands(mesh) == {"east": 1, "north": 1}
+
+
+async def test_write_of_somebody_elses_route_with_several_rules_is_refused() -> None:
+    async with kubernetes("gateway-http", ownership=Ownership.PATCH) as mesh:
+        await owned_by_others(mesh, {"backendRefs": [{"name": f"{SERVICE}-west", "port": 8080}]})
+
+        with pytest.raises(Refused, match="has 2 rules"):
+            await mesh.connector.write(table(SPLIT))
+
+
+async def test_write_of_somebody_elses_route_that_is_not_there_says_so() -> None:
+    async with kubernetes("gateway-http", ownership=Ownership.PATCH) as mesh:
+        with pytest.raises(Refused, match="not there to be patched"):
+            await mesh.connector.write(table(SPLIT))
+
+
+async def test_judge_says_what_a_write_would_say_and_changes_nothing() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        assert isinstance(mesh.connector, Judging)
+        assert mesh.cluster.stand_in is None or mesh.cluster.stand_in.store.writes
+        receipt = await mesh.connector.judge(table(SPLIT))
+
+        assert (receipt.stored, receipt.accepted) == (False, True)
+        assert "1 objects would change" in receipt.detail
+        assert await mesh.connector.read() is None
+        with pytest.raises(Refused, match="nowhere"):
+            await mesh.connector.judge(table({"nowhere": UNIT}))
+
+
+async def test_write_of_two_controllers_at_once_is_won_by_one_and_the_other_is_told() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        await mesh.connector.write(table(SPLIT))
+        slow, quick = mesh.connector, replace(mesh.connector)
+        changes, standing = await slow._tried(table(SPLIT, fence=(1, 2)))
+        await quick.write(table(OTHER, fence=(2, 1)))
+
+        with pytest.raises(Refused, match=r"overtaken by \(epoch, version\) \(2, 1\)"):
+            await slow._fence(table(SPLIT, fence=(1, 2)), standing, dry_run=False)
+
+        assert await stands(mesh) == OTHER
+        assert changes == []
+
+
+async def test_object_of_an_overtaken_controller_is_denied_by_the_server_itself() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        await mesh.connector.write(table(SPLIT, fence=(1, 1)))
+        (change, *_), _ = await mesh.connector._tried(table(OTHER, fence=(1, 2)))
+        await mesh.connector.write(table(SPLIT, fence=(2, 1)))
+
+        with pytest.raises(Refused, match=r"denied request.*\(1, 2\) is lower than \(2, 1\)"):
+            await change.make(mesh.connector.api, dry_run=False, force=True)
+
+
+async def test_write_under_a_new_epoch_renews_the_fence_of_every_object() -> None:
+    async with kubernetes("istio-subsets") as mesh:
+        await mesh.connector.write(table(SPLIT, fence=(1, 1)))
+        await mesh.connector.write(table(SPLIT, fence=(2, 1)))
+
+        for resource in mesh.dialect.resources:
+            live = await mesh.cluster.admin.get(resource, mesh.cluster.namespace, SERVICE)
+            assert fence_of(live) == (2, 1)
+
+
+async def test_write_of_the_same_weights_touches_no_route() -> None:
+    async with kubernetes("istio-subsets") as mesh:
+        await mesh.connector.write(table(SPLIT, fence=(1, 1)))
+        before = await mesh.cluster.admin.get(VIRTUAL_SERVICE, mesh.cluster.namespace, SERVICE)
+
+        await mesh.connector.write(table(SPLIT, fence=(1, 2)))
+
+        after = await mesh.cluster.admin.get(VIRTUAL_SERVICE, mesh.cluster.namespace, SERVICE)
+        assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+async def test_write_when_a_service_profile_overrides_routes_is_refused_in_linkerd() -> None:
+    async with kubernetes("linkerd") as mesh:
+        host = f"{SERVICE}.{mesh.cluster.namespace}.svc.cluster.local"
+        profile = SERVICE_PROFILE.blank(mesh.cluster.namespace, host, spec={"routes": []})
+        await mesh.cluster.admin.create(profile, SERVICE_PROFILE)
+
+        with pytest.raises(Refused, match=r"ServiceProfile .* overrides every HTTPRoute"):
+            await mesh.connector.write(table(SPLIT))
+        assert await mesh.connector.read() is None
+
+
+async def test_write_when_another_virtual_service_speaks_for_the_host_is_refused_in_istio() -> None:
+    async with kubernetes("istio-subsets") as mesh:
+        spec = {"hosts": [SERVICE], "http": [{"route": [{"destination": {"host": SERVICE}}]}]}
+        await mesh.cluster.admin.create(
+            VIRTUAL_SERVICE.blank(mesh.cluster.namespace, "canary", spec=spec), VIRTUAL_SERVICE
+        )
+
+        with pytest.raises(Refused, match=r"VirtualService .*/canary speaks for"):
+            await mesh.connector.write(table(SPLIT))
+
+
+async def test_write_of_a_finer_table_than_the_mesh_takes_says_how_far_it_is_rounded() -> None:
+    async with kubernetes("istio-subsets") as mesh:
+        receipt = await mesh.connector.write(table({"east": 3_333, "north": 3_333, "west": 3_334}))
+
+        assert (
+            "rounded to weights of 100 together, shares off by up to 0.66%" in receipt.detail
+            or "0.67%" in receipt.detail
+        )
+        live = await mesh.cluster.admin.get(VIRTUAL_SERVICE, mesh.cluster.namespace, SERVICE)
+        legs = entries(entries(live, "spec", "http")[0], "route")
+        assert sorted(leg["weight"] for leg in legs) == [33, 33, 34]
+
+
+async def test_write_where_nothing_can_be_refused_serves_all_and_says_so() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        receipt = await mesh.connector.write(table({"east": 4_000, "north": 4_000}))
+
+        assert "this mesh refuses nothing: all of frontend is served" in receipt.detail
+        assert await stands(mesh) == {"east": 5_000, "north": 5_000}
+        with pytest.raises(Refused, match="cannot refuse all requests"):
+            await mesh.connector.write(table({}, fence=(1, 2)))
+
+
+async def test_write_when_no_controller_answers_is_stored_and_not_known_to_be_accepted() -> None:
+    async with kubernetes("gateway-http", patience_s=0.2) as mesh:
+        mesh.mesh.silent = True
+
+        receipt = await mesh.connector.write(table(SPLIT))
+
+        assert (receipt.stored, receipt.accepted) == (True, None)
+        assert "no parent has answered yet" in receipt.detail
+
+
+async def test_write_of_a_service_without_a_name_in_the_mesh_is_refused() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        nameless = replace(mesh.connector, spec=replace(mesh.spec, places={}))
+
+        with pytest.raises(Refused, match="no name in this mesh"):
+            await nameless.write(table(SPLIT))
+
+
+async def test_write_when_the_server_is_gone_is_unavailable_and_names_origin_and_cause() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        await mesh.cut()
+
+        with pytest.raises(Unavailable, match=r"home: get ConfigMap .*ConnectError"):
+            await mesh.connector.write(table(SPLIT))
+
+
+async def test_read_when_somebody_wrote_nonsense_into_our_marks_leaves_the_row_out() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        await mesh.connector.write(table(SPLIT))
+        where = (HTTP_ROUTE, mesh.cluster.namespace, SERVICE)
+        for nonsense in (
+            "",
+            "null",
+            "[1,2",
+            '[10000, 0, ["east", -1, 0]]',
+            '[10000, 0, ["east", 9999, 0]]',
+            "[" * 50_000,
+        ):
+            await mesh.cluster.admin.merge(*where, {"metadata": {"annotations": {"equipoise.dev/row": nonsense}}})
+            read = await mesh.connector.read()
+            assert read is not None
+            assert read.services == ()
+
+
+async def test_read_when_somebody_deleted_the_fence_is_as_never_written() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        await mesh.connector.write(table(SPLIT, fence=(3, 1)))
+        await mesh.cluster.admin.delete(CONFIG_MAP, mesh.cluster.namespace, mesh.spec.fence_name)
+
+        assert await mesh.connector.read() is None
+        with pytest.raises(Refused, match="denied request"):
+            await mesh.connector.write(table(OTHER, fence=(2, 1)))
+
+
+def test_inference_pools_as_back_ends_have_their_group_and_no_port() -> None:
+    dialect = GatewayApi((Parent("gpu"),), backend="InferencePool", naming=Naming("{service}-pool-{cluster}"))
+    spec = spec_of("models", "east")
+    (place,) = spec.places.values()
+    ((_, route),) = dialect.wanted(spec, place, split_of(((Target(ClusterId("east"), 5, 0),), 0), 10_000, False))
+
+    (backend,) = route["spec"]["rules"][0]["backendRefs"]
+    assert backend == {
+        "group": "inference.networking.k8s.io", "kind": "InferencePool", "name": "frontend-pool-east", "weight": 10_000
+    }  # fmt: skip
+
+
+def test_localities_that_two_clusters_share_are_refused() -> None:
+    spec = replace(spec_of("shop", ""), regions={ClusterId(name): "eu" for name in ("east", "north")})
+    (place,) = spec.places.values()
+    row = ((Target(ClusterId("east"), 1, 0), Target(ClusterId("north"), 1, 0)), 0)
+
+    with pytest.raises(Refused, match="use istio"):
+        IstioLocality("eu").wanted(spec, place, split_of(row, 100, False))
+
+
+def test_istio_subset_route_with_everything_refused_aborts_all() -> None:
+    spec = spec_of("shop", "")
+    (place,) = spec.places.values()
+    wanted: list[Manifest] = [m for _, m in IstioSubsets().wanted(spec, place, split_of(((), 5), 100, True))]
+
+    assert mapping(wanted[1]["spec"]["http"][0], "fault", "abort")["percentage"] == {"value": 100.0}
+    assert IstioSubsets().found(spec, place, wanted[1]).refused_ratio == 1.0
