@@ -52,18 +52,20 @@ class KubernetesApi:
         """All objects that carry the labels, and the resourceVersion they were seen at."""
         found: list[Manifest] = []
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
-        what = self._what("list", f"{resource.plural} in {namespace or 'all namespaces'}")
+        what = f"list {resource.plural} in {namespace or 'all namespaces'}"
         for _ in range(PAGES_MAX):
             answer = await self._ask("GET", resource.path(namespace), what, query=query)
             if not isinstance(answer.get("items"), list):
-                raise Unavailable(f"{what}: the answer is no list, but {text(answer, 'kind') or 'something else'}")
+                raise Unavailable(
+                    f"{self._full(what)}: the answer is no list, but {text(answer, 'kind') or 'something else'}"
+                )
             kinds = {"apiVersion": resource.api_version, "kind": resource.kind}
             found += [kinds | dict(item) for item in entries(answer, "items")]
             onward = text(answer, "metadata", "continue")
             if not onward:
                 return found, text(answer, "metadata", "resourceVersion")
             query = query | {"continue": onward}
-        raise Unavailable(f"{what}: more than {PAGE * PAGES_MAX} objects")
+        raise Unavailable(f"{self._full(what)}: more than {PAGE * PAGES_MAX} objects")
 
     async def apply(
         self, manifest: Manifest, resource: Resource, *, dry_run: bool = False, force: bool = False
@@ -88,7 +90,7 @@ class KubernetesApi:
         query = {"fieldManager": self.field_manager, "fieldValidation": "Strict"} | (
             {"dryRun": "All"} if dry_run else {}
         )
-        what = self._what("patch", f"{resource.kind} {namespace}/{name}")
+        what = f"patch {resource.kind} {namespace}/{name}"
         path, kind = resource.path(namespace, name, subresource), "application/json-patch+json"
         return await self._ask("PATCH", path, what, query=query, body=operations, content_type=kind)
 
@@ -96,7 +98,7 @@ class KubernetesApi:
         self, resource: Resource, namespace: str, name: str, change: Mapping[str, Any], *, subresource: str = "",
     ) -> Manifest:  # fmt: skip
         """JSON Merge Patch."""
-        what = self._what("patch", f"{resource.kind} {namespace}/{name}")
+        what = f"patch {resource.kind} {namespace}/{name}"
         path, kind = resource.path(namespace, name, subresource), "application/merge-patch+json"
         return await self._ask(
             "PATCH", path, what, query={"fieldManager": self.field_manager}, body=change, content_type=kind
@@ -120,8 +122,8 @@ class KubernetesApi:
             "timeoutSeconds": str(WATCH_S),
         }
         query |= {"labelSelector": selector} if selector else {}
-        what = self._what("watch", f"{resource.plural} in {namespace or 'all namespaces'}")
         client = await self._client()
+        what = self._full(f"watch {resource.plural} in {namespace or 'all namespaces'}")
         request = client.build_request("GET", resource.path(namespace), params=query, headers=await self._headers())
         self._name_server(request)
         request.extensions["timeout"] = {"connect": READ_S, "read": WATCH_S + READ_S, "write": READ_S, "pool": READ_S}
@@ -145,17 +147,17 @@ class KubernetesApi:
             await client.aclose()
 
     async def _object(self, method: str, resource: Resource, namespace: str, name: str) -> Manifest:
-        what = self._what(method.lower(), f"{resource.kind} {namespace}/{name}")
+        what = f"{method.lower()} {resource.kind} {namespace}/{name}"
         answer = await self._ask(method, resource.path(namespace, name), what)
         if method == "GET" and (text(answer, "kind") != resource.kind or not mapping(answer, "metadata")):
-            raise Unavailable(f"{what}: the answer is {text(answer, 'kind') or 'no object'}")
+            raise Unavailable(f"{self._full(what)}: the answer is {text(answer, 'kind') or 'no object'}")
         return answer
 
     async def _write(
         self, method: str, resource: Resource, manifest: Manifest, query: dict[str, str], kind: str, dry_run: bool
     ) -> Manifest:
         verb = "create" if method == "POST" else "apply"
-        what = self._what(f"{verb} (dry run)" if dry_run else verb, named(manifest))
+        what = f"{verb}{' (dry run)' if dry_run else ''} {named(manifest)}"
         name = "" if method == "POST" else text(manifest, "metadata", "name")
         path = resource.path(text(manifest, "metadata", "namespace"), name)
         query = query | ({"dryRun": "All"} if dry_run else {})
@@ -166,6 +168,7 @@ class KubernetesApi:
         content_type: str = "application/json",
     ) -> dict[str, Any]:  # fmt: skip
         client = await self._client()
+        what = self._full(what)
         content = None if body is None else json.dumps(body).encode()
         headers = await self._headers() | ({} if content is None else {"content-type": content_type})
         request = client.build_request(method, path, params=query or {}, content=content, headers=headers)
@@ -215,9 +218,9 @@ class KubernetesApi:
         words = " ".join(str(error).split())[:CAUSE_MAX]
         return Unavailable(f"{what}: {type(error).__name__}{f': {words}' if words else ''}")
 
-    def _what(self, verb: str, thing: str) -> str:
+    def _full(self, what: str) -> str:
         where = urlsplit(self._access.server).netloc if self._access else "its API server"
-        return f"{self.origin}: {verb} {thing} at {where}"
+        return f"{self.origin}: {what} at {where}"
 
 
 async def _whole(answer: httpx.Response, what: str) -> bytes:

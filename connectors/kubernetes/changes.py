@@ -8,6 +8,7 @@ from connectors.connector import Refused
 from connectors.drift import Row
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Dialect
+from connectors.kubernetes.managers import declared_by_others
 from connectors.kubernetes.marks import EPOCH, ROW, Fence, fence_marks, fence_of, labels, marked, row_of, row_text
 from connectors.kubernetes.resource import Manifest, Resource, covers, entries, mapping, named, text
 from connectors.kubernetes.spec import KubernetesSpec, Ownership, Place
@@ -24,17 +25,26 @@ class Change:
     manifest: Manifest
     before: Manifest | None
     operations: list[Mapping[str, Any]] | None = None
+    retake: bool = False
+    """Whether fields changed by an update are taken back: the object is ours, and nobody declares them."""
 
     async def make(self, api: KubernetesApi, *, dry_run: bool, force: bool) -> Manifest:
         """The object as it is then, or would be."""
         if self.operations is None:
-            return await api.apply(self.manifest, self.resource, dry_run=dry_run, force=force)
+            return await api.apply(self.manifest, self.resource, dry_run=dry_run, force=force or self.retake)
         namespace, name = (text(self.manifest, "metadata", key) for key in ("namespace", "name"))
         return await api.patch(self.resource, namespace, name, self.operations, dry_run=dry_run)
 
 
 def changes_of(
-    spec: KubernetesSpec, dialect: Dialect, place: Place, unit: int, row: Row, fence: Fence, standing: Standing
+    spec: KubernetesSpec,
+    dialect: Dialect,
+    place: Place,
+    unit: int,
+    row: Row,
+    fence: Fence,
+    standing: Standing,
+    us: str,
 ) -> list[Change]:
     """What to write for one service; nothing for what is so already under the same epoch.
 
@@ -51,7 +61,8 @@ def changes_of(
             if operations:
                 found.append(Change(place, resource, whole, live, operations))
         elif live is None or not _stands(live, whole, fence):
-            found.append(Change(place, resource, whole, live))
+            ours = live is not None and row_of(live) is not None and not declared_by_others(live, us)
+            found.append(Change(place, resource, whole, live, retake=ours))
     return found
 
 

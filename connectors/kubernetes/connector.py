@@ -153,7 +153,8 @@ class KubernetesConnector:
 
     def _changes(self, table: WeightTable, service: ServiceId, row: Row, standing: Standing) -> list[Change]:
         place = self.spec.places[service]
-        return changes_of(self.spec, self.dialect, place, table.unit, row, table.fence, standing)
+        us = self.api.field_manager
+        return changes_of(self.spec, self.dialect, place, table.unit, row, table.fence, standing, us)
 
     async def _fence(self, table: WeightTable, standing: Standing, *, dry_run: bool) -> None:
         """Write the fence before anything else: who is overtaken here changes nothing."""

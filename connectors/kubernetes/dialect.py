@@ -11,6 +11,8 @@ from connectors.kubernetes.spec import KubernetesSpec, Place
 from connectors.kubernetes.split import Split
 
 Wanted = tuple[Resource, Manifest]
+WEIGHT_MAX = 2**32
+"""More than any mesh takes; larger numbers in an object of somebody else count as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,9 @@ def weights_by(
     found: dict[str, int] = {}
     for destination in destinations:
         said = destination.get("weight", default)
-        number = float(said) if isinstance(said, int | float) and not isinstance(said, bool) else float(default)
+        number = said if isinstance(said, int | float) and not isinstance(said, bool) else default
         cluster = cluster_of(destination)
-        found[cluster] = found.get(cluster, 0) + max(0, round(number * scale))
+        found[cluster] = found.get(cluster, 0) + round(min(max(0, number), WEIGHT_MAX) * scale)
     return found
 
 

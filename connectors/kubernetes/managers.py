@@ -16,9 +16,12 @@ def others(live: Mapping[str, Any], us: str) -> list[str]:
     return [f"{manager} ({operation}, {time})" for time, manager, operation in sorted(found, reverse=True)]
 
 
-def owns_spec(live: Mapping[str, Any], us: str) -> bool:
-    """Whether we set something in the spec by server-side apply."""
+def declared_by_others(live: Mapping[str, Any], us: str) -> bool:
+    """Whether somebody else holds a part of the spec by server-side apply: a tool that would take it back again.
+
+    A change by an update is no claim: it was made once, by hand or by a script.
+    """
     return any(
-        text(entry, "manager") == us and text(entry, "operation") == "Apply" and "f:spec" in mapping(entry, "fieldsV1")
+        text(entry, "manager") != us and text(entry, "operation") == "Apply" and "f:spec" in mapping(entry, "fieldsV1")
         for entry in entries(live, "metadata", "managedFields")
     )

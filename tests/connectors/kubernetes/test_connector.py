@@ -8,7 +8,6 @@ import pytest
 from connectors.connector import Judging, Refused, Unavailable
 from connectors.drift import Drifting, OnDrift
 from connectors.kubernetes.api import KubernetesApi
-from connectors.kubernetes.connector import KubernetesConnector
 from connectors.kubernetes.dialect import Naming
 from connectors.kubernetes.gateway import HTTP_ROUTE, SERVICE_PROFILE, GatewayApi, Parent
 from connectors.kubernetes.istio import VIRTUAL_SERVICE, IstioLocality, IstioSubsets
@@ -57,21 +56,31 @@ async def test_read_after_somebody_changed_the_weights_says_who_and_gives_ours_b
             f"{ORIGIN}: HTTPRoute {mesh.cluster.namespace}/{SERVICE} (spec.rules[0].backendRefs)"
         )
         assert "is east 100.0 %, not east 60.0 %, north 30.0 %, west 10.0 %" in str(drift)
-        with pytest.raises(Refused, match="kubectl-edit owns it"):
-            await mesh.connector.write(table(SPLIT, fence=(1, 2)))
-
-
-async def test_write_after_somebody_changed_the_weights_takes_them_back_where_force_is_said() -> None:
-    async with kubernetes("gateway-http", force=True) as mesh:
-        await mesh.connector.write(table(SPLIT))
-        await changed(mesh, {"east": 1})
-
-        receipt = await mesh.connector.write(table(SPLIT, fence=(1, 2)))
-
-        assert receipt.accepted
+        assert (await mesh.connector.write(table(SPLIT, fence=(1, 2)))).accepted
         assert await stands(mesh) == SPLIT
         await mesh.connector.read()
         assert not mesh.connector.drifts
+
+
+@pytest.mark.parametrize("force", [False, True])
+async def test_write_over_what_another_tool_declares_is_refused_and_taken_over_only_where_force_is_said(
+    force: bool,
+) -> None:
+    async with kubernetes("gateway-http", force=force) as mesh:
+        await mesh.connector.write(table(SPLIT))
+        argo = KubernetesApi("test", lambda: mesh.cluster.admin_access, "argocd-controller")
+        listed = [{"name": f"{SERVICE}-east", "port": 8080, "weight": 1}]
+        spec = {"parentRefs": [{"name": "shared", "sectionName": "http"}], "rules": [{"backendRefs": listed}]}
+        await argo.apply(HTTP_ROUTE.blank(mesh.cluster.namespace, SERVICE, spec=spec), HTTP_ROUTE, force=True)
+        await argo.close()
+
+        if force:
+            assert (await mesh.connector.write(table(SPLIT, fence=(1, 2)))).accepted
+            assert await stands(mesh) == SPLIT
+            return
+        with pytest.raises(Refused, match="argocd-controller owns it: let it go there"):
+            await mesh.connector.write(table(SPLIT, fence=(1, 2)))
+        assert await stands(mesh) == {"east": 1}
 
 
 async def test_read_when_drift_is_adopted_gives_what_was_found() -> None:
