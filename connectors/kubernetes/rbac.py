@@ -5,8 +5,10 @@ from typing import Any
 
 from connectors.kubernetes.admission import fence_policy
 from connectors.kubernetes.dialect import Dialect
+from connectors.kubernetes.floors import FloorSpec
 from connectors.kubernetes.resource import CONFIG_MAP, Manifest, Resource
 from connectors.kubernetes.spec import KubernetesSpec, Ownership
+from connectors.kubernetes.workload import AUTOSCALER, DEPLOYMENT, Keeper
 
 GROUP = "rbac.authorization.k8s.io"
 ROLE = Resource(GROUP, "v1", "roles", "Role")
@@ -37,6 +39,25 @@ def rights(spec: KubernetesSpec, dialect: Dialect) -> tuple[Granted, ...]:
             (ROLE_BINDING, ROLE_BINDING.blank(namespace, account, roleRef=reference, subjects=subjects)),
         ]
     return (*found, *fence_policy(spec.origin, dialect.resources))
+
+
+def floor_rights(spec: FloorSpec, account: str, namespace: str) -> tuple[Granted, ...]:
+    """What the connector of replica floors needs: to read and patch the named objects, and to see autoscalers."""
+    found: list[Granted] = []
+    for where in sorted({kept.namespace for kept in spec.kept.values()}):
+        here = [kept for kept in spec.kept.values() if kept.namespace == where]
+        rules = [_rule([AUTOSCALER], ("list",))]
+        for resource in sorted({kept.keeper.resource for kept in here}):
+            names = sorted(kept.name for kept in here if kept.keeper.resource == resource)
+            rules.append(_rule([resource], ("get", "patch")) | {"resourceNames": names})
+        watched = sorted(kept.deployment for kept in here if kept.keeper is not Keeper.KARMADA)
+        rules += [_rule([DEPLOYMENT], ("get",)) | {"resourceNames": watched}] if watched else []
+        name = f"{account}-floors"
+        subjects = [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]
+        reference = {"apiGroup": GROUP, "kind": "Role", "name": name}
+        found += [(ROLE, ROLE.blank(where, name, rules=rules))]
+        found += [(ROLE_BINDING, ROLE_BINDING.blank(where, name, roleRef=reference, subjects=subjects))]
+    return (*found, *fence_policy(f"{spec.owner}-floors", {kept.keeper.resource for kept in spec.kept.values()}))
 
 
 def _fence_rules(spec: KubernetesSpec, namespace: str) -> list[dict[str, Any]]:
