@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from config.document import Document
-from config.fields import Address, Amount, HttpUrl, Label, Many, Name, Seconds, Shape, Text, Word
+from config.fields import Address, Amount, Label, Many, Name, Shape, Text, Word
 from config.kubernetes import KubernetesMesh
+from config.telemetry import OriginTelemetry
 
 
 class XdsMesh(Shape):
@@ -59,60 +60,6 @@ class Mesh(Shape):
             words = f"has {' and '.join(given)}, and takes one" if given else f"needs one of {', '.join(kinds)}"
             raise ValueError(words)
         return self
-
-
-class Queries(Shape):
-    """PromQL for each signal. A series has the labels `service`, `origin` and `cluster`, as the signal needs them."""
-
-    demand_rps: Text | None = Field(default=None, alias="demand_rps")
-    """Offered requests/s, refused ones included; by service and origin."""
-    sent_rps: Text | None = Field(default=None, alias="sent_rps")
-    """Requests/s sent to each cluster; by service, origin and cluster."""
-    capacity_rps: Text | None = Field(default=None, alias="capacity_rps")
-    """Most requests/s served within the objective; by service and cluster."""
-    latency_ms: Text | None = Field(default=None, alias="latency_ms")
-    """Time in the service itself, without the network, in ms; by service and cluster."""
-    latency_p95_ms: Text | None = Field(default=None, alias="latency_p95_ms")
-    """95 % of the requests are answered within this, in ms; by service and cluster. Drills watch it."""
-    error_ratio: Text | None = Field(default=None, alias="error_ratio")
-    """Failed over all requests, 0 to 1; by service and cluster."""
-
-    def by_signal(self) -> dict[str, str]:
-        """The queries that are given."""
-        return self.model_dump(exclude_none=True)
-
-    @model_validator(mode="after")
-    def _one_at_least(self) -> Self:
-        if not self.by_signal():
-            raise ValueError("needs at least one query")
-        return self
-
-
-class Prometheus(Shape):
-    """A Prometheus server, or what speaks its API."""
-
-    url: HttpUrl
-    """Its address, without /api."""
-    timeout_seconds: Seconds = 5.0
-    """How long to wait for an answer."""
-    queries: Queries
-    """What to ask."""
-
-
-class LoadReports(Shape):
-    """Load reports of the proxies themselves (xDS LRS), or the counters of an HAProxy."""
-
-    interval_seconds: Seconds = 0.1
-    """How often a proxy reports, or is asked. What its clients see may take a backend out, so often is soon."""
-
-
-class OriginTelemetry(Shape):
-    """Where the measurements of an origin come from. Both may be given."""
-
-    load_reports: LoadReports | None = None
-    """From the proxies of `mesh`."""
-    prometheus: Prometheus | None = None
-    """From a Prometheus server."""
 
 
 class Via(Shape):

@@ -25,7 +25,7 @@ from config.fields import (
     Url,
 )
 from config.guards import Guards
-from config.origin import Prometheus
+from config.telemetry import Prometheus
 from config.vantages import Vantage, VantageListener
 
 

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from connectors.connector import Unavailable
 from connectors.deadline import within
-from connectors.telemetry import Batch, Signal
+from connectors.telemetry import KEYS, Batch, Signal
 from placement.columns import floats
 
 THREADS = 4
@@ -32,16 +32,6 @@ BODY_MAX_BYTES = 32 * 1024 * 1024
 """About 200,000 series with the labels that we need."""
 CAUSE_MAX = 200
 PIECE_BYTES = 65_536
-
-LABELS: Mapping[Signal, tuple[str, ...]] = {
-    Signal.DEMAND_RPS: ("service", "origin"),
-    Signal.SENT_RPS: ("service", "origin", "cluster"),
-    Signal.CAPACITY_RPS: ("service", "cluster"),
-    Signal.LATENCY_MS: ("service", "cluster"),
-    Signal.LATENCY_P95_MS: ("service", "cluster"),
-    Signal.ERROR_RATIO: ("service", "cluster"),
-}
-"""The labels that make up the keys of each signal."""
 
 
 class PrometheusSource:
@@ -123,7 +113,7 @@ class PrometheusSource:
         return Batch(signal, self.name, self.now_s() - age_s, tuple(key for key, _ in whole), values)
 
     def _key(self, signal: Signal, sample: "Sample") -> tuple[str, ...]:
-        return tuple(sample.labels.get(label) or self.defaults.get(label, "") for label in LABELS[signal])
+        return tuple(sample.labels.get(label) or self.defaults.get(label, "") for label in KEYS[signal])
 
 
 class BadAnswer(Exception):  # noqa: N818  a state of the world

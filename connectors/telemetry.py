@@ -1,6 +1,6 @@
 """Measurements as they come in: unchecked, possibly missing, late, repeated or wrong. Hygiene is the scheduler's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -24,6 +24,17 @@ class Signal(StrEnum):
     """95 % of the requests are answered within this; keys (service, cluster)."""
     ERROR_RATIO = "error_ratio"
     """Failed over all requests; keys (service, cluster)."""
+
+
+KEYS: Mapping[Signal, tuple[str, ...]] = {
+    Signal.DEMAND_RPS: ("service", "origin"),
+    Signal.SENT_RPS: ("service", "origin", "cluster"),
+    Signal.CAPACITY_RPS: ("service", "cluster"),
+    Signal.LATENCY_MS: ("service", "cluster"),
+    Signal.LATENCY_P95_MS: ("service", "cluster"),
+    Signal.ERROR_RATIO: ("service", "cluster"),
+}
+"""What the keys of each signal name; also the labels of its series."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import numpy as np
 import structlog
 
 from config.configuration import Configuration as Documents
-from config.origin import LoadReports as LoadReporting
-from config.origin import Prometheus
+from config.telemetry import LoadReports as LoadReporting
+from config.telemetry import Prometheus
 from connectors.connector import Connector, Refused
 from connectors.haproxy.connector import HaproxyConnector
 from connectors.haproxy.spec import HaproxySpec
