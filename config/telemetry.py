@@ -59,8 +59,8 @@ class Prometheus(Shape):
     window_seconds: Seconds = 60.0
     """Over which those queries turn counters into rates; four scrapes or more."""
     destination: Pattern = DESTINATION
-    """For `envoy`: a regular expression over the names of its clusters, with a group for the service and, where the name
-    says it, one for the cluster."""
+    """For `envoy`: a regular expression over the names of its clusters, with a group for the service and, where the
+    name says it, one for the cluster."""
     queries: Queries = Queries()
     """What to ask beside or instead of that."""
 
@@ -84,8 +84,8 @@ class EnvoyAdmin(Shape):
     url: HttpUrl
     """Of the admin interface."""
     destination: Pattern = DESTINATION
-    """A regular expression over the names of its clusters, with a group for the service and, where the name says it, one
-    for the cluster."""
+    """A regular expression over the names of its clusters, with a group for the service and, where the name says it,
+    one for the cluster."""
     interval_seconds: Seconds = 5.0
     """How often it is asked."""
 

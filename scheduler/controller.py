@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +11,12 @@ import structlog
 
 from config.configuration import Configuration as Documents
 from config.telemetry import LoadReports as LoadReporting
-from config.telemetry import Prometheus
 from connectors.connector import Connector, Refused
 from connectors.haproxy.connector import HaproxyConnector
 from connectors.haproxy.spec import HaproxySpec
 from connectors.haproxy.statistics import HaproxyStatistics
 from connectors.kubernetes.connector import KubernetesConnector
-from connectors.prometheus import PrometheusSource
-from connectors.telemetry import Signal, TelemetrySource
+from connectors.telemetry import TelemetrySource
 from connectors.xds.connector import XdsConnector
 from connectors.xds.load import LoadReports
 from connectors.xds.server import XdsServer
@@ -32,6 +30,7 @@ from scheduler.index import index_fleet
 from scheduler.intake import Collector
 from scheduler.kubernetes import Reach, Reached, kubernetes_meshes
 from scheduler.ports import Configuration
+from scheduler.sources import Asked, sources_of
 from scheduler.state import backend_rows
 from scheduler.translate import haproxy_specs, loop_configuration, mesh_specs, pace_of, probe_targets
 from scheduler.vantages import Roster
@@ -57,7 +56,8 @@ class Controller:
     reports: dict[OriginId, LoadReports | HaproxyStatistics] = field(default_factory=dict)
     reaches: dict[OriginId, Reach] = field(default_factory=dict)
     """Where the API server of a connector is."""
-    servers: list[PrometheusSource] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    """Sources that documents ask for."""
     backend_row: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     """(service, cluster) -> row."""
     current: Configuration | None = None
@@ -124,9 +124,7 @@ class Controller:
     def _connect(self, origin: OriginId, spec: MeshSpec, documents: Documents) -> None:
         known = self.connectors.get(origin)
         if isinstance(known, XdsConnector):
-            task: asyncio.Task[object] = asyncio.create_task(_follow(known, spec))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self._background(_follow(known, spec))
             return
         self._let_go(origin)
         reports = LoadReports(spec, time.monotonic, _interval_s(documents, origin), self.witness)
@@ -160,9 +158,12 @@ class Controller:
         self.reaches.pop(origin, None)
         known = self.connectors.get(origin)
         if isinstance(known, KubernetesConnector):
-            task: asyncio.Task[object] = asyncio.create_task(known.api.close())
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self._background(known.api.close())
+
+    def _background(self, work: Awaitable[None]) -> None:
+        task: asyncio.Task[object] = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def hang_up(self) -> None:
         """Give up the connections to API servers."""
@@ -173,8 +174,10 @@ class Controller:
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""
         self.collector.stop()
-        while self.servers:
-            self.servers.pop().close()
+        while self.asked:
+            closing = self.asked.pop().close()
+            if closing is not None:
+                self._background(closing)
 
     def _sources(self, documents: Documents) -> list[tuple[TelemetrySource, float]]:
         """Every source and how often to ask it."""
@@ -182,25 +185,8 @@ class Controller:
             (r, r.interval_s if isinstance(r, HaproxyStatistics) else max(r.interval_s, DEMAND_EVERY_S))
             for r in self.reports.values()
         ]
-        for origin in documents.origins:
-            if origin.spec.telemetry.prometheus:
-                home = {"origin": origin.name} | ({"cluster": origin.spec.cluster} if origin.spec.cluster else {})
-                self.servers.append(_prometheus(origin.name, origin.spec.telemetry.prometheus, home))
-        self.servers += [_prometheus(server.name, server, {}) for server in documents.policy.telemetry.prometheus]
-        return sources + [(server, documents.policy.tick.period_seconds) for server in self.servers]
-
-
-def _prometheus(name: str, spec: Prometheus, defaults: dict[str, str]) -> PrometheusSource:
-    queries = {Signal(signal): query for signal, query in spec.queries.by_signal().items()}
-    return PrometheusSource(
-        f"prometheus:{name}",
-        str(spec.url),
-        queries,
-        timeout_s=spec.timeout_seconds,
-        now_s=time.monotonic,
-        wall_s=time.time,
-        defaults=defaults,
-    )
+        self.asked = sources_of(documents)
+        return sources + [(asked.source, asked.every_s) for asked in self.asked]
 
 
 def _interval_s(documents: Documents, origin: OriginId) -> float:

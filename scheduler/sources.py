@@ -1,0 +1,85 @@
+"""The telemetry sources that documents ask for, beside what the proxies that we steer report by themselves."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from config.addresses import addresses_of
+from config.configuration import Configuration as Documents
+from config.origin import Origin
+from config.standing import standings
+from config.telemetry import CloudWatchMetrics, EnvoyAdmin, Prometheus
+from connectors.aws.api import AwsAccess, AwsApi
+from connectors.cloudwatch import PERIOD_S, CloudWatch, TargetGroup
+from connectors.envoy_stats import EnvoyStats
+from connectors.http import Access, Edge
+from connectors.prometheus import PrometheusSource
+from connectors.promql import Scope, queries
+from connectors.telemetry import Signal, TelemetrySource
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A source, how often to ask it, and how to give it up."""
+
+    source: TelemetrySource
+    every_s: float
+    close: Callable[[], Awaitable[None] | None]
+
+
+def sources_of(documents: Documents) -> list[Asked]:
+    """Every source of every origin, and those of the policy that know several."""
+    found = []
+    for origin in documents.origins:
+        asked, home = origin.spec.telemetry, origin.spec.cluster or ""
+        if asked.prometheus:
+            found.append(_prometheus(documents, origin.name, asked.prometheus, home, {"origin": origin.name}))
+        if asked.envoy:
+            found.append(_envoy(origin.name, asked.envoy, home))
+        if asked.cloud_watch:
+            found.append(_cloud_watch(origin, asked.cloud_watch))
+    return found + [_prometheus(documents, s.name, s, "", {}) for s in documents.policy.telemetry.prometheus]
+
+
+def queries_of(documents: Documents, spec: Prometheus, home: str) -> dict[Signal, str]:
+    """What a Prometheus is asked: its own queries, and those of what exports to it for what they leave open."""
+    own = {Signal(signal): query for signal, query in spec.queries.by_signal().items()}
+    return queries(spec.exports, scope_of(documents, spec, home)) | own
+
+
+def scope_of(documents: Documents, spec: Prometheus, home: str) -> Scope:
+    """What ready-made queries have to know of the fleet. Replicas are counted where the Prometheus is."""
+    clusters = {cluster.name: cluster for cluster in documents.clusters}
+    replica_rps = {
+        (service.name, standing.cluster): standing.rps_per_replica
+        for service in documents.services
+        for standing in standings(service, clusters)
+        if not home or standing.cluster == home
+    }
+    endpoints = {(str(s), str(c)): addresses for (s, c), addresses in addresses_of(documents).endpoints.items()}
+    return Scope(spec.window_seconds, spec.destination, tuple(clusters), endpoints, replica_rps)
+
+
+def _prometheus(documents: Documents, name: str, spec: Prometheus, home: str, labels: dict[str, str]) -> Asked:
+    source = PrometheusSource(
+        f"prometheus:{name}",
+        str(spec.url),
+        queries_of(documents, spec, home),
+        timeout_s=spec.timeout_seconds,
+        now_s=time.monotonic,
+        wall_s=time.time,
+        defaults=labels | ({"cluster": home} if home else {}),
+    )
+    return Asked(source, documents.policy.tick.period_seconds, source.close)
+
+
+def _envoy(origin: str, spec: EnvoyAdmin, home: str) -> Asked:
+    edge = Edge(Access(str(spec.url)), f"{origin}: Envoy at {spec.url}")
+    return Asked(EnvoyStats(origin, edge, time.monotonic, home, spec.destination), spec.interval_seconds, edge.close)
+
+
+def _cloud_watch(origin: Origin, spec: CloudWatchMetrics) -> Asked:
+    access = AwsAccess(spec.region, str(spec.endpoint or ""), spec.profile or "")
+    api = AwsApi("cloudwatch", access, f"{origin.name}: CloudWatch in {spec.region}")
+    groups = [TargetGroup(g.service, g.cluster, g.target_group, g.load_balancer) for g in spec.target_groups]
+    return Asked(CloudWatch(origin.name, api, groups, time.monotonic, time.time), PERIOD_S, api.close)
