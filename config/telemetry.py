@@ -46,6 +46,12 @@ class Queries(Shape):
         """The queries that are given."""
         return self.model_dump(exclude_none=True)
 
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Self:
+        if not self.by_signal():
+            raise ValueError("needs at least one query")
+        return self
+
 
 class Prometheus(Shape):
     """A Prometheus server, or what speaks its API."""
@@ -61,12 +67,12 @@ class Prometheus(Shape):
     destination: Pattern = DESTINATION
     """For `envoy`: a regular expression over the names of its clusters, with a group for the service and, where the
     name says it, one for the cluster."""
-    queries: Queries = Queries()
+    queries: Queries | None = None
     """What to ask beside or instead of that."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not (self.exports or self.queries.by_signal()):
+        if not self.exports and self.queries is None:
             raise ValueError("needs queries, or exports, whose queries come ready made")
         return self
 

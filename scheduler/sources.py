@@ -43,7 +43,8 @@ def sources_of(documents: Documents) -> list[Asked]:
 
 def queries_of(documents: Documents, spec: Prometheus, home: str) -> dict[Signal, str]:
     """What a Prometheus is asked: its own queries, and those of what exports to it for what they leave open."""
-    own = {Signal(signal): query for signal, query in spec.queries.by_signal().items()}
+    given = spec.queries.by_signal() if spec.queries else {}
+    own = {Signal(signal): query for signal, query in given.items()}
     return queries(spec.exports, scope_of(documents, spec, home)) | own
 
 
