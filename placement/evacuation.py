@@ -23,11 +23,13 @@ NEARLY = 0.999
 """A backend with less room than this leaves is full."""
 
 
-def spill(problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats | None = None) -> Routing:
+def spill(
+    problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats | None = None, first: Bools | None = None
+) -> Routing:
     """The routing without shares on unusable or unlawful routes, within `limit_rps` (B,) at every backend.
 
     The limit is what backends serve if none is given. What fits nowhere is shed, what was shed stays so. The routing
-    itself where nothing is to be done.
+    itself where nothing is to be done. Flows that go `first`, (F,), keep what they have, and the others what they leave.
     """
     chain = asks(problem.fleet)
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
@@ -36,7 +38,7 @@ def spill(problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats |
     news = chain.of(shed_share(problem.standing) < 1 - TINY_SHARE)
     good = enduring(problem, routing, usable, sound, news)
     placed = rerouted(problem, routing, good, sound, np.zeros(len(routing)), limit, chain)
-    now = admitted(problem, placed, limit, chain)
+    now = admitted(problem, placed, limit, chain, first)
     for _ in range(AGAIN):
         turned_away = np.maximum(shed_share(now) - shed_share(routing), 0.0)
         if not (turned_away > TINY_SHARE).any():
@@ -44,7 +46,7 @@ def spill(problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats |
         # What was refused for the sake of one full backend may fit where a whole chain has room.
         room = usable & (Paths.of(problem, now).load(_entering(problem), chain) < limit * NEARLY)
         open_now = viable(problem, sound & room, chain)
-        now = admitted(problem, rerouted(problem, now, good, open_now, turned_away, limit, chain), limit, chain)
+        now = admitted(problem, rerouted(problem, now, good, open_now, turned_away, limit, chain), limit, chain, first)
     return now
 
 
@@ -160,9 +162,12 @@ def _crammed(problem: Problem, route: Ints, left: Floats, share: Floats) -> Floa
     return np.asarray(left[flow] * weight / np.maximum(total[flow], 1e-300), dtype=np.float64)
 
 
-def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks) -> Routing:
+def admitted(
+    problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks, first: Bools | None = None
+) -> Routing:
     """The routing with enough of what enters from outside refused that no backend is above `limit_rps`, (B,), and no
-    gateway above what it passes. Class by class: a lower priority gets what the higher ones leave.
+    gateway above what it passes. Class by class: a lower priority gets what the higher ones leave, and all of them what
+    the flows leave that go `first`, (F,), which are not refused.
     """
     fleet, paths = problem.fleet, Paths.of(problem, routing)
     gates = fleet.clusters.gateway_rps
@@ -172,7 +177,9 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
         return routing
     # What a mesh refuses it refuses to callers too, so a flow counts as high as the highest of those who call it.
     priority = inherited(fleet.services.priority, fleet.calls)[fleet.flows.service]
-    exposed = fleet.services.exposed[fleet.flows.service]
+    door = fleet.services.exposed[fleet.flows.service]
+    if first is not None:
+        priority, door = np.where(first, np.inf, priority), door & ~first
     was, was_gate = np.zeros(len(load)), np.zeros(len(gates))
     for kind in np.unique(priority)[::-1].tolist():
         external = np.where(priority >= kind, entering, 0.0)
@@ -180,7 +187,7 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks)
         if _over(load, limit_rps) or _over(paths.gateway_rps, gates):
             factors = _factor(limit_rps, was, load), _factor(gates, was_gate, paths.gateway_rps)
             least = tightest(paths, *factors, chain, len(fleet.flows))
-            paths.share *= np.where((exposed & (priority == kind))[paths.row], least, 1.0)
+            paths.share *= np.where((door & (priority == kind))[paths.row], least, 1.0)
             load = paths.load(external, chain)
         was, was_gate = load, paths.gateway_rps
     return paths.routing(routing)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.cost import loads
 from placement.evacuation import spare_rps, spill
-from placement.losses import DOMAINS, Loss, reduced
-from placement.patch import Patch, applied
-from placement.problem import Problem
+from placement.losses import DOMAINS, Loss, lost_clusters, reduced
+from placement.patch import Patch, applied, rows_of
+from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing
 
 SHOWN_RPS = 0.05
@@ -141,6 +141,7 @@ def failover_routing(
     usable: Bools,
     limit_rps: Floats | None = None,
     cut: Bools | None = None,
+    asked: Problem | None = None,
 ) -> tuple[Routing, str]:
     """The routing to use at once when only `usable` (B,) is left, and which row of the table it came from.
 
@@ -148,13 +149,32 @@ def failover_routing(
 
     The flows that the row speaks of take its shares, all others stay; then whatever is left on an unusable backend, or
     exceeds what its receiver was measured to have spare (`limit_rps`, else by capacity), is spilled or refused at the
-    door. Lawful and within capacity at every point.
+    door. Lawful and within capacity at every point, whether the clients of a lost cluster come in elsewhere by now or
+    still where they were `asked` for last (the problem itself if nothing is given).
     """
     row = table.row_for(usable, cut) if table is not None and len(table.standing) == len(standing) else None
     base = standing if row is None else applied(standing, row.change)
     limit = spare_rps(problem, np.ones(len(usable), dtype=bool), 1.0) if limit_rps is None else limit_rps
     left = reduced(problem, usable, standing, cut)
-    return spill(left, base, usable, limit), "spill" if row is None else str(row.loss)
+    routing = spill(left, base, usable, limit)
+    known = reduced(problem if asked is None else asked, usable, standing, cut, displaces=False)
+    routing = _where_it_came_in(known, routing, usable, limit)
+    return routing, "spill" if row is None else str(row.loss)
+
+
+def _where_it_came_in(asked: Problem, routing: Routing, usable: Bools, limit: Floats) -> Routing:
+    """The routing with rows for the meshes of lost clusters that fit were those alive and their clients still there.
+
+    A cluster may be judged lost whose mesh works: then nobody came elsewhere, and what the others were given without
+    these clients leaves room for them. Loads are linear in what enters, so every mixture of the two fits as well.
+    """
+    fleet = asked.fleet
+    home = fleet.origins.cluster[fleet.flows.origin]
+    orphan = (home >= 0) & lost_clusters(fleet, usable)[np.maximum(home, 0)]
+    if not (orphan & (asked.external_rps > DEMAND_FLOOR_RPS)).any():
+        return routing
+    before = applied(routing, rows_of(asked.standing, np.flatnonzero(orphan)))
+    return spill(asked, before, usable, limit, first=bools(~orphan))
 
 
 def summary(problem: Problem, routing: Routing, before_rps: Floats) -> tuple[float, str]:

@@ -27,8 +27,9 @@ class Limits:
     down. Twenty of such steps are transit-safe in all of 1,500 random pairs of plans at 15 % slack, where the plans at
     once were in 2 %."""
     step_min: float = 0.05
-    """A step this small is taken even when a mixed state would overfill: it overfills by a twentieth of the flow for
-    the moments that the meshes need, and without it a full fleet could never be put right."""
+    """A step this small is taken even when a mixed state would overfill: it overfills by a twentieth of the flow, and a
+    backend by no more than a twentieth of its capacity whatever calls make of it, for the moments that the meshes need;
+    without it a full fleet could never be put right."""
     gain_min: float = 0.0
     """Least relative gain of the objective for which anything moves."""
 
@@ -51,6 +52,9 @@ def guard(problem: Problem, plan: Plan, objective_usd_per_hour: float, limits: L
     one fraction serves all flows that share a limit: of two routings that fit, all on the line between them fit, and a
     fraction per flow would leave that line. Where a flow stands on a route it may no longer use, it and all that share
     a limit with it take the plan at once: it has nothing to stay for, and the room it goes to has to be made.
+
+    A flow that `fades`, because those who call it leave, keeps its row until it is idle: what it still carries leaves
+    with its callers, and while some of them are late it would otherwise move in one step.
     """
     standing = problem.standing
     if plan.reason is not Reason.SOLVED:
@@ -59,31 +63,35 @@ def guard(problem: Problem, plan: Plan, objective_usd_per_hour: float, limits: L
     gain = objective_usd_per_hour - plan.cost.objective_usd_per_hour
     if not stranded.any() and gain < limits.gain_min * abs(objective_usd_per_hour):
         return Step(standing, 0.0, (f"gain {gain:.3g} $/h is below {limits.gain_min:.1%} of the objective",))
-    per_flow, guards = _fractions(problem, plan, stranded, limits)
-    moving = moved_share(standing, plan.routing) > TINY_SHARE
+    fades = loads(problem, plan.routing).demand_rps <= IDLE_RPS
+    per_flow, guards = _fractions(problem, plan, stranded, fades, limits)
+    moving = (moved_share(standing, plan.routing) > TINY_SHARE) & (stranded | ~fades)
     fraction = float(per_flow[moving].min(initial=1.0))
     return Step(between(problem, standing, plan.routing, per_flow), fraction, guards)
 
 
-def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) -> tuple[Floats, tuple[str, ...]]:
+def _fractions(
+    problem: Problem, plan: Plan, stranded: Bools, fades: Bools, limits: Limits
+) -> tuple[Floats, tuple[str, ...]]:
     """(F,) how far each flow may go, equal within every set of services that share a limit."""
     fleet, standing = problem.fleet, problem.standing
     label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
     flow_label, sets = label[fleet.flows.service], int(label.max(initial=-1)) + 1
     far = np.zeros(sets)
     idle = problem.demand_rps <= IDLE_RPS
-    fades = loads(problem, plan.routing).demand_rps <= IDLE_RPS  # its callers leave, so its own row hardly matters
     moved = np.where(stranded | idle | fades, 0.0, left_share(standing, plan.routing))
     np.maximum.at(far, flow_label, moved)
     step = np.minimum(1.0, limits.step_max / np.maximum(far, limits.step_max))
     evacuates = np.zeros(sets, dtype=bool)
     evacuates[flow_label[stranded & ~idle]] = True
-    transit = np.ones(sets)
-    backend_k = transit_fraction(problem, standing, plan.routing)
+    transit, bounded = np.ones(sets), np.ones(sets)
+    transits = _transits(problem, standing, plan.routing)
+    backend_k = _largest(problem.capacity_rps, *transits)
     np.minimum.at(transit, label[fleet.backends.service], backend_k)
+    np.minimum.at(bounded, label[fleet.backends.service], _largest(problem.capacity_rps, *transits, limits.step_min))
     risen = np.zeros(sets)  # with what is let in, which fills a backend like anything else
     np.maximum.at(risen, flow_label, np.where(stranded | idle, 0.0, moved_share(standing, plan.routing)))
-    least = np.minimum(1.0, limits.step_min / np.maximum(risen, limits.step_min))
+    least = np.minimum(bounded, limits.step_min / np.maximum(risen, limits.step_min))
     transit = np.where(transit > 0, np.maximum(transit, least), 0.0)
     step, transit = np.where(evacuates, 1.0, step), np.where(evacuates, 1.0, transit)
     fraction = np.minimum(step, transit)
@@ -93,7 +101,7 @@ def _fractions(problem: Problem, plan: Plan, stranded: Bools, limits: Limits) ->
     if (transit < step).any():
         tightest = fleet.backend_name(int(backend_k.argmin()))
         said.append(f"transit: {tightest} would overfill while some meshes have the new weights and some the old")
-    return np.where(stranded | idle, 1.0, fraction[flow_label]), tuple(said)
+    return np.where(stranded | idle, 1.0, np.where(fades, 0.0, fraction[flow_label])), tuple(said)
 
 
 def between(problem: Problem, old: Routing, new: Routing, fraction: Floats) -> Routing:
@@ -132,15 +140,23 @@ def transit_fraction(problem: Problem, old: Routing, new: Routing) -> Floats:
     SIGCOMM'13, section 5.2). Along the line it grows as load(old) + k sum (new - old)^+, so k has a closed form.
     A backend that is over capacity already cannot be kept from being so; it may not gain from the whole plan.
     """
+    return _largest(problem.capacity_rps, *_transits(problem, old, new))
+
+
+def _transits(problem: Problem, old: Routing, new: Routing) -> tuple[Floats, Floats, Floats]:
+    """(B,) rps before a step from `old` to `new`, most that it may add while it is applied, and after it."""
     old_rps, new_rps = _rps(problem, old), _rps(problem, new)
     rise_rps = csr_array(new_rps - old_rps)
     rise_rps.data = np.maximum(rise_rps.data, 0.0)
     before, rise, after = (_backend_rps(problem, part) for part in (old_rps, rise_rps, new_rps))
-    capacity = problem.capacity_rps
+    return before, rise, after
+
+
+def _largest(capacity: Floats, before: Floats, rise: Floats, after: Floats, slack: float = 0.0) -> Floats:
+    """(B,) the largest part of a step that takes no backend above its capacity by more than `slack` of it."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        k = np.where(rise > TINY_RPS, (capacity - before) / rise, 1.0)
-    over = before > capacity
-    k = np.where(over, np.where(after > before + TINY_RPS, 0.0, 1.0), k)
+        k = np.where(rise > TINY_RPS, ((1 + slack) * capacity - before) / rise, 1.0)
+    k = np.where(before > capacity, np.where(after > before + TINY_RPS, 0.0, 1.0), k)
     return np.asarray(np.clip(k, 0.0, 1.0), dtype=np.float64)
 
 

@@ -95,10 +95,11 @@ def lost_clusters(fleet: Fleet, usable: Bools) -> Bools:
     return np.asarray((hosted > 0) & (good == 0), dtype=np.bool_)
 
 
-def after(problem: Problem, loss: Loss) -> Problem:
+def after(problem: Problem, loss: Loss, *, displaces: bool = True) -> Problem:
     """The problem without what a loss takes: array masks only, for when there is no time to formulate anew.
 
-    Clients of a lost mesh come in at the nearest one that is left. Readings, prices and the standing routing stay.
+    Clients of a lost mesh come in at the nearest one that is left, unless nobody `displaces` them: then the mesh lives
+    and only what it sends to is gone. Readings, prices and the standing routing stay.
     """
     fleet, routes = problem.fleet, problem.routes
     dead = loss.dead(fleet)
@@ -107,7 +108,8 @@ def after(problem: Problem, loss: Loss) -> Problem:
         keep &= inside(fleet, routes, _mask(loss.gateways, len(fleet.clusters)))
     inner = problem.external_rps <= DEMAND_FLOOR_RPS
     external = np.where(inner, 0.0, problem.external_rps)
-    external = np.maximum(displaced(fleet, external, loss.clusters), DEMAND_FLOOR_RPS)
+    external = displaced(fleet, external, loss.clusters) if displaces else external
+    external = np.maximum(external, DEMAND_FLOOR_RPS)
     shed = problem.shed_usd / np.where(inner, INNER_SHED_MULTIPLE, 1.0)
     shed = shed * np.where(external <= DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, 1.0)
     pieces, curve = problem.pieces, problem.curve
@@ -124,11 +126,13 @@ def after(problem: Problem, loss: Loss) -> Problem:
     )
 
 
-def reduced(problem: Problem, usable: Bools, standing: Routing, cut: Bools | None = None) -> Problem:
+def reduced(
+    problem: Problem, usable: Bools, standing: Routing, cut: Bools | None = None, *, displaces: bool = True
+) -> Problem:
     """An earlier problem over another standing routing, without what is not usable any more or, (C,) `cut`, reached
-    from outside.
+    from outside; see `after`.
     """
-    return after(replace(problem, standing=standing), of_usable(problem.fleet, usable, cut))
+    return after(replace(problem, standing=standing), of_usable(problem.fleet, usable, cut), displaces=displaces)
 
 
 def _gateways(fleet: Fleet) -> Iterator[Loss]:

@@ -151,14 +151,17 @@ def fallback(sight: Sight, why: str) -> Plan:
             why = f"SAFE mode: {'; '.join(sight.conduct.safety.reasons)}"
         return Plan(standing, evaluate(problem, standing), Reason.HELD, why)
     table, usable, cut = sight.state.failover, snapshot.usable, snapshot.cut
-    routing, source = failover_routing(problem, table, standing, usable, spare(sight), cut)
+    last = sight.state.problem
+    asked = last if problem.lost.any() and last is not None else problem  # an emergency sees clients where they go
+    routing, source = failover_routing(problem, table, standing, usable, spare(sight), cut, asked)
     return Plan(routing, evaluate(problem, routing), Reason.FAILOVER, source)
 
 
 def spare(sight: Sight) -> Floats:
-    """(B,) what receivers may be brought to: by the problem of the last tick, in which nothing had moved in yet."""
-    last = sight.state.problem
-    known = last if last is not None and len(last.capacity_rps) == len(sight.problem.capacity_rps) else sight.problem
+    """(B,) what receivers may be brought to: by what they serve now, and what stood in the last tick."""
+    now, last = sight.problem, sight.state.problem
+    known = last if last is not None and len(last.capacity_rps) == len(now.capacity_rps) else now
+    known = replace(known, pieces=now.pieces, capacity_rps=now.capacity_rps)
     measured = measured_capacity(sight.memory, len(known.capacity_rps))
     now_rps = loads(sight.problem, sight.problem.standing).backend_rps
     return spare_rps(known, measured, sight.policy.conduct.unmeasured_ratio, now_rps)

@@ -216,7 +216,9 @@ def reborn_quietly(seen: Seen) -> Iterator[str]:
 
 @rule("dead is found")
 def dead_is_found(seen: Seen) -> Iterator[str]:
-    """What answers nobody is out before long, unless too much would be out."""
+    """What answers nobody is out before long, unless too much would be out or only one vantage of several looks."""
+    if seen.looked_s <= DEAD_S:
+        return
     late = (seen.dead_s > DEAD_S) & usable(seen.after.verdicts) & ~seen.after.verdicts.doubted & ~seen.reborn
     late &= ~_unheard(seen)
     for backend in np.flatnonzero(late).tolist():
@@ -234,10 +236,12 @@ def sound_is_kept(seen: Seen) -> Iterator[str]:
 
 @rule("doubt before panic")
 def doubt_before_panic(seen: Seen) -> Iterator[str]:
-    """Of the clusters that live, no more than half are ever dark."""
+    """No more than half of the clusters are ever dark that were alive, and to be reached, when they went out."""
     fleet = seen.fleet
     lit = np.bincount(fleet.backends.cluster, weights=usable(seen.after.verdicts), minlength=len(fleet.clusters)) > 0
-    lives = np.bincount(fleet.backends.cluster, seen.truth.answers(fleet), minlength=len(fleet.clusters)) > 0
+    out_s = seen.turn.at_s - seen.after.verdicts.turned_at_s
+    alive = seen.truth.gateway_up[fleet.backends.cluster] & (seen.alive_s > out_s + DEAD_S)
+    lives = np.bincount(fleet.backends.cluster, alive, minlength=len(fleet.clusters)) > 0
     dark = int((lives & ~lit).sum())
     if dark > max(1, seen.policy.rules.panic_ratio * len(fleet.clusters)):
         yield f"{dark} of {len(fleet.clusters)} clusters are out and live"

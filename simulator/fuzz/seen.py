@@ -44,6 +44,10 @@ class Seen:
     """(B,) how long each backend has answered nothing, 0 where it answers."""
     sound_s: Floats
     """(B,) how long each backend has answered every probe well, 0 where it does not."""
+    alive_s: Floats
+    """(B,) how long each backend has answered anybody, 0 where it does not."""
+    looked_s: float
+    """How long there have been enough vantages that look: two, where there are two."""
 
     @property
     def fleet(self) -> Fleet:
@@ -80,10 +84,12 @@ class Scribe:
 
 @dataclass(slots=True)
 class Ages:
-    """For how long each backend was dead, or sound, at the time of the last look."""
+    """For how long each backend was dead, sound or alive, and looked at, at the time of the last look."""
 
     dead_s: Floats
     sound_s: Floats
+    alive_s: Floats
+    looked_s: float
     at_s: float
 
     def look(self, stage: Stage) -> None:
@@ -94,6 +100,9 @@ class Ages:
         sound = answers_every_probe(stage, truth)
         self.dead_s = np.where(dead, self.dead_s + step_s, 0.0)
         self.sound_s = np.where(sound, self.sound_s + step_s, 0.0)
+        self.alive_s = np.where(dead, 0.0, self.alive_s + step_s)
+        looking = sum(not np.isnan(passes).any() for passes in stage.probing.passes)
+        self.looked_s = self.looked_s + step_s if looking >= min(2, len(stage.probing.passes)) else 0.0
         self.at_s = now_s
 
 

@@ -93,6 +93,8 @@ class Watched:
             truth=self.stage.truth,
             dead_s=self.ages.dead_s,
             sound_s=self.ages.sound_s,
+            alive_s=self.ages.alive_s,
+            looked_s=self.ages.looked_s,
         )
         self.stood, self.epoch, self.turns = stands, turn.epoch, self.turns + 1
         self.violations += [Violation(name, turn.at_s, words) for name, words in broken(self.last)]
@@ -144,7 +146,7 @@ def watch(program: Program) -> Verdict:
     loaded = program.loaded()
     stage = set_up(loaded, loop_configuration(loaded.configuration), program.seed)
     nothing = np.zeros(len(stage.world.fleet.backends))
-    watched = Watched(stage, program.switches, Diary(stage.scene.fleet), Ages(nothing, nothing, stage.now_s()))
+    watched = Watched(stage, program.switches, Diary(stage.scene.fleet), Ages(nothing, nothing, nothing, 0.0, stage.now_s()))
     stage.progress = lambda _: watched.ages.look(stage)
     try:
         asyncio.run(steer(stage, watched.show, watched.refit))

@@ -128,7 +128,7 @@ BUGS = (
         "a spill knows no room",
         "placement.failover",
         "spill",
-        lambda right: lambda p, r, u, _: right(p, r, u, _ * 10),
+        lambda right: lambda p, r, u, limit, **more: right(p, r, u, limit * 10, **more),
     ),
     Bug(0, "receivers have room without end", "scheduler.move", "spare_rps", lambda right: lambda *a: right(*a) * 10),
     Bug(0, "every jurisdiction will do", "placement.problem", "offered_routes", _anywhere),
