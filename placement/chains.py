@@ -27,6 +27,10 @@ class Asks:
 
 def asks(fleet: Fleet) -> Asks:
     """All of them. In a cluster without a mesh nothing is asked."""
+    return fleet.once("asks", _asks)
+
+
+def _asks(fleet: Fleet) -> Asks:
     calls, backends, origins = fleet.calls, fleet.backends, len(fleet.origins)
     first = np.searchsorted(backends.service, calls.parent, "left")
     count = np.searchsorted(backends.service, calls.parent, "right") - first

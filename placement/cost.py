@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Floats, Ints, floats, lookup
+from placement.columns import Floats, Ints, floats
 from placement.fleet import Fleet
 from placement.problem import Problem, total_demand
 from placement.routes import compute_usd
@@ -63,6 +63,10 @@ class Loads:
 
 def loads(problem: Problem, routing: Routing) -> Loads:
     """Follow the demand of the problem through a routing."""
+    return problem.once("loads", routing, _loads)
+
+
+def _loads(problem: Problem, routing: Routing) -> Loads:
     fleet = problem.fleet
     demand = total_demand(fleet, problem.external_rps, routing)
     refused = routing.column == fleet.shed
@@ -87,9 +91,13 @@ def evaluate(problem: Problem, routing: Routing) -> Cost:
 
     Shares on routes that are not offered are priced as refused: they reach nobody who may answer.
     """
+    return problem.once("cost", routing, _evaluate)
+
+
+def _evaluate(problem: Problem, routing: Routing) -> Cost:
     made = loads(problem, routing)
     rps = made.demand_rps[routing.row] * routing.share
-    route = problem.route_of(routing.row, routing.column)
+    route = problem.routes_of(routing)
     sent = route >= 0
     x, y = route[sent], rps[sent]
     shed_usd = problem.shed_usd[routing.row]
@@ -111,7 +119,7 @@ def objective_of_sets(problem: Problem, routing: Routing, label: Ints) -> Floats
     made = loads(problem, routing)
     service = problem.fleet.flows.service
     rps = made.demand_rps[routing.row] * routing.share
-    route = problem.route_of(routing.row, routing.column)
+    route = problem.routes_of(routing)
     sent = route >= 0
     usd = np.where(sent, problem.routes.usd[np.maximum(route, 0)], problem.shed_usd[routing.row]) * rps
     new = np.bincount(route[sent], weights=rps[sent], minlength=len(problem.routes)) - standing_rps(problem)
@@ -134,10 +142,14 @@ def free_rps(problem: Problem) -> Floats:
 
 def standing_rps(problem: Problem) -> Floats:
     """(X,) what the standing routing puts on each offered route."""
+    return problem.once("standing", problem.standing, _standing_rps)
+
+
+def _standing_rps(problem: Problem, _: Routing) -> Floats:
     routes, standing = problem.routes, problem.standing
-    columns = problem.fleet.shed + 1
-    row = lookup(standing.row * columns + standing.column, routes.flow * columns + routes.cluster)
-    share = np.where(row >= 0, standing.share[row], 0.0)
+    route = problem.routes_of(standing)
+    share = np.zeros(len(routes))
+    share[route[route >= 0]] = standing.share[route >= 0]
     return np.asarray(share * problem.demand_rps[routes.flow], dtype=np.float64)
 
 

@@ -8,10 +8,10 @@ the lowest priority first: a called service that refuses wastes the work of its 
 
 import numpy as np
 
+from placement.callgraph import inherited
 from placement.chains import Asks, Paths, asks, enduring, tightest, viable
 from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
-from placement.fleet import call_depth, inherited
 from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing, from_triplets
 
@@ -29,7 +29,7 @@ def spill(
     """The routing without shares on unusable or unlawful routes, within `limit_rps` (B,) at every backend.
 
     The limit is what backends serve if none is given. What fits nowhere is shed, what was shed stays so. The routing
-    itself where nothing is to be done. Flows that go `first`, (F,), keep what they have, and the others what they leave.
+    itself where nothing is to be done. Flows that go `first`, (F,), keep what they have, others get what is left.
     """
     chain = asks(problem.fleet)
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
@@ -89,7 +89,7 @@ def rerouted(
 def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limit: Floats, chain: Asks) -> Floats:
     """(X,) shares with the (F,) homeless parts in them, level by level of the call graph."""
     fleet, routes = problem.fleet, problem.routes
-    level = call_depth(len(fleet.services), fleet.calls)[fleet.flows.service]
+    level = fleet.depth()[fleet.flows.service]
     inner = np.zeros(len(fleet.services), dtype=bool)
     inner[fleet.calls.child] = True
     remote = fleet.origins.cluster[fleet.flows.origin[routes.flow]] != routes.cluster
@@ -162,9 +162,7 @@ def _crammed(problem: Problem, route: Ints, left: Floats, share: Floats) -> Floa
     return np.asarray(left[flow] * weight / np.maximum(total[flow], 1e-300), dtype=np.float64)
 
 
-def admitted(
-    problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks, first: Bools | None = None
-) -> Routing:
+def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks, first: Bools | None = None) -> Routing:
     """The routing with enough of what enters from outside refused that no backend is above `limit_rps`, (B,), and no
     gateway above what it passes. Class by class: a lower priority gets what the higher ones leave, and all of them what
     the flows leave that go `first`, (F,), which are not refused.

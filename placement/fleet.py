@@ -7,19 +7,20 @@ for shapes here and in the rest of the package:
 """
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import NewType
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NewType, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
+from placement.callgraph import call_depth, coupled_services
 from placement.columns import Bools, Floats, Ints, check_numbers, ints, lookup
 from placement.sitecost import Autoscaler
 
 ClusterId = NewType("ClusterId", str)
 ServiceId = NewType("ServiceId", str)
 OriginId = NewType("OriginId", str)
+T = TypeVar("T")
 
 RESOURCES = ("vcpu", "memory_gib", "storage_gib", "gpu")
 """The columns of every (.., R) array."""
@@ -185,6 +186,8 @@ class Fleet:
     """(S, C) whether the service's jurisdictions admit the cluster."""
     scaler: Autoscaler | None = None
     """(B,) how the replicas of backends follow their load; None: they stay as they are everywhere."""
+    known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was worked out of it, by name: a fleet never changes."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where there is no cluster, for an id that occurs twice, a cycle, and bad numbers."""
@@ -201,6 +204,13 @@ class Fleet:
                 check_numbers(f"{part}.{name}", column, infinite=name in UNLIMITED)
         call_depth(len(self.services), self.calls)
 
+    def once(self, name: str, work: Callable[["Fleet"], T]) -> T:
+        """The result of `work` on this fleet, worked out at the first call."""
+        if name not in self.known:
+            self.known[name] = work(self)
+        found: T = self.known[name]
+        return found
+
     @property
     def shed(self) -> int:
         """The routing column that stands for refused load: one past the last cluster."""
@@ -208,9 +218,7 @@ class Fleet:
 
     def backend_of(self, flow: Ints, column: Ints) -> Ints:
         """The backend of each (flow, column), lawful or not; -1 for SHED and where the service does not run."""
-        cluster = np.minimum(column, self.shed - 1)
-        row = self.backends.row(self.flows.service[flow], cluster, len(self.clusters))
-        return np.where(column == self.shed, -1, row)
+        return self.once("backend_rows", _backend_rows)[self.flows.service[flow], column]
 
     def flow_name(self, flow: int) -> str:
         """`service@origin`, as people write it."""
@@ -228,10 +236,31 @@ class Fleet:
 
     def origin_of_cluster(self) -> Ints:
         """(C,) the origin that is each cluster's mesh, -1 where there is none."""
-        out = np.full(len(self.clusters), -1, dtype=np.int64)
-        inside = self.origins.cluster >= 0
-        out[self.origins.cluster[inside]] = np.flatnonzero(inside)
-        return out
+        return self.once("meshes", _meshes)
+
+    def applications(self) -> Ints:
+        """(S,) see `coupled_services`."""
+        return self.once(
+            "applications", lambda f: ints(coupled_services(len(f.services), f.calls, f.clusters.gateway_rps))
+        )
+
+    def depth(self) -> Ints:
+        """(S,) see `call_depth`."""
+        return self.once("depth", lambda f: ints(call_depth(len(f.services), f.calls)))
+
+
+def _backend_rows(fleet: Fleet) -> Ints:
+    """(S, C + 1) the backend of each service and routing column, -1 where there is none."""
+    rows = np.full((len(fleet.services), fleet.shed + 1), -1, dtype=np.int64)
+    rows[fleet.backends.service, fleet.backends.cluster] = np.arange(len(fleet.backends))
+    return ints(rows)
+
+
+def _meshes(fleet: Fleet) -> Ints:
+    out = np.full(len(fleet.clusters), -1, dtype=np.int64)
+    inside = fleet.origins.cluster >= 0
+    out[fleet.origins.cluster[inside]] = np.flatnonzero(inside)
+    return ints(out)
 
 
 def backends_of(service: Ints, cluster: Ints, clusters: int) -> tuple[Backends, Ints]:
@@ -247,39 +276,3 @@ def reachable_flows(fleet_services: Services, calls: Calls, origin_cluster: Ints
     carries = fleet_services.exposed[:, None] | (called[:, None] & (origin_cluster >= 0)[None, :])
     service, origin = np.nonzero(carries)
     return Flows(service=ints(service), origin=ints(origin))
-
-
-def call_depth(services: int, calls: Calls) -> Ints:
-    """(S,) longest chain of calls that ends at each service.
-
-    Raises ValueError for a cycle, which would make demand feed itself.
-    """
-    depth = np.zeros(services, dtype=np.int64)
-    for _ in range(services + 1):
-        deeper = depth.copy()
-        np.maximum.at(deeper, calls.child, depth[calls.parent] + 1)
-        if np.array_equal(deeper, depth):
-            return depth
-        depth = deeper
-    raise ValueError("the call graph has a cycle")
-
-
-def inherited(value: Floats, calls: Calls) -> Floats:
-    """(S,) the highest `value` of each service and of all that call it, directly or not."""
-    depth = call_depth(len(value), calls)
-    high = np.array(value)
-    for level in range(int(depth.max(initial=0))):
-        mine = depth[calls.parent] == level
-        np.maximum.at(high, calls.child[mine], high[calls.parent[mine]])
-    return high
-
-
-def coupled_services(services: int, calls: Calls, gateway_rps: Floats) -> Ints:
-    """(S,) label of the set of services that a service shares limits with: its application in the call graph.
-
-    A declared gateway limit is shared by everybody, so then all are one set.
-    """
-    if np.isfinite(gateway_rps).any():
-        return np.zeros(services, dtype=np.int64)
-    edges = csr_array((np.ones(len(calls)), (calls.parent, calls.child)), shape=(services, services))
-    return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)

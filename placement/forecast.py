@@ -14,7 +14,7 @@ import numpy as np
 
 from placement.columns import Bools, Floats, floats
 from placement.fleet import Fleet
-from placement.problem import called_rps
+from placement.problem import caused, handed_down
 from placement.routing import Routing
 
 FORGET = 0.05
@@ -105,12 +105,13 @@ def load_error(fleet: Fleet, external_rps: Floats, routing: Routing, flow_error:
     """
     outside = (flow_error * external_rps) ** 2
     mean, variance = external_rps, outside
-    for _ in range(len(fleet.services)):
-        deeper = external_rps + called_rps(fleet, mean, routing)
-        wider = outside + _called_variance(fleet, variance, routing)
-        if np.array_equal(deeper, mean):
-            break
-        mean, variance = deeper, wider
+    depth = int(fleet.depth().max(initial=0))
+    made = caused(fleet, routing) if depth else None
+    for _ in range(depth if made is not None else 0):
+        assert made is not None
+        down = handed_down(fleet, made, mean[made.row] * made.share, fleet.calls.per_request)
+        wider = handed_down(fleet, made, variance[made.row] * made.share**2, fleet.calls.per_request**2)
+        mean, variance = external_rps + down, outside + wider
     backend = fleet.backend_of(routing.row, routing.column)
     there = backend >= 0
     row, share = routing.row[there], routing.share[there]
@@ -119,21 +120,6 @@ def load_error(fleet: Fleet, external_rps: Floats, routing: Routing, flow_error:
     spread = np.bincount(backend[there], weights=variance[row] * share**2, minlength=count)
     idle = float(np.sqrt(np.mean(flow_error**2))) if len(flow_error) else 0.0
     return np.where(load > 0, np.sqrt(spread) / np.where(load > 0, load, 1.0), idle)
-
-
-def _called_variance(fleet: Fleet, variance: Floats, routing: Routing) -> Floats:
-    """(F,) variance that parents' served load brings to the meshes of their clusters."""
-    if not len(fleet.calls):
-        return np.zeros(len(fleet.flows))
-    clusters = len(fleet.clusters)
-    key = fleet.flows.service[routing.row] * (clusters + 1) + routing.column
-    size = len(fleet.services) * (clusters + 1)
-    served = np.bincount(key, weights=variance[routing.row] * routing.share**2, minlength=size)
-    called = np.zeros((len(fleet.services), clusters))
-    caused = fleet.calls.per_request[:, None] ** 2 * served.reshape(-1, clusters + 1)[fleet.calls.parent, :clusters]
-    np.add.at(called, fleet.calls.child, caused)
-    home = fleet.origins.cluster[fleet.flows.origin]
-    return np.where(home >= 0, called[fleet.flows.service, np.maximum(home, 0)], 0.0)
 
 
 def _averaged(before: Floats, value: Floats) -> Floats:

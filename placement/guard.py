@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.columns import Bools, Floats
 from placement.cost import loads
-from placement.fleet import coupled_services
 from placement.plan import Plan, Reason
 from placement.problem import DEMAND_FLOOR_RPS, Problem
-from placement.routing import Routing, blend, moved_share
+from placement.routing import Routing, blend, left_share, moved_share, side_by_side
 
 TINY_RPS = 1e-6
 TINY_SHARE = 1e-9
@@ -75,7 +73,7 @@ def _fractions(
 ) -> tuple[Floats, tuple[str, ...]]:
     """(F,) how far each flow may go, equal within every set of services that share a limit."""
     fleet, standing = problem.fleet, problem.standing
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = fleet.applications()
     flow_label, sets = label[fleet.flows.service], int(label.max(initial=-1)) + 1
     far = np.zeros(sets)
     idle = problem.demand_rps <= IDLE_RPS
@@ -114,19 +112,9 @@ def between(problem: Problem, old: Routing, new: Routing, fraction: Floats) -> R
     return blend(old, new, fraction * becomes / ((1 - fraction) * was + fraction * becomes))
 
 
-def left_share(old: Routing, new: Routing) -> Floats:
-    """(F,) part of each flow that leaves a cluster: sum of (old - new)^+ without what was refused, which moves nobody
-    when it is let in.
-    """
-    change = csr_array(old.matrix() - new.matrix())
-    gone = np.where(change.indices == old.columns - 1, 0.0, np.maximum(change.data, 0.0))
-    row = np.repeat(np.arange(len(old)), np.diff(change.indptr))
-    return np.asarray(np.bincount(row, weights=gone, minlength=len(old)), dtype=np.float64)
-
-
 def not_offered_share(problem: Problem, routing: Routing) -> Floats:
     """(F,) share of each flow on routes that the problem does not offer (unlawful, too far, down, lost)."""
-    hit = (routing.column != problem.fleet.shed) & (problem.route_of(routing.row, routing.column) < 0)
+    hit = (routing.column != problem.fleet.shed) & (problem.routes_of(routing) < 0)
     return np.asarray(
         np.bincount(routing.row[hit], weights=routing.share[hit], minlength=len(routing)), dtype=np.float64
     )
@@ -145,11 +133,13 @@ def transit_fraction(problem: Problem, old: Routing, new: Routing) -> Floats:
 
 def _transits(problem: Problem, old: Routing, new: Routing) -> tuple[Floats, Floats, Floats]:
     """(B,) rps before a step from `old` to `new`, most that it may add while it is applied, and after it."""
-    old_rps, new_rps = _rps(problem, old), _rps(problem, new)
-    rise_rps = csr_array(new_rps - old_rps)
-    rise_rps.data = np.maximum(rise_rps.data, 0.0)
-    before, rise, after = (_backend_rps(problem, part) for part in (old_rps, rise_rps, new_rps))
-    return before, rise, after
+    was, becomes = loads(problem, old), loads(problem, new)
+    both = side_by_side(old, new)
+    rise = np.maximum(both.new * becomes.demand_rps[both.row] - both.old * was.demand_rps[both.row], 0.0)
+    backend = problem.backend_of(both.row, both.column)
+    hit = backend >= 0
+    added = np.bincount(backend[hit], weights=rise[hit], minlength=len(problem.fleet.backends))
+    return was.backend_rps, np.asarray(added, dtype=np.float64), becomes.backend_rps
 
 
 def _largest(capacity: Floats, before: Floats, rise: Floats, after: Floats, slack: float = 0.0) -> Floats:
@@ -158,18 +148,3 @@ def _largest(capacity: Floats, before: Floats, rise: Floats, after: Floats, slac
         k = np.where(rise > TINY_RPS, ((1 + slack) * capacity - before) / rise, 1.0)
     k = np.where(before > capacity, np.where(after > before + TINY_RPS, 0.0, 1.0), k)
     return np.asarray(np.clip(k, 0.0, 1.0), dtype=np.float64)
-
-
-def _rps(problem: Problem, routing: Routing) -> csr_array:
-    """(F, C + 1) load of every share, with the demand that the routing itself makes."""
-    matrix = routing.matrix()
-    matrix.data *= loads(problem, routing).demand_rps[routing.row]
-    return matrix
-
-
-def _backend_rps(problem: Problem, rps: csr_array) -> Floats:
-    entries = rps.tocoo()
-    backend = problem.backend_of(entries.row.astype(np.int64), entries.col.astype(np.int64))
-    hit = backend >= 0
-    backends = len(problem.fleet.backends)
-    return np.asarray(np.bincount(backend[hit], weights=entries.data[hit], minlength=backends), dtype=np.float64)

@@ -14,10 +14,9 @@ import numpy as np
 
 from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.cost import loads
-from placement.fleet import coupled_services
-from placement.guard import IDLE_RPS, Step, between, left_share, not_offered_share
+from placement.guard import IDLE_RPS, Step, between, not_offered_share
 from placement.problem import Problem
-from placement.routing import Routing, blend
+from placement.routing import Routing, blend, left_share
 
 HOUR_S, MINUTE_S = 3600.0, 60.0
 POINT = 0.01
@@ -166,7 +165,7 @@ def _held(
         said.append(f"change budget: {name} changed {limits.changes_per_hour} times in an hour")
     stopped = spent.copy()
     np.logical_or.at(stopped, service, restless | hasty)
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = fleet.applications()
     whole = np.zeros(int(label.max(initial=-1)) + 1, dtype=bool)
     np.logical_or.at(whole, label, stopped)
     return whole[label], tuple(said)

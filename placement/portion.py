@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from placement.columns import Bools, Floats, Ints, floats, ints, lookup
-from placement.fleet import Backends, Calls, Fleet, Flows, Services, Sites, coupled_services
+from placement.fleet import Backends, Calls, Fleet, Flows, Services, Sites
 from placement.losses import Loss
 from placement.problem import Problem
 from placement.routes import Routes
@@ -38,8 +38,7 @@ class Applications:
     @cached_property
     def label(self) -> Ints:
         """(S,) application of each service."""
-        fleet = self.problem.fleet
-        return coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+        return self.problem.fleet.applications()
 
     def of_service(self, service: int) -> int:
         """Its application."""

@@ -22,18 +22,22 @@ Pieces    what load costs a backend beyond that is convex (sitecost.py). With re
 Calls     the demand of (child, mesh of c) is `per_request` times what its parents serve in c.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, bools, floats, lookup
-from placement.fleet import Fleet, inherited
+from placement.callgraph import inherited
+from placement.columns import Bools, Floats, Ints, bools, floats, ints, lookup
+from placement.fleet import Fleet
 from placement.qoe import waiting_factor
 from placement.readings import Snapshot
 from placement.routes import Routes, compute_usd, inside, kept, offered_routes, tree_usd, unit_usd
 from placement.routing import Routing
 from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, expected, headroom
 
+T = TypeVar("T")
 SEGMENTS = 3
 """Convex pieces of the headroom between utilization_target and 1."""
 DEMAND_FLOOR_RPS = 1e-3
@@ -78,6 +82,20 @@ class Problem:
     """(C,) clusters taken as lost."""
     curve: Curve | None = None
     """What load really costs at each backend where that is not convex; None where `pieces` are exact."""
+    known: dict[tuple[str, int], tuple[Routing, Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What was worked out of routings; see `once`."""
+
+    def once(self, name: str, routing: Routing, work: Callable[["Problem", Routing], T]) -> T:
+        """The result of `work` on this problem and a routing, worked out at the first call: a tick asks for the loads
+        and the cost of the same few routings many times over.
+        """
+        held = self.known.get((name, id(routing)))
+        if held is None:
+            held = self.known[name, id(routing)] = routing, work(self, routing)  # held, so that its id stays its own
+        found: T = held[1]
+        return found
 
     def site_usd(self, load_rps: Floats) -> Floats:
         """(B,) $/h that a load costs at each backend on top of the prices of its routes."""
@@ -87,6 +105,10 @@ class Problem:
         """The route of each (flow, column), -1 where it is refusal or not offered."""
         columns = self.fleet.shed + 1
         return lookup(self.routes.flow * columns + self.routes.cluster, flow * columns + column)
+
+    def routes_of(self, routing: Routing) -> Ints:
+        """(N,) the route of each share, as in `route_of`."""
+        return self.once("routes", routing, lambda problem, shares: problem.route_of(shares.row, shares.column))
 
     def backend_of(self, flow: Ints, column: Ints) -> Ints:
         """The backend of each (flow, column), offered or not; -1 for SHED and where the service does not run."""
@@ -190,26 +212,60 @@ def displaced(fleet: Fleet, external_rps: Floats, lost: Bools) -> Floats:
     return np.asarray(np.bincount(row, weights=external_rps, minlength=len(keys)), dtype=np.float64)
 
 
+class Caused(NamedTuple):
+    """What one routing hands down the call graph: who calls, from where, and the flows that it makes."""
+
+    row: Ints
+    """(M,) flows of the callers' shares ..."""
+    share: Floats
+    key: Ints
+    """(M,) ... and where each is served: service times C + 1 plus column."""
+
+
+def caused(fleet: Fleet, routing: Routing) -> Caused:
+    """The shares of a routing that call somebody."""
+    calls = fleet.once("callers", _callers)[routing.row]
+    row, column = routing.row[calls], routing.column[calls]
+    return Caused(row, routing.share[calls], fleet.flows.service[row] * (fleet.shed + 1) + column)
+
+
+def _callers(fleet: Fleet) -> Bools:
+    """(F,) flows of services that call another."""
+    return bools(np.isin(fleet.flows.service, fleet.calls.parent))
+
+
+def handed_down(fleet: Fleet, made: Caused, per_share: Floats, per_request: Floats) -> Floats:
+    """(F,) what (M,) amounts of the callers' shares bring to the meshes where they are served, times (K,)
+    `per_request`.
+    """
+    clusters, columns = len(fleet.clusters), fleet.shed + 1
+    served = np.bincount(made.key, weights=per_share, minlength=len(fleet.services) * columns)
+    called = np.zeros((len(fleet.services), clusters))
+    np.add.at(called, fleet.calls.child, per_request[:, None] * served.reshape(-1, columns)[fleet.calls.parent, :-1])
+    home = fleet.once("homes", _homes)
+    return np.where(home >= 0, called[fleet.flows.service, np.maximum(home, 0)], 0.0)
+
+
+def _homes(fleet: Fleet) -> Ints:
+    """(F,) the cluster whose mesh a flow enters, -1 outside of every cluster."""
+    return ints(fleet.origins.cluster[fleet.flows.origin])
+
+
 def called_rps(fleet: Fleet, demand_rps: Floats, routing: Routing) -> Floats:
     """(F,) requests/s that parents served in a cluster send on into that cluster's mesh."""
     if not len(fleet.calls):
         return np.zeros(len(fleet.flows))
-    clusters, shape = len(fleet.clusters), (len(fleet.services), len(fleet.clusters) + 1)
-    key = fleet.flows.service[routing.row] * shape[1] + routing.column
-    served = np.bincount(key, weights=demand_rps[routing.row] * routing.share, minlength=shape[0] * shape[1])
-    called = np.zeros((shape[0], clusters))
-    caused = fleet.calls.per_request[:, None] * served.reshape(shape)[fleet.calls.parent, :clusters]
-    np.add.at(called, fleet.calls.child, caused)
-    home = fleet.origins.cluster[fleet.flows.origin]
-    return np.where(home >= 0, called[fleet.flows.service, np.maximum(home, 0)], 0.0)
+    made = caused(fleet, routing)
+    return handed_down(fleet, made, demand_rps[made.row] * made.share, fleet.calls.per_request)
 
 
 def total_demand(fleet: Fleet, external_rps: Floats, routing: Routing) -> Floats:
     """(F,) external demand plus called demand, followed down the (acyclic) call graph under a routing."""
-    demand = external_rps
-    for _ in range(len(fleet.services)):
-        deeper = external_rps + called_rps(fleet, demand, routing)
-        if np.array_equal(deeper, demand):
-            break
-        demand = deeper
+    depth = int(fleet.depth().max(initial=0))
+    if not depth:
+        return external_rps
+    made, demand = caused(fleet, routing), external_rps
+    for _ in range(depth):
+        down = handed_down(fleet, made, demand[made.row] * made.share, fleet.calls.per_request)
+        demand = external_rps + down
     return demand

@@ -9,7 +9,7 @@ import numpy as np
 
 from placement.columns import Bools, Ints, index_of, ints, lookup
 from placement.cost import loads
-from placement.fleet import Fleet, OriginId
+from placement.fleet import Fleet, OriginId, ServiceId
 from placement.problem import Problem
 from placement.rounding import diffused, largest_remainder
 from placement.routing import Routing, from_triplets
@@ -62,21 +62,33 @@ class TableEntries(NamedTuple):
 
 def table_entries(fleet: Fleet, tables: Mapping[OriginId, WeightTable]) -> TableEntries:
     """Read tables back. Rows of an unknown service, origin or cluster are left out whole."""
-    origin_row = index_of(fleet.origins.ids)
-    flow_keys = fleet.flows.service * len(fleet.origins) + fleet.flows.origin
     parts = [TableEntries(*(np.zeros(0, dtype=np.int64),) * 4)]
-    for origin, table in tables.items():
-        service, cluster = _rows(fleet.services.ids, table.services), _rows(fleet.clusters.ids, table.clusters)
-        known = (service >= 0) & (origin in origin_row)
-        flow = np.where(known, lookup(flow_keys, service * len(fleet.origins) + origin_row.get(origin, 0)), -1)
-        row, column = table.row, cluster[table.column] if len(table.column) else table.column
-        flow[row[column < 0]] = -1
-        row = np.concatenate([row, np.arange(len(service))])
-        column = np.concatenate([column, np.full(len(service), fleet.shed)])
-        weight = np.concatenate([table.weight, table.shed_weight])
-        real = (flow[row] >= 0) & (weight > 0)
-        parts.append(TableEntries(flow[row][real], column[real], weight[real], np.full(int(real.sum()), table.unit)))
+    parts += [_entries(fleet, origin, table) for origin, table in tables.items()]
     return TableEntries(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _entries(fleet: Fleet, origin: OriginId, table: WeightTable) -> TableEntries:
+    """Those of one table, read once: most of what stands stood in the tick before."""
+    read = table.known.get("entries")
+    if read is None or read[0] is not fleet or read[1] != origin:
+        read = table.known["entries"] = fleet, origin, _read(fleet, origin, table)
+    found: TableEntries = read[2]
+    return found
+
+
+def _read(fleet: Fleet, origin: OriginId, table: WeightTable) -> TableEntries:
+    origin_row = fleet.once("origin_rows", lambda f: index_of(f.origins.ids))
+    flow_keys = fleet.once("flow_keys", lambda f: ints(f.flows.service * len(f.origins) + f.flows.origin))
+    service, cluster = _rows(fleet.services.ids, table.services), _rows(fleet.clusters.ids, table.clusters)
+    known = (service >= 0) & (origin in origin_row)
+    flow = np.where(known, lookup(flow_keys, service * len(fleet.origins) + origin_row.get(origin, 0)), -1)
+    row, column = table.row, cluster[table.column] if len(table.column) else table.column
+    flow[row[column < 0]] = -1
+    row = np.concatenate([row, np.arange(len(service))])
+    column = np.concatenate([column, np.full(len(service), fleet.shed)])
+    weight = np.concatenate([table.weight, table.shed_weight])
+    real = (flow[row] >= 0) & (weight > 0)
+    return TableEntries(flow[row][real], column[real], weight[real], np.full(int(real.sum()), table.unit))
 
 
 @lru_cache(maxsize=4_096)
@@ -88,6 +100,19 @@ def _rows(names: tuple[str, ...], wanted: tuple[str, ...]) -> Ints:
 
 def routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> Routing:
     """The routing that some tables make; flows that they do not speak of keep `otherwise`."""
+    held = fleet.known.get("routing")
+    given = (*tables.items(), ("", otherwise))
+    if (
+        held is None
+        or len(held[0]) != len(given)
+        or any(a != b or x is not y for (a, x), (b, y) in zip(held[0], given, strict=True))
+    ):
+        held = fleet.known["routing"] = given, _routing_of(fleet, tables, otherwise)
+    found: Routing = held[1]
+    return found
+
+
+def _routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> Routing:
     entries = table_entries(fleet, tables)
     known = np.zeros(len(fleet.flows), dtype=bool)
     known[entries.flow] = True
@@ -133,32 +158,36 @@ def _tables(problem: Problem, routing: Routing, weight: Ints, rounding: Rounding
         row, column = np.concatenate([row, flow]), np.concatenate([column, cluster])
         weights, priority = np.concatenate([weights, np.zeros_like(flow)]), np.concatenate([priority, rank])
     # By origin, then row; within a row weights stand before standbys, each in the order they have: sorts are stable.
-    origin_of, every = fleet.flows.origin, np.arange(len(fleet.origins) + 1)
-    order = np.argsort(origin_of[row] * len(routing) + row, kind="stable")
+    order = np.argsort(fleet.flows.origin[row] * len(routing) + row, kind="stable")
     row, column, weights, priority = (a[order] for a in (row, column, weights, priority))
-    by_origin = np.argsort(origin_of, kind="stable")
-    flow_ends = np.searchsorted(origin_of[by_origin], every)
-    part_ends = np.searchsorted(origin_of[row], every)
+    part_ends = np.searchsorted(fleet.flows.origin[row], np.arange(len(fleet.origins) + 1))
     targets = np.bincount(row, minlength=len(routing))
     tables = {}
-    for index, origin in enumerate(fleet.origins.ids):
-        flows = by_origin[flow_ends[index] : flow_ends[index + 1]]
+    for index, (origin, (flows, names)) in enumerate(fleet.once("flows_by_origin", _flows_by_origin).items()):
         part = slice(part_ends[index], part_ends[index + 1])
-        counts = targets[flows]
         tables[origin] = WeightTable(
             origin=origin,
             epoch=0,
             version=0,
             unit=rounding.unit,
             clusters=fleet.clusters.ids,
-            services=tuple(fleet.services.ids[s] for s in fleet.flows.service[flows].tolist()),
-            row_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            services=names,
+            row_start=np.concatenate([[0], np.cumsum(targets[flows])]).astype(np.int64),
             column=column[part],
             weight=weights[part],
             priority=priority[part],
             shed_weight=shed_weight[flows],
         )
     return tables
+
+
+def _flows_by_origin(fleet: Fleet) -> dict[OriginId, tuple[Ints, tuple[ServiceId, ...]]]:
+    """The flows of each origin, by service, and the names of these."""
+    by_origin = np.argsort(fleet.flows.origin, kind="stable")
+    ends = np.searchsorted(fleet.flows.origin[by_origin], np.arange(len(fleet.origins) + 1))
+    parts = [by_origin[begin:end] for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+    names = [tuple(fleet.services.ids[s] for s in fleet.flows.service[flows].tolist()) for flows in parts]
+    return dict(zip(fleet.origins.ids, zip(parts, names, strict=True), strict=True))
 
 
 def _standbys(problem: Problem, row: Ints, column: Ints) -> tuple[Ints, Ints, Ints]:

@@ -1,6 +1,7 @@
 """The routes that a fleet offers its flows, and what sending a request along each costs whatever the load."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,29 +33,58 @@ class Routes:
 
 def offered_routes(fleet: Fleet, usable: Bools, latency_ms: Floats, error_ratio: Floats) -> Routes:
     """All offered (flow, backend) pairs with their prices."""
+    every = fleet.once("lawful", _lawful)
+    if usable.all():
+        return _priced(every, latency_ms, error_ratio)
+    offered = usable[every.backend]
+    return _priced(Lawful._make(column[offered] for column in every), latency_ms, error_ratio)
+
+
+class Lawful(NamedTuple):
+    """(X,) the routes that a fleet offers while everything is usable, with what does not depend on measurements."""
+
+    flow: Ints
+    backend: Ints
+    cluster: Ints
+    usd_per_ms: Floats
+    """$/h per rps of one millisecond."""
+    rtt_ms: Floats
+    egress_usd: Floats
+    compute_usd: Floats
+
+
+def _lawful(fleet: Fleet) -> Lawful:
     flow, backend = _pairs(fleet)
     service, origin = fleet.flows.service[flow], fleet.flows.origin[flow]
     cluster = fleet.backends.cluster[backend]
-    offered = (
-        usable[backend]
-        & fleet.allowed[service, cluster]
-        & (fleet.network.rtt_ms[origin, cluster] <= fleet.services.rtt_max_ms[service])
-    )
-    flow, backend, service, origin, cluster = (a[offered] for a in (flow, backend, service, origin, cluster))
-    value = 3600 * fleet.services.usd_per_request_ms[service]
-    network = fleet.network
+    rtt_ms = fleet.network.rtt_ms[origin, cluster]
+    lawful = fleet.allowed[service, cluster] & (rtt_ms <= fleet.services.rtt_max_ms[service])
+    flow, backend, service, origin, cluster = (a[lawful] for a in (flow, backend, service, origin, cluster))
     transfer = (
-        fleet.services.request_bytes[service] * network.egress_out_usd_per_gb[origin, cluster]
-        + fleet.services.response_bytes[service] * network.egress_back_usd_per_gb[origin, cluster]
+        fleet.services.request_bytes[service] * fleet.network.egress_out_usd_per_gb[origin, cluster]
+        + fleet.services.response_bytes[service] * fleet.network.egress_back_usd_per_gb[origin, cluster]
     )
-    return Routes(
+    return Lawful(
         flow=ints(flow),
         backend=ints(backend),
         cluster=ints(cluster),
-        latency_usd=floats(value * (network.rtt_ms[origin, cluster] + latency_ms[backend])),
-        quality_usd=floats(value * QUALITY_MS * error_ratio[backend]),
+        usd_per_ms=floats(3600 * fleet.services.usd_per_request_ms[service]),
+        rtt_ms=floats(rtt_ms[lawful]),
         egress_usd=floats(3600 * transfer / 1e9),
         compute_usd=floats(compute_usd(fleet)[backend]),
+    )
+
+
+def _priced(lawful: Lawful, latency_ms: Floats, error_ratio: Floats) -> Routes:
+    flow, backend, cluster, value, rtt_ms, egress_usd, linear_usd = lawful
+    return Routes(
+        flow=flow,
+        backend=backend,
+        cluster=cluster,
+        latency_usd=floats(value * (rtt_ms + latency_ms[backend])),
+        quality_usd=floats(value * QUALITY_MS * error_ratio[backend]),
+        egress_usd=egress_usd,
+        compute_usd=linear_usd,
     )
 
 
@@ -71,11 +101,15 @@ def kept(routes: Routes, keep: Bools) -> Routes:
 
 def compute_usd(fleet: Fleet) -> Floats:
     """(B,) $/h per rps: the cheapest of the backend's sites, at the service's target utilization."""
+    return fleet.once("compute_usd", _compute_usd)
+
+
+def _compute_usd(fleet: Fleet) -> Floats:
     sites = fleet.sites
     useful = sites.rps_per_replica * fleet.services.utilization_target[sites.service]
     cheapest = np.full(len(fleet.backends), np.inf)
     np.minimum.at(cheapest, sites.backend, sites.usd_per_replica_hour / useful)
-    return cheapest
+    return floats(cheapest)
 
 
 def unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
@@ -85,7 +119,12 @@ def unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
     """
     everything = offered_routes(fleet, np.ones(len(fleet.backends), dtype=bool), latency_ms, error_ratio)
     unit = np.full(len(fleet.services), 1e-6)
-    np.maximum.at(unit, fleet.flows.service[everything.flow], everything.usd)
+    if not len(everything):
+        return unit
+    service = fleet.flows.service[everything.flow]  # ascending, for routes stand flow by flow
+    first = np.flatnonzero(np.diff(service, prepend=-1))
+    dearest = np.maximum.reduceat(everything.usd, first)
+    unit[service[first]] = np.maximum(unit[service[first]], dearest)
     return unit
 
 

@@ -1,7 +1,8 @@
 """Shares of every flow over clusters, and the few operations that keep them whole."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -25,8 +26,11 @@ class Routing:
     share: Floats
     columns: int
     """C + 1."""
+    row: Ints = field(init=False, repr=False, compare=False)
+    """(N,) the flow of each stored share."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "row", np.repeat(np.arange(len(self)), np.diff(self.row_start)))
         assert self.row_start[-1] == len(self.column) == len(self.share), "row_start, column and share disagree"
         assert not len(self.share) or (self.share > 0).all(), "a stored share must be above 0"
         sums = np.add.reduceat(self.share, self.row_start[:-1]) if len(self) else np.ones(0)
@@ -35,11 +39,6 @@ class Routing:
 
     def __len__(self) -> int:
         return len(self.row_start) - 1
-
-    @property
-    def row(self) -> Ints:
-        """(N,) the flow of each stored share."""
-        return np.repeat(np.arange(len(self)), np.diff(self.row_start))
 
     def matrix(self) -> csr_array:
         """The same numbers as a SciPy sparse matrix (a copy, so that it can be computed with)."""
@@ -69,8 +68,28 @@ def from_matrix(matrix: csr_array, tiny: float = 1e-9) -> Routing:
 
 
 def from_triplets(flow: Ints, column: Ints, share: Floats, shape: tuple[int, int]) -> Routing:
-    """A routing from (flow, column, share) rows in any order; duplicates add up."""
-    return from_matrix(csr_array((share, (flow, column)), shape=shape))
+    """A routing from (flow, column, share) rows in any order; duplicates add up, the rest is as in `from_matrix`."""
+    key = flow * shape[1] + column
+    order = np.argsort(key, kind="stable")
+    key, share = key[order], share[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    if len(first) < len(key):
+        share = floats(np.bincount(np.cumsum(np.diff(key, prepend=-1) > 0) - 1, weights=share))
+        key = key[first]
+    return _whole(key, share, shape)
+
+
+def _whole(key: Ints, share: Floats, shape: tuple[int, int], tiny: float = 1e-9) -> Routing:
+    """A routing from shares under ascending, distinct keys: flow times columns plus column."""
+    kept = share > tiny
+    key, share = key[kept], share[kept]
+    row = key // shape[1]
+    start = np.searchsorted(row, np.arange(shape[0] + 1))
+    count = np.diff(start)
+    if not count.all():
+        raise ValueError(f"flow {int(np.flatnonzero(count == 0)[0])} has no share anywhere")
+    sums = np.add.reduceat(share, start[:-1]) if len(share) else share
+    return Routing(ints(start), ints(key - row * shape[1]), floats(share / np.repeat(sums, count)), shape[1])
 
 
 def from_dense(shares: Floats) -> Routing:
@@ -78,18 +97,51 @@ def from_dense(shares: Floats) -> Routing:
     return from_matrix(csr_array(shares))
 
 
+class Both(NamedTuple):
+    """(M,) the shares of two routings side by side, wherever one of them has any; flow by flow, columns ascending."""
+
+    row: Ints
+    column: Ints
+    old: Floats
+    new: Floats
+
+
+def side_by_side(old: Routing, new: Routing) -> Both:
+    """Both routings over the union of their entries."""
+    columns = old.columns
+    was, becomes = old.row * columns + old.column, new.row * columns + new.column
+    if len(was) == len(becomes) and np.array_equal(was, becomes):
+        return Both(old.row, old.column, old.share, new.share)
+    key = np.union1d(was, becomes)
+    left, right = np.zeros(len(key)), np.zeros(len(key))
+    left[np.searchsorted(key, was)] = old.share
+    right[np.searchsorted(key, becomes)] = new.share
+    row = key // columns
+    return Both(row, key - row * columns, left, right)
+
+
 def blend(old: Routing, new: Routing, fraction: float | Floats) -> Routing:
     """`old` moved towards `new`; `fraction` in [0, 1] is one number or one per flow, (F,)."""
     k = np.broadcast_to(np.asarray(fraction, dtype=np.float64), (len(old),))
-    mixed = old.matrix().multiply((1 - k)[:, None]) + new.matrix().multiply(k[:, None])
-    return from_matrix(csr_array(mixed))
+    both = side_by_side(old, new)
+    mixed = both.old * (1 - k)[both.row] + both.new * k[both.row]
+    return _whole(both.row * old.columns + both.column, mixed, (len(old), old.columns))
 
 
 def moved_share(old: Routing, new: Routing) -> Floats:
     """(F,) part of each flow that changes cluster: sum of (new - old)^+, in [0, 1]."""
-    change = csr_array(new.matrix() - old.matrix())
-    change.data = np.maximum(change.data, 0.0)
-    return np.asarray(change.sum(axis=1), dtype=np.float64).ravel()
+    both = side_by_side(old, new)
+    gained = np.maximum(both.new - both.old, 0.0)
+    return np.asarray(np.bincount(both.row, weights=gained, minlength=len(old)), dtype=np.float64)
+
+
+def left_share(old: Routing, new: Routing) -> Floats:
+    """(F,) part of each flow that leaves a cluster: sum of (old - new)^+ without what was refused, which moves nobody
+    when it is let in.
+    """
+    both = side_by_side(old, new)
+    gone = np.where(both.column == old.columns - 1, 0.0, np.maximum(both.old - both.new, 0.0))
+    return np.asarray(np.bincount(both.row, weights=gone, minlength=len(old)), dtype=np.float64)
 
 
 class RoutingView(Mapping[str, dict[str, float]]):

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,18 +43,18 @@ class WeightTable:
     priority: Ints
     shed_weight: Ints
     """(rows,) requests refused at the origin, out of `unit`."""
+    row: Ints = field(init=False, repr=False, compare=False)
+    """(N,) the row of each target."""
+    known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was worked out of the weights, by name."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "row", np.repeat(np.arange(len(self.services)), np.diff(self.row_start)))
         sums = np.bincount(self.row, weights=self.weight, minlength=len(self.services)) + self.shed_weight
         assert (self.weight >= 0).all(), "a negative weight"
         whole = (sums == self.unit).all() and (self.shed_weight >= 0).all()
         assert whole, f"{self.origin}: the weights of a service do not add up to {self.unit}"
         assert ((self.weight > 0) == (self.priority == 0)).all(), "weight and priority disagree about a standby"
-
-    @property
-    def row(self) -> Ints:
-        """(N,) the row of each target."""
-        return np.repeat(np.arange(len(self.services)), np.diff(self.row_start))
 
     @property
     def fence(self) -> tuple[int, int]:
@@ -91,7 +91,9 @@ class WeightTable:
 
     def fenced(self, epoch: int, version: int) -> "WeightTable":
         """The same weights under another fence."""
-        return replace(self, epoch=epoch, version=version)
+        same = replace(self, epoch=epoch, version=version)
+        object.__setattr__(same, "known", self.known)
+        return same
 
 
 def table_of(

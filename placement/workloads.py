@@ -12,8 +12,9 @@ from placement.assignment import (
     Links,
     Losses,
 )
+from placement.callgraph import coupled_services
 from placement.columns import Floats, Ints, floats, ints
-from placement.fleet import Fleet, coupled_services
+from placement.fleet import Fleet
 from placement.problem import PATIENCE_MS, external_demand
 from placement.readings import Snapshot
 from placement.routes import tree_usd

@@ -1,7 +1,7 @@
 """The rows of a fleet by the names that telemetry uses for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -23,6 +23,8 @@ class Index:
     """(service, cluster) -> row."""
     capacity_declared_rps: Floats
     """(B,)"""
+    found: dict[tuple[str, Signal], tuple[tuple[tuple[str, ...], ...], Ints]] = field(default_factory=dict)
+    """The keys that a source named last, and their rows: it mostly names the same again."""
 
     def of(self, signal: Signal) -> Mapping[tuple[str, ...], int]:
         """The rows that a signal is measured for."""
@@ -30,6 +32,12 @@ class Index:
 
     def rows(self, batch: Batch) -> Ints:
         """(N,) the row of each key, -1 where there is none."""
+        last = self.found.get((batch.source, batch.signal))
+        if last is None or last[0] != batch.keys:
+            last = self.found[batch.source, batch.signal] = batch.keys, self._looked_up(batch)
+        return last[1]
+
+    def _looked_up(self, batch: Batch) -> Ints:
         known = self.of(batch.signal)
         return np.fromiter((known.get(key, -1) for key in batch.keys), dtype=np.int64, count=len(batch.keys))
 

@@ -96,8 +96,9 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
         words = f"emergency budget: {policy.conduct.evacuations_max} domains in ten minutes; {names} waits for a human"
         step = replace(step, guards=(*step.guards, words))
     step = replace(step, guards=step.guards + sight.orders.words)
-    wanted = weight_tables(problem, step.routing, policy.rounding, tables)
     holds = plan.reason in {Reason.HELD, Reason.FROZEN}
+    told = holds and set(tables) == set(problem.fleet.origins.ids)
+    wanted = dict(tables) if told else weight_tables(problem, step.routing, policy.rounding, tables)
     differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
     return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, wanted, waits, obeys(sight))
 

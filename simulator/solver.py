@@ -12,7 +12,6 @@ import numpy as np
 from placement.columns import Bools, Floats
 from placement.cost import evaluate, standing_rps
 from placement.failover import FailoverTable, Row
-from placement.fleet import call_depth
 from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.solve.failover import TableOrder, failover_table
@@ -89,7 +88,7 @@ def lower_bound(problem: Problem, usd: Floats) -> float:
     fleet, routes = problem.fleet, problem.routes
     service = fleet.flows.service
     mu = usd[routes.backend]
-    level = call_depth(len(fleet.services), fleet.calls)[service]
+    level = fleet.depth()[service]
     pi = problem.shed_usd.copy()
     below = np.zeros(len(fleet.backends))
     starts = np.flatnonzero(np.diff(routes.flow, prepend=-1))

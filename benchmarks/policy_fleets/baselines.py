@@ -9,8 +9,9 @@ import numpy as np
 from benchmarks.policy_fleets.demand import Slots
 from benchmarks.policy_fleets.fleets import Model
 from benchmarks.policy_fleets.instances import Instance
+from placement.callgraph import call_depth
 from placement.columns import Floats, bools, floats
-from placement.fleet import Calls, call_depth
+from placement.fleet import Calls
 from placement.policies.loaded import cost_greedy, proportional, value_greedy, waterfall
 from placement.policies.proximity import latency_greedy, local
 from placement.problem import DEMAND_FLOOR_RPS, Prices, Problem, total_demand

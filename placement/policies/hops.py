@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.callgraph import call_depth
 from placement.columns import Bools, Floats, Ints
-from placement.fleet import call_depth
 from placement.problem import Problem
 from placement.routing import Routing, from_triplets
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from placement.callgraph import call_depth
 from placement.columns import Floats, lookup
-from placement.fleet import call_depth
 from placement.policies.hops import Hop, descend, rtt_ms
 from placement.problem import Problem
 from placement.routing import Routing

@@ -9,7 +9,6 @@ import numpy as np
 
 from placement.columns import Floats
 from placement.cost import loads
-from placement.fleet import coupled_services
 from placement.policies.hops import Hop, descend, fill
 from placement.problem import Problem
 from placement.routing import Routing, blend
@@ -42,7 +41,7 @@ def with_spill(problem: Problem, planned: Routing, limit_rps: Floats) -> Routing
         return closed
     opened = _placed(problem, planned, limit_rps, let_in=True)
     fleet = problem.fleet
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = fleet.applications()
     over = loads(problem, opened).backend_rps > problem.pieces.served_rps * (1 + 1e-9)
     full = np.bincount(label[fleet.backends.service], weights=over, minlength=int(label.max()) + 1) > 0
     return blend(closed, opened, (~full[label[fleet.flows.service]]).astype(np.float64))

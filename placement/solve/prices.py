@@ -35,8 +35,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.assignment import AssignmentProblem
+from placement.callgraph import call_depth
 from placement.columns import Floats, floats, ints
-from placement.fleet import Calls, call_depth
+from placement.fleet import Calls
 from placement.solve import kernels
 
 CLOSED_USD = 1e9

@@ -25,7 +25,6 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from placement.columns import Floats, Ints, floats, lookup
 from placement.cost import evaluate, loads, objective_of_sets, standing_rps
-from placement.fleet import coupled_services
 from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.routing import Routing, blend, from_triplets
@@ -79,7 +78,7 @@ def optimum(problem: Problem, built: RoutingProgram) -> Solution:
     if len(built.gateways):
         return solve(built.program)
     fleet = problem.fleet
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = fleet.applications()
     flows = np.bincount(fleet.flows.service, minlength=len(label))
     service_chunk = chunk_of(label, flows, CHUNK_FLOWS)
     flow_chunk, backend_chunk = service_chunk[fleet.flows.service], service_chunk[fleet.backends.service]
@@ -96,7 +95,7 @@ def refined(problem: Problem, curve: Curve, hull: Routing) -> Routing:
     finds next to nothing (2e-5 of the objective on the policy fleets). Raises Unsolved.
     """
     fleet = problem.fleet
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = fleet.applications()
     best, least = hull, objective_of_sets(problem, hull, label)
     for start in (hull, problem.standing):
         convex = replace(problem, pieces=curve.majorant(loads(problem, start).backend_rps), curve=None)

@@ -146,7 +146,9 @@ def watch(program: Program) -> Verdict:
     loaded = program.loaded()
     stage = set_up(loaded, loop_configuration(loaded.configuration), program.seed)
     nothing = np.zeros(len(stage.world.fleet.backends))
-    watched = Watched(stage, program.switches, Diary(stage.scene.fleet), Ages(nothing, nothing, nothing, 0.0, stage.now_s()))
+    watched = Watched(
+        stage, program.switches, Diary(stage.scene.fleet), Ages(nothing, nothing, nothing, 0.0, stage.now_s())
+    )
     stage.progress = lambda _: watched.ages.look(stage)
     try:
         asyncio.run(steer(stage, watched.show, watched.refit))

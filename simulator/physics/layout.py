@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Bools, Floats, Ints
-from placement.fleet import Fleet, call_depth
+from placement.fleet import Fleet
 from placement.routes import compute_usd
 
 
@@ -37,7 +37,7 @@ class Layout:
 def layout_of(fleet: Fleet, service_ms: Floats, slots: Floats) -> Layout:
     """`service_ms` and `slots` are (S,)."""
     backends, flows, origins = fleet.backends, fleet.flows, len(fleet.origins)
-    level = call_depth(len(fleet.services), fleet.calls)
+    level = fleet.depth()
     mesh = fleet.origin_of_cluster()
     call, backend = np.nonzero(fleet.calls.parent[:, None] == backends.service[None, :])
     wanted = fleet.calls.child[call] * origins + mesh[backends.cluster[backend]]

@@ -7,7 +7,7 @@ import pytest
 
 from config.fleet import declared_readings, declared_replicas, fleet_of
 from config.load import load
-from placement.fleet import call_depth
+from placement.callgraph import call_depth
 
 HERE = Path(__file__).parent
 CONFIGURATION = load(HERE / "base.yaml")

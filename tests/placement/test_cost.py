@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from placement.callgraph import coupled_services
 from placement.cost import COMPONENTS, evaluate, loads, objective_of_sets
-from placement.fleet import coupled_services
 from placement.routes import compute_usd
 from placement.routing import from_dense
 from placement.solve.routing import solve_routing

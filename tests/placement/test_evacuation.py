@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placement.callgraph import inherited
 from placement.chains import Paths, asks, p95_ms, viable
 from placement.columns import bools, floats, ints
 from placement.cost import loads
 from placement.evacuation import shed_share, spare_rps, spill
 from placement.failover import shed_by_priority
-from placement.fleet import Calls, Sites, backends_of, inherited, reachable_flows
+from placement.fleet import Calls, Sites, backends_of, reachable_flows
 from placement.losses import Loss, after, losses, pair
 from placement.problem import Prices, Problem, formulate
 from placement.readings import Readings

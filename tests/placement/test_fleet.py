@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from placement.callgraph import call_depth, coupled_services
 from placement.columns import floats, ints
-from placement.fleet import Calls, backends_of, call_depth, coupled_services
+from placement.fleet import Calls, backends_of
 
 
 def test_call_depth_of_a_cycle_raises() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from placement.fleet import coupled_services
+from placement.callgraph import coupled_services
 from placement.solve.chunks import chunk_of, solve_chunks
 from placement.solve.linear import solve
 from placement.solve.routing import build
