@@ -88,9 +88,14 @@ def all_up(backends: int, at_s: float) -> Verdicts:
     )
 
 
+def is_out(state: Ints) -> Bools:
+    """(B,) whether a state is one of those in which no share may go there."""
+    return np.asarray((state == State.DOWN) | (state == State.PROBATION), dtype=np.bool_)
+
+
 def usable(verdicts: Verdicts) -> Bools:
     """(B,) whether a share may go there."""
-    return bools(~np.isin(verdicts.state, OUT))
+    return bools(~is_out(verdicts.state))
 
 
 def warmth(
@@ -104,7 +109,7 @@ def warmth(
     step_s = np.maximum(ramp_s / (len(RAMP) - 1), 1e-9)
     step = np.minimum((at_s - verdicts.since_s) / step_s, len(RAMP) - 1).astype(np.int64)
     ramp = np.where(ramp_s > 0, RAMP[np.maximum(step, 0)], 1.0)
-    cold = np.isin(verdicts.state, (*OUT, State.DRAINING))
+    cold = is_out(verdicts.state) | (verdicts.state == State.DRAINING)
     trickle = RAMP[0] if capacity_rps is None else np.minimum(RAMP[0], rules.trial_rps / np.maximum(capacity_rps, 1e-9))
     part = np.where(verdicts.state == State.TRIAL, trickle, np.where(verdicts.state == State.RAMP, ramp, 1.0))
     return floats(np.where(cold, 0.0, part))
@@ -212,8 +217,8 @@ def decayed(verdicts: Verdicts, at_s: float, rules: Rules) -> Floats:
 
 def moved(before: Verdicts, state: Ints, at_s: float, rules: Rules) -> Verdicts:
     """The verdicts in their new states, with the times, the hold-down and the penalty that follow from the move."""
-    was_out, is_out = np.isin(before.state, OUT), np.isin(state, OUT)
-    fell = is_out & ~was_out
+    was_out, now_out = is_out(before.state), is_out(state)
+    fell = now_out & ~was_out
     restless = at_s - before.turned_at_s < rules.forget_s
     longer = np.clip(2 * before.hold_down_s, rules.hold_down_s, rules.hold_down_max_s)
     penalty = np.where(fell, decayed(before, at_s, rules) + 1.0, before.penalty)
@@ -223,11 +228,11 @@ def moved(before: Verdicts, state: Ints, at_s: float, rules: Rules) -> Verdicts:
         before,
         state=ints(state),
         since_s=floats(np.where(state != before.state, at_s, before.since_s)),
-        turned_at_s=floats(np.where(is_out != was_out, at_s, before.turned_at_s)),
+        turned_at_s=floats(np.where(now_out != was_out, at_s, before.turned_at_s)),
         hold_down_s=floats(np.where(fell, np.where(restless, longer, rules.hold_down_s), before.hold_down_s)),
         penalty=floats(penalty),
         fell_at_s=floats(np.where(fell, at_s, before.fell_at_s)),
-        suppressed=bools(is_out & (before.suppressed | (penalty > rules.suppress_above))),
+        suppressed=bools(now_out & (before.suppressed | (penalty > rules.suppress_above))),
     )
 
 

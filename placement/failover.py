@@ -212,8 +212,6 @@ def shed_words(problem: Problem, before: Routing, after: Routing, most: int = 5)
     return tuple(lines)
 
 
-SHOWN_RPS = 0.05
-FULL = 0.999
 
 
 def _key(backends: Ints, gateways: Ints) -> bytes:

@@ -83,10 +83,10 @@ def _fractions(
     evacuates = np.zeros(sets, dtype=bool)
     evacuates[flow_label[stranded & ~idle]] = True
     transit, bounded = np.ones(sets), np.ones(sets)
-    transits = _transits(problem, standing, plan.routing)
-    backend_k = _largest(problem.capacity_rps, *transits)
+    steps = transits(problem, standing, plan.routing)
+    backend_k = _largest(problem.capacity_rps, *steps)
     np.minimum.at(transit, label[fleet.backends.service], backend_k)
-    np.minimum.at(bounded, label[fleet.backends.service], _largest(problem.capacity_rps, *transits, limits.step_min))
+    np.minimum.at(bounded, label[fleet.backends.service], _largest(problem.capacity_rps, *steps, limits.step_min))
     risen = np.zeros(sets)  # with what is let in, which fills a backend like anything else
     np.maximum.at(risen, flow_label, np.where(stranded | idle, 0.0, moved_share(standing, plan.routing)))
     least = np.minimum(bounded, limits.step_min / np.maximum(risen, limits.step_min))
@@ -128,10 +128,10 @@ def transit_fraction(problem: Problem, old: Routing, new: Routing) -> Floats:
     SIGCOMM'13, section 5.2). Along the line it grows as load(old) + k sum (new - old)^+, so k has a closed form.
     A backend that is over capacity already cannot be kept from being so; it may not gain from the whole plan.
     """
-    return _largest(problem.capacity_rps, *_transits(problem, old, new))
+    return _largest(problem.capacity_rps, *transits(problem, old, new))
 
 
-def _transits(problem: Problem, old: Routing, new: Routing) -> tuple[Floats, Floats, Floats]:
+def transits(problem: Problem, old: Routing, new: Routing) -> tuple[Floats, Floats, Floats]:
     """(B,) rps before a step from `old` to `new`, most that it may add while it is applied, and after it."""
     was, becomes = loads(problem, old), loads(problem, new)
     both = side_by_side(old, new)

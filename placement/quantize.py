@@ -100,29 +100,32 @@ def _rows(names: tuple[str, ...], wanted: tuple[str, ...]) -> Ints:
 
 def routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> Routing:
     """The routing that some tables make; flows that they do not speak of keep `otherwise`."""
-    held = fleet.known.get("routing")
-    given = (*tables.items(), ("", otherwise))
-    if (
-        held is None
-        or len(held[0]) != len(given)
-        or any(a != b or x is not y for (a, x), (b, y) in zip(held[0], given, strict=True))
-    ):
-        held = fleet.known["routing"] = given, _routing_of(fleet, tables, otherwise)
-    found: Routing = held[1]
+    given = tuple(tables.items())
+    held = fleet.known.get("routing")  # nothing was written since the last tick: that is most ticks
+    if held is None or not _same(held[0], given) or (held[1] is not None and held[1] is not otherwise):
+        routing, whole = _routing_of(fleet, tables, otherwise)
+        held = fleet.known["routing"] = given, None if whole else otherwise, routing
+    found: Routing = held[2]
     return found
 
 
-def _routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> Routing:
+def _same(last: tuple[tuple[str, object], ...], given: tuple[tuple[str, object], ...]) -> bool:
+    return len(last) == len(given) and all(a == b and x is y for (a, x), (b, y) in zip(last, given, strict=True))
+
+
+def _routing_of(fleet: Fleet, tables: Mapping[OriginId, WeightTable], otherwise: Routing) -> tuple[Routing, bool]:
+    """The routing, and whether the tables speak of every flow."""
     entries = table_entries(fleet, tables)
     known = np.zeros(len(fleet.flows), dtype=bool)
     known[entries.flow] = True
     rest = ~known[otherwise.row]
-    return from_triplets(
+    routing = from_triplets(
         np.concatenate([entries.flow, otherwise.row[rest]]),
         np.concatenate([entries.column, otherwise.column[rest]]),
         np.concatenate([entries.weight / entries.unit, otherwise.share[rest]]),
         (len(fleet.flows), fleet.shed + 1),
     )
+    return routing, bool(known.all())
 
 
 def _sticky(routing: Routing, weights: Ints, last: TableEntries, rounding: Rounding) -> tuple[Ints, Bools]:

@@ -212,9 +212,13 @@ def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
     usd = np.zeros_like(load)
     for node, weight in zip(NODES, WEIGHTS, strict=True):
         come = load * np.exp(error * node - error**2 / 2)[:, None]
-        filled = np.clip(come[:, :, None] - (ends - pieces.rps)[:, None, :], 0.0, pieces.rps[:, None, :])
         over = np.maximum(come - ends[:, -1:], 0.0) * overflow_usd[:, None]
-        usd += weight * ((filled * pieces.usd[:, None, :]).sum(axis=2) + over)
+        inside = np.zeros_like(load)
+        for i in range(ends.shape[1]):  # a few pieces; one array over all of them is four times slower
+            rps = pieces.rps[:, i, None]
+            filled = np.minimum(np.maximum(come - (ends[:, i, None] - rps), 0.0), rps)
+            inside += filled * pieces.usd[:, i, None]
+        usd += weight * (inside + over)
     slope = np.diff(usd, axis=1, prepend=0.0) / np.where(width > 0, width, 1.0)
     return Pieces(floats(width), floats(slope))
 

@@ -3,7 +3,8 @@
 Of each service the error ratio and the time in the backend, as load-weighted means. Foreseen is what the backends were
 measured to do before the push, under the load that the push gives them; worse than that and than before by more than a
 tenth is a surprise, and the routing goes back to the last known good. A trial in which the demand itself changed or
-something died says nothing about the push.
+something died says nothing about the push. Nor is it a surprise that requests take longer which were refused before, or
+that some of them fail while fewer are lost in all: to refuse them again would be worse.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from placement.columns import Bools, Floats, floats
-from placement.cost import loads
+from placement.cost import Loads, loads
 from placement.problem import Problem
 from placement.readings import Readings
 from placement.routing import Routing
@@ -88,19 +89,24 @@ def surprise(
     """
     if at_s - trial.pushed_at_s < limits.settle_s:
         return ""
-    load = loads(problem, problem.standing).backend_rps
-    old_load = loads(problem, trial.before).backend_rps
+    stands, stood = loads(problem, problem.standing), loads(problem, trial.before)
+    load, old_load = stands.backend_rps, stood.backend_rps
     fresh = _every(problem, measured_at_s >= trial.pushed_at_s + limits.settle_s, load)
     now, then = service_rps(problem), trial.demand_rps
     steady = np.abs(now - then) <= limits.demand_ratio * np.maximum(then, 1e-9)
+    refused, was_refused = _refused(problem, stands), _refused(problem, stood)
     judged = fresh & steady
-    for name, before, after, least, unit in (
-        ("errors", trial.error_ratio, readings.error_ratio, limits.error_min, ""),
-        ("time in the backends", trial.latency_ms, readings.latency_ms, limits.latency_min_ms, " ms"),
+    # A service that refuses has full backends, and there waiting is as it comes; whom it lets in waits instead.
+    roomy = judged & (np.maximum(refused, was_refused) <= limits.error_min)
+    for name, before, after, mine, least, unit in (
+        ("errors", trial.error_ratio, readings.error_ratio, judged, limits.error_min, ""),
+        ("time in the backends", trial.latency_ms, readings.latency_ms, roomy, limits.latency_min_ms, " ms"),
     ):
         was = np.maximum(_mean(problem, before, old_load), _mean(problem, before, load))
         is_now = _mean(problem, after, load)
-        worse = judged & (is_now > was * (1 + limits.worse_ratio)) & (is_now - was >= least)
+        worse = mine & (is_now > was * (1 + limits.worse_ratio)) & (is_now - was >= least)
+        if name == "errors":
+            worse &= refused + (1 - refused) * is_now > was_refused + (1 - was_refused) * was
         if worse.any():
             s = int(np.flatnonzero(worse)[0])
             return f"{name} of {problem.fleet.services.ids[s]} went from {was[s]:.4g} to {is_now[s]:.4g}{unit}"
@@ -141,6 +147,14 @@ def last_good(ring: tuple[Good, ...], flows: int) -> Routing | None:
     """The newest routing that is known good, for a fleet of so many flows."""
     good = [g.routing for g in ring if g.baked and len(g.routing) == flows]
     return good[-1] if good else None
+
+
+def _refused(problem: Problem, made: Loads) -> Floats:
+    """(S,) part of each service's requests that a routing refuses."""
+    fleet = problem.fleet
+    of, size = fleet.flows.service, len(fleet.services)
+    refused, asked = (np.bincount(of, weights=rps, minlength=size) for rps in (made.shed_rps, made.demand_rps))
+    return np.asarray(refused / np.maximum(asked, 1e-9), dtype=np.float64)
 
 
 def _mean(problem: Problem, column: Floats, load: Floats) -> Floats:

@@ -8,13 +8,14 @@ from health.verdict import Verdicts
 from placement.columns import Bools, Floats, bools
 from placement.cost import Cost, evaluate, loads
 from placement.evacuation import spare_rps, spill
-from placement.failover import failover_routing, shed_words
+from placement.failover import SHOWN_RPS, failover_routing, shed_words
 from placement.fleet import OriginId
 from placement.guard import Step, guard, not_offered_share
 from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
+from placement.readmission import let_in_rps, readmitted
 from placement.weights import WeightTable
 from scheduler.conduct import Conduct, back_to, measured_capacity, resting, restrained, wrong
 from scheduler.drill_trickle import trickled
@@ -89,6 +90,7 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
         step = restrained(sight.conduct, problem, free, sight.snapshot.at_s, policy.conduct)
         waits = any(said.startswith("rollout") for said in step.guards)
         step = replace(step, routing=trickled(problem, step.routing, policy.trickle_ratio))
+        step = step if sight.conduct.rollout else open_door(problem, plan, step)
     if plan.reason is Reason.FAILOVER:
         step = replace(step, guards=step.guards + shed_words(problem, problem.standing, step.routing))
     if sight.conduct.refused:
@@ -101,6 +103,13 @@ def guarded(sight: Sight, solved: Plan | None) -> Move:
     wanted = dict(tables) if told else weight_tables(problem, step.routing, policy.rounding, tables)
     differs = {o: t for o, t in wanted.items() if o not in tables or not (holds or t.same_weights(tables[o]))}
     return Move(plan, standing_cost, step, evaluate(problem, step.routing), differs, wanted, waits, obeys(sight))
+
+
+def open_door(problem: Problem, plan: Plan, step: Step) -> Step:
+    """The step with what is refused, and need not be, let in: guards slow what moves, and this moves nobody."""
+    routing = readmitted(problem, plan.routing, step.routing)
+    rps = let_in_rps(problem, step.routing, routing)
+    return replace(step, routing=routing, guards=(*step.guards, f"let in: {rps:.1f} rps")) if rps > SHOWN_RPS else step
 
 
 def decided(sight: Sight, solved: Plan | None) -> Plan:

@@ -21,7 +21,9 @@ where there is too much of it, refusing that little is dear."""
 
 
 def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]]:
-    """(rule, what is wrong) at the end of a run; whether little is left to gain only where nothing set the pace."""
+    """(rule, what is wrong) at the end of a run; how much is left to gain or to let in only where nothing set the pace:
+    to let in what calls others moves these, and that takes as long as the pace says.
+    """
     yield from (("all come back", words) for words in _out(last))
     yield from (("meshes agree", words) for words in _disagree(last))
     problem = last.after.problem
@@ -40,7 +42,7 @@ def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]
     asked = float((books.asked_rps[late].sum(axis=1) * books.length_s[late]).sum())
     good = float((books.good_rps[late].sum(axis=1) * books.length_s[late]).sum())
     overloaded = best.cost.shed > 1e-6 * abs(least) or last.after.verdicts.suppressed.any()
-    if asked > 0 and good < SERVED * asked and not overloaded:
+    if hasty and asked > 0 and good < SERVED * asked and not overloaded:
         yield "everybody is served", f"{good / asked:.2%} of requests at the end"
 
 
