@@ -18,7 +18,7 @@ from health.gray import Steps, carried_steps, no_steps, stepped
 from health.passive import OUTAGE, Clients, unheard
 from health.quorum import Votes, votes
 from health.rules import Rules
-from health.states import OUT, TRANSITIONS, State
+from health.states import TRANSITIONS, State
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.fleet import Backends
 

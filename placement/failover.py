@@ -212,7 +212,5 @@ def shed_words(problem: Problem, before: Routing, after: Routing, most: int = 5)
     return tuple(lines)
 
 
-
-
 def _key(backends: Ints, gateways: Ints) -> bytes:
     return np.concatenate([backends, [-1], gateways]).astype(np.int64).tobytes()
