@@ -17,7 +17,6 @@ from placement.failover import FailoverTable
 from placement.fleet import OriginId
 from placement.guard import Step
 from placement.losses import lost_clusters, reduced
-from placement.plan import Reason
 from placement.problem import Problem
 from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
@@ -29,7 +28,7 @@ from scheduler.deeds import content_of, same_deeds
 from scheduler.foresight import Foresight, foresee, problem_ahead
 from scheduler.gateways import behind_since_s, cut_off, judged_gateways
 from scheduler.hygiene import Memory, Rejections, clean
-from scheduler.move import Move, Sight, guarded, in_force, push, record, stranded
+from scheduler.move import Move, Sight, guarded, in_force, pushed, record
 from scheduler.orders import Orders, heeded
 from scheduler.policy import Policy
 from scheduler.ports import Ports
@@ -79,11 +78,7 @@ async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]
     move = await ports.compute(partial(guarded, sight, plan))
 
     # Push what differs from what the meshes have. Who does not answer is asked again next tick, with its plan.
-    outcomes, version, blocked = await push(state, move, mode, ports, policy)
-    if blocked and move.plan.reason is not Reason.FAILOVER and stranded(sight):  # what has to get out gets out alone
-        move = await ports.compute(partial(guarded, sight, None))
-        outcomes, version, said = await push(state, move, mode, ports, policy)
-        blocked = tuple(dict.fromkeys(blocked + said))
+    move, outcomes, version, blocked = await pushed(sight, move, ports)
     landed = {origin: outcome.table for origin, outcome in outcomes.items() if outcome.landed}
     conduct, good, deeds = await ports.compute(partial(followed, sight, move, landed, ports.clock.wall_s()))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from health.states import State as Verdict
 from health.verdict import Verdicts
@@ -175,6 +176,17 @@ def spare(sight: Sight) -> Floats:
     measured = measured_capacity(sight.memory, len(known.capacity_rps))
     now_rps = loads(sight.problem, sight.problem.standing).backend_rps
     return spare_rps(known, measured, sight.policy.conduct.unmeasured_ratio, now_rps)
+
+
+async def pushed(sight: Sight, move: Move, ports: Ports) -> tuple[Move, dict[OriginId, Outcome], int, tuple[str, ...]]:
+    """Push a move, or where that may not be, what has to get out alone; the move that was pushed comes back."""
+    state, mode, policy = sight.state, sight.mode, sight.policy
+    outcomes, version, blocked = await push(state, move, mode, ports, policy)
+    if blocked and move.plan.reason is not Reason.FAILOVER and stranded(sight):
+        move = await ports.compute(partial(guarded, sight, None))
+        outcomes, version, said = await push(state, move, mode, ports, policy)
+        blocked = tuple(dict.fromkeys(blocked + said))
+    return move, outcomes, version, blocked
 
 
 async def push(

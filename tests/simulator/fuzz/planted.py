@@ -135,8 +135,8 @@ BUGS = (
     Bug(4, "NaN is a number", "scheduler.hygiene", "faults", _not_a_number_is_one),
     Bug(361, "capacity is what it says it is", "scheduler.hygiene", "within_bounds", lambda _: lambda b, s, r, v, m: v),
     Bug(5, "an operator is not listened to", "scheduler.loop", "in_force", lambda _: lambda wanted, safety: Mode.AUTO),
-    Bug(0, "versions begin anew every time", "scheduler.loop", "push", _first_version),
-    Bug(0, "acts come before their record", "scheduler.loop", "push", _act_first),
+    Bug(0, "versions begin anew every time", "scheduler.move", "push", _first_version),
+    Bug(0, "acts come before their record", "scheduler.move", "push", _act_first),
     Bug(
         49, "probes are never doubted", "health.verdict", "doubtful", lambda right: lambda *a: np.zeros_like(right(*a))
     ),
