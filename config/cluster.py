@@ -42,6 +42,8 @@ class Pool(Shape):
     """How many there are now."""
     per_node: Resources
     """What one node has to give to replicas."""
+    purchase: Literal["on-demand", "spot"] = "on-demand"
+    """spot: interruptible nodes, at the spot price of a PriceBook."""
 
 
 class ClusterSpec(Shape):

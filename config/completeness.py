@@ -1,7 +1,11 @@
 """Is everything there that a decision needs? A price for every node and transfer, a distance for every pair."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from itertools import product
+from typing import Any
+
+from pydantic.alias_generators import to_camel
 
 from config.cluster import Cluster
 from config.declared import Declarations, Declared, Fact, repeated
@@ -9,7 +13,7 @@ from config.distances import region_of, round_trips, rtt_ms
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from config.pricebook import PriceBook
-from config.prices import egress_prices, egress_usd_per_gb, node_prices
+from config.prices import egress_prices, egress_usd_per_gb, node_prices, pool_prices, term_ends
 from config.problem import Problem, quoted
 from config.reasons import nearest
 from config.service import Service
@@ -18,6 +22,7 @@ from config.service import Service
 def check_completeness(declared: Declarations) -> Iterator[Problem]:
     """What is missing between documents, and what two documents say differently."""
     yield from repeated(_priced(declared.of(PriceBook)))
+    yield from _overlapping(declared.of(PriceBook))
     yield from repeated(_measured(declared.of(LatencyMatrix)))
     if declared.whole(PriceBook):
         yield from _nodes_without_price(declared)
@@ -31,12 +36,39 @@ def check_completeness(declared: Declarations) -> Iterator[Problem]:
         yield from _demand_without_flow(declared)
 
 
+PRICED: dict[str, Callable[[Any], str]] = {
+    "node_types": lambda row: f"{row.provider} {row.region} {row.node_type}",
+    "gpus": lambda row: f"{row.gpu} accelerators of {row.provider} {row.region}",
+    "egress": lambda row: f"egress from {row.sender} to {row.receiver}",
+    "storage": lambda row: f"storage of {row.provider} {row.region}",
+    "load_balancers": lambda row: f"load balancers of {row.provider} {row.region}",
+    "offers": lambda row: f"{row.kind} of {row.provider} for {row.term_months} months",
+    "carbon": lambda row: f"the grid intensity of {row.provider} {row.region}",
+    "power": lambda row: f"the power of {row.provider}",
+}
+"""What each row of a price book is the only one to say."""
+
+
 def _priced(books: Iterable[Declared[PriceBook]]) -> Iterator[Fact]:
     for book in books:
-        for row, node in enumerate(book.model.spec.node_types):
-            yield f"{node.provider} {node.region} {node.node_type}", book, ("spec", "nodeTypes", row)
-        for row, pair in enumerate(book.model.spec.egress):
-            yield f"egress from {pair.sender} to {pair.receiver}", book, ("spec", "egress", row)
+        for part, words in PRICED.items():
+            for row, said in enumerate(getattr(book.model.spec, part)):
+                yield words(said), book, ("spec", to_camel(part), row)
+
+
+def _overlapping(books: Iterable[Declared[PriceBook]]) -> Iterator[Problem]:
+    """Commitments of the same name whose terms overlap would be paid twice."""
+    seen: dict[str, list[tuple[date, date, Declared[PriceBook], int]]] = {}
+    for book in books:
+        for row, made in enumerate(book.model.spec.commitments):
+            ends = term_ends(made.starts, made.term_months)
+            for starts, other_ends, earlier, at in seen.get(made.name, []):
+                if made.starts < other_ends and starts < ends:
+                    where = earlier.place("spec", "commitments", at)
+                    terms = f"{made.starts} to {ends}, and at {where} {starts} to {other_ends}"
+                    reason = f"commitments {quoted(made.name)} overlap ({terms}); it would be paid twice"
+                    yield book.problem(reason, "spec", "commitments", row)
+            seen.setdefault(made.name, []).append((made.starts, ends, book, row))
 
 
 def _measured(
@@ -49,13 +81,18 @@ def _measured(
 
 
 def _nodes_without_price(declared: Declarations) -> Iterator[Problem]:
-    prices = node_prices(book.model for book in declared.of(PriceBook))
+    books = [book.model for book in declared.of(PriceBook)]
+    known = node_prices(books)
     for cluster in declared.of(Cluster):
         spec = cluster.model.spec
+        prices = pool_prices(books, spec)
         for row, pool in enumerate(spec.pools):
-            if (spec.provider, spec.region, pool.node_type) not in prices:
-                what = f"{spec.provider} {spec.region} {pool.node_type}"
-                hint = nearest(what, map(" ".join, prices))
+            what = f"{spec.provider} {spec.region} {pool.node_type}"
+            if prices[row] is None and pool.purchase == "spot" and what in map(" ".join, known):
+                reason = f"pool {quoted(pool.name)}: no PriceBook has a spot price of {what}; give one or buy on-demand"
+                yield cluster.problem(reason, "spec", "pools", row, "purchase")
+            elif prices[row] is None:
+                hint = nearest(what, map(" ".join, known))
                 reason = f"pool {quoted(pool.name)}: no PriceBook has {what}{hint}"
                 yield cluster.problem(reason, "spec", "pools", row, "nodeType")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from config.budget import Budget
 from config.cluster import Cluster
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
@@ -26,6 +27,9 @@ class Configuration:
     """How many documents it was made from."""
     files: int
     """How many files held them."""
+    budgets: tuple[Budget, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    """What no document priced, so that the default price book did, as it was asked to."""
 
     def cluster_by_name(self) -> Mapping[str, Cluster]:
         """Each cluster under its name."""

@@ -13,7 +13,7 @@ class Metadata(Shape):
     name: Name
     """Unique among the documents of its kind."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """For people and their tools; Equipoise does not read them."""
+    """For people and their tools. Of a service, cost reports add up by its `team`."""
 
 
 class Document(Shape):

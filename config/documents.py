@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from config.budget import Budget
 from config.cluster import Cluster
 from config.document import Document
 from config.latencymatrix import LatencyMatrix
@@ -19,4 +20,5 @@ KINDS: Final[dict[str, type[Document]]] = {
     "Policy": Policy,
     "PriceBook": PriceBook,
     "LatencyMatrix": LatencyMatrix,
+    "Budget": Budget,
 }

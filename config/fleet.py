@@ -8,7 +8,7 @@ import numpy as np
 from config.autoscaler import scaler_of
 from config.configuration import Configuration
 from config.distances import region_of, round_trips, rtt_ms
-from config.prices import dominant_share, egress_prices, egress_usd_per_gb, node_prices
+from config.prices import dominant_share, egress_prices, egress_usd_per_gb, pool_prices
 from config.standing import Standing, standings
 from placement.columns import Ints, bools, floats, index_of, ints
 from placement.fleet import (
@@ -102,14 +102,15 @@ def _clusters(configuration: Configuration) -> Clusters:
 
 
 def _pools(configuration: Configuration) -> Pools:
-    prices = node_prices(configuration.price_books)
-    rows = [(row, c.spec, pool) for row, c in enumerate(configuration.clusters) for pool in c.spec.pools]
+    rows = [(row, pool) for row, cluster in enumerate(configuration.clusters) for pool in cluster.spec.pools]
+    usd = [usd for cluster in configuration.clusters for usd in pool_prices(configuration.price_books, cluster.spec)]
+    assert None not in usd, "the price of a pool is missing; config.completeness reports it"
     return Pools(
-        cluster=ints([row for row, _, _ in rows]),
-        node_type=tuple(pool.node_type for _, _, pool in rows),
-        nodes=ints([pool.nodes for _, _, pool in rows]),
-        capacity=floats(np.reshape([pool.per_node.row() for _, _, pool in rows], (-1, len(RESOURCES)))),
-        usd_per_node_hour=floats([prices[spec.provider, spec.region, pool.node_type] for _, spec, pool in rows]),
+        cluster=ints([row for row, _ in rows]),
+        node_type=tuple(pool.node_type for _, pool in rows),
+        nodes=ints([pool.nodes for _, pool in rows]),
+        capacity=floats(np.reshape([pool.per_node.row() for _, pool in rows], (-1, len(RESOURCES)))),
+        usd_per_node_hour=floats(np.array(usd, dtype=np.float64)),
     )
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from config.budget import Budget
 from config.capacity import check_capacity
 from config.cluster import Cluster
 from config.completeness import check_completeness
 from config.configuration import Configuration, counted
 from config.declared import Declarations, Declared, Kind
 from config.documents import KINDS
+from config.fallback import completed
 from config.files import bytes_of, files_of
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
@@ -37,8 +39,8 @@ class _Reading:
     broken: set[str] = field(default_factory=set)
 
 
-def load(*paths: Path) -> Configuration:
-    """The configuration that files and folders make together.
+def load(*paths: Path, fallback: PriceBook | None = None) -> Configuration:
+    """The configuration that files and folders make together; what they price nowhere costs what `fallback` says.
 
     Raises Invalid with everything that is wrong with it, sorted by place.
     """
@@ -46,14 +48,14 @@ def load(*paths: Path) -> Configuration:
     reading = _Reading(problems=problems)
     for file in files:
         _read_file(file, reading)
-    declared = _declarations(reading)
+    declared, fallbacks = completed(_declarations(reading), fallback)
     checks = (check_references, check_capacity, check_completeness)
     reading.problems.extend(chain.from_iterable(check(declared) for check in checks))
     if not reading.problems:
         reading.problems.extend(_nothing_to_do(declared, paths))
     if reading.problems:
         raise Invalid(tuple(sorted(set(reading.problems))))
-    return _configuration(declared, len(files))
+    return _configuration(declared, len(files), fallbacks)
 
 
 def _read_file(file: Path, reading: _Reading) -> None:
@@ -142,7 +144,7 @@ def _nothing_to_do(declared: Declarations, paths: Iterable[Path]) -> Iterator[Pr
             yield Problem(place, 0, 0, "", f"no {kind.__name__} among {found}; a fleet needs at least one")
 
 
-def _configuration(declared: Declarations, files: int) -> Configuration:
+def _configuration(declared: Declarations, files: int, fallbacks: tuple[str, ...]) -> Configuration:
     policies = declared.of(Policy)
     return Configuration(
         clusters=_sorted(declared, Cluster),
@@ -153,6 +155,8 @@ def _configuration(declared: Declarations, files: int) -> Configuration:
         policy=policies[0].model.spec if policies else PolicySpec(),
         documents=len(declared.documents),
         files=files,
+        budgets=_sorted(declared, Budget),
+        fallbacks=fallbacks,
     )
 
 

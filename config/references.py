@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from config.budget import Budget
 from config.cluster import Cluster
 from config.declared import Declarations, Declared, Location, repeated
 from config.kubernetes import KubernetesMesh
@@ -28,6 +29,8 @@ def check_references(declared: Declarations) -> Iterator[Problem]:
         yield from _origin(declared, origin, services)
     for matrix in declared.of(LatencyMatrix):
         yield from _matrix(declared, matrix)
+    for budget in declared.of(Budget):
+        yield from _budget(declared, budget)
     for policy in declared.of(Policy):
         sources = enumerate(policy.model.spec.telemetry.prometheus)
         names = ((f"source {quoted(s.name)}", policy, (*_SOURCES, row, "name")) for row, s in sources)
@@ -110,6 +113,16 @@ def _kubernetes(declared: Declarations, origin: Declared[Origin], mesh: Kubernet
                 yield origin.problem(reason, *_KUBERNETES, "istio", "form")
 
 
+def _budget(declared: Declarations, budget: Declared[Budget]) -> Iterator[Problem]:
+    """A budget is for somebody who spends."""
+    spec = budget.model.spec
+    if spec.service is not None:
+        yield from _unknown(declared, budget, Service, spec.service, ("spec", "service"), on_key=False)
+    teams = {s.model.metadata.labels.get("team", "") for s in declared.of(Service)} - {""}
+    if spec.team is not None and spec.team not in teams and declared.whole(Service):
+        yield budget.problem(f"no service has the team {quoted(spec.team)}{nearest(spec.team, teams)}", "spec", "team")
+
+
 def _matrix(declared: Declarations, matrix: Declared[LatencyMatrix]) -> Iterator[Problem]:
     """A name in a matrix is an origin's, a cluster's or a region's."""
     if not declared.whole(Cluster, Origin):
@@ -128,7 +141,7 @@ def _matrix(declared: Declarations, matrix: Declared[LatencyMatrix]) -> Iterator
 
 def _unknown(
     declared: Declarations,
-    user: Declared[Service] | Declared[Origin],
+    user: Declared[Service] | Declared[Origin] | Declared[Budget],
     kind: type[Cluster] | type[Service],
     name: str,
     where: Location,

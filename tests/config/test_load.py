@@ -36,7 +36,7 @@ def test_load_with_a_fault_says_where_and_what(fault: Path) -> None:
 
 
 def test_load_of_the_example_folder_is_valid() -> None:
-    assert str(load(EXAMPLE)) == "3 clusters, 3 services, 3 origins (15 documents in 6 files)"
+    assert str(load(EXAMPLE)) == "3 clusters, 3 services, 3 origins (18 documents in 6 files)"
 
 
 def test_load_with_faults_in_several_files_reports_all_sorted_by_place(tmp_path: Path) -> None:
