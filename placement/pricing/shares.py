@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from placement.columns import Floats, Ints
+from placement.columns import Bools, Floats, Ints, bools
 
 UNITS_PER_USD = 1_000_000
 """Money in reports is counted in millionths of a dollar: whole numbers, whose sums are exact in any order."""
@@ -28,7 +28,7 @@ def split(total: int, weight: Floats) -> Ints:
     edges[-1] = total
     last = int(np.flatnonzero(np.asarray(weight) > 0)[-1])
     edges[last:] = total
-    return np.diff(edges, prepend=0)
+    return np.asarray(np.diff(edges, prepend=0), dtype=np.int64)
 
 
 def split_groups(group: Ints, totals: Ints, weight: Floats) -> Ints:
@@ -37,7 +37,7 @@ def split_groups(group: Ints, totals: Ints, weight: Floats) -> Ints:
     Rows of a group without any weight get 0; what is then left of its total is for the caller to place.
     """
     order = np.argsort(group, kind="stable")
-    sums = np.bincount(group, weights=weight, minlength=len(totals))
+    sums = np.bincount(group, weights=weight, minlength=len(totals)).astype(np.float64)
     running = np.cumsum(weight[order])
     first = np.searchsorted(group[order], np.arange(len(totals)))
     before = np.concatenate([[0.0], running])[first]
@@ -48,13 +48,13 @@ def split_groups(group: Ints, totals: Ints, weight: Floats) -> Ints:
     start = np.concatenate([[True], own[1:] != own[:-1]]) if len(own) else np.zeros(0, dtype=bool)
     parts = np.diff(edges, prepend=0)
     parts[start] = edges[start]
-    parts += _rest(own, totals, edges, weight[order] > 0, sums)
+    parts = parts + _rest(own, totals, edges, bools(weight[order] > 0), sums)
     out = np.empty(len(group), dtype=np.int64)
     out[order] = parts
     return out
 
 
-def _rest(own: Ints, totals: Ints, edges: Ints, pays: Ints, sums: Floats) -> Ints:
+def _rest(own: Ints, totals: Ints, edges: Ints, pays: Bools, sums: Floats) -> Ints:
     """What rounding of the running sums left over, for the last row of each group that pays."""
     given = np.zeros(len(totals), dtype=np.int64)
     np.maximum.at(given, own, edges)
