@@ -11,6 +11,7 @@ from cli.loop import explain, freeze, place, plan, serve, unfreeze
 from cli.play import play
 from cli.rbac import rbac
 from cli.readiness import readiness, resume
+from cli.report import report
 from cli.simulate import simulate
 from cli.vantage import vantage
 
@@ -39,6 +40,7 @@ VERBS = (
     fuzz,
     readiness,
     resume,
+    report,
 )
 for verb in VERBS:
     app.command()(verb)

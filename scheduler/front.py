@@ -30,6 +30,7 @@ from scheduler.audit import AuditLedger
 from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
+from scheduler.costing import CostService
 from scheduler.desk import Desk
 from scheduler.drill_metrics import DrillMetrics
 from scheduler.drill_service import DrillService
@@ -58,6 +59,7 @@ class Parts:
     observed: Observed
     jobs: Jobs
     gate: Gate
+    costs: CostService
     switches: Switches = field(init=False)
     overrides: Overrides = field(init=False)
 
@@ -100,6 +102,7 @@ class Front:
         drills = self.parts.drilling.drills
         assert drills is not None
         self.outlook.measure(registry)
+        self.parts.costs.budgets.measure(registry)
         DrillMetrics(drills, self.parts.drilling.book, time.time, registry)
 
     def routes(self) -> list[Route]:
@@ -107,7 +110,7 @@ class Front:
         nouns = (
             self.process, self.plan, self.fleet, self.turns, self.guards, self.overrides, self.rollback,
             self.readiness, self.drills, self.deployments, self.telemetry, self.simulations,
-            self.reports, self.audit, self.outlook, self.vantages,
+            self.reports, self.audit, self.outlook, self.vantages, self.parts.costs.budgets,
         )  # fmt: skip
         found = [route for noun in nouns for route in noun.routes()]
         self.process.describes(found)

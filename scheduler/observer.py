@@ -1,6 +1,6 @@
 """The ledger as the loop sees it, with the board and the metrics beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -20,8 +20,10 @@ log = structlog.get_logger()
 class Observer:
     """Writes to the ledger, remembers whether it could, and shows every turn."""
 
-    def __init__(self, ledger: Ledger, board: Board, metrics: Metrics) -> None:
-        self.ledger, self.board, self.metrics = ledger, board, metrics
+    def __init__(
+        self, ledger: Ledger, board: Board, metrics: Metrics, meter: Callable[[State, Turn], None] = lambda _, __: None
+    ) -> None:
+        self.ledger, self.board, self.metrics, self.meter = ledger, board, metrics, meter
 
     async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
         """Durable before any of them is written to a mesh. Raises LedgerDown."""
@@ -45,6 +47,7 @@ class Observer:
         """Put a turn on the board, into the metrics and, where something happened, into the log."""
         self.board.show(state, turn)
         self.metrics.show(state, turn)
+        self.meter(state, turn)
         self.metrics.reload_failed.set(bool(self.board.reload_error))
         self.metrics.source_failed.clear()
         for source in self.board.source_failures:

@@ -34,6 +34,7 @@ from scheduler.background import Background
 from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
+from scheduler.costing import CostService
 from scheduler.deeds import bound_by
 from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
@@ -92,11 +93,13 @@ async def serve(
         drilling.tails.probed_ms = controller.probed_p95_ms
         observed, newest = Observed(), [documents]
         controller.collector.listeners += [drilling.meter.hear, drilling.tails.hear, observed.hear]
+        costs = CostService(ledger, documents)
 
         def apply(changed: Documents) -> Configuration:
             newest[:] = [changed]
             configuration = controller.apply(changed)
             drilling.apply(changed, configuration.fleet)
+            costs.apply(changed)
             return configuration
 
         desk = Desk(paths, documents, apply, board, Mode.AUTO)
@@ -115,7 +118,7 @@ async def serve(
         solver = ThreadSolver(controller.watch)
         stack.callback(solver.close)
         parts = Parts(
-            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(player), gate
+            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(player), gate, costs
         )  # fmt: skip
         await _steer(stack, background, parts, server)
 
@@ -154,8 +157,10 @@ async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, se
     stack.callback(compute.close)
     drills = await parts.drilling.start(clock, controller.watch, controller.connectors)
     await _put_up(stack, server, parts)
-    background.keep(drills.run())
-    observer = Observer(ledger, board, parts.metrics)
+    stack.push_async_callback(parts.costs.close)
+    for work in (drills.run(), *parts.costs.works()):
+        background.keep(work)
+    observer = Observer(ledger, board, parts.metrics, parts.costs.usage.hear)
     ports = Ports(
         clock, controller.watch, controller.collector, controller.connectors, parts.solver, observer, desk, compute
     )

@@ -74,8 +74,9 @@ def play(
     seed: int | None = None,
     progress: Callable[[float], None] = lambda _: None,
     tables: Mapping[OriginId, WeightTable] | None = None,
+    listen: Callable[[State, Turn], None] = lambda _, __: None,
 ) -> Played:
-    """Play it once, from weights that fit it or from some `tables`.
+    """Play it once, from weights that fit it or from some `tables`; `listen` hears every turn of ours.
 
     Raises simulator.physics.demand.NoData for a trace that is not there.
     """
@@ -84,7 +85,12 @@ def play(
     configuration = _configured(loaded)
     stage = set_up(loaded, configuration, seed, progress, tables)
     diary = Diary(stage.scene.fleet)
-    asyncio.run(steer(stage, lambda _, turn: diary.write(turn)) if policy == EQUIPOISE else _rival(stage, policy))
+
+    def show(state: State, turn: Turn) -> None:
+        diary.write(turn)
+        listen(state, turn)
+
+    asyncio.run(steer(stage, show) if policy == EQUIPOISE else _rival(stage, policy))
     return Played(
         loaded,
         configuration.fleet,

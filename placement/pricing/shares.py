@@ -19,11 +19,11 @@ def split(total: int, weight: Floats) -> Ints:
     Parts are the steps of the rounded running sum, so they add up to the total whatever the weights are. Without any
     weight nobody can be asked to pay: raises ValueError unless the total is 0.
     """
-    running = np.cumsum(weight, dtype=np.float64)
+    running = np.cumsum(weight / np.max(weight, initial=0.0), dtype=np.float64) if np.any(weight) else np.zeros(0)
     if not len(running) or running[-1] <= 0:
         if total:
             raise ValueError(f"{total} units and nobody to pay them")
-        return np.zeros(len(running), dtype=np.int64)
+        return np.zeros(len(weight), dtype=np.int64)
     edges = np.rint(running * (total / running[-1])).astype(np.int64)
     edges[-1] = total
     last = int(np.flatnonzero(np.asarray(weight) > 0)[-1])

@@ -4,10 +4,10 @@ from alembic import context
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
-from scheduler import drill_tables, tables
+from scheduler import drill_tables, tables, usage_tables
 from scheduler.database import POSTGRESQL, engine_of
 
-ROWS = (tables, drill_tables)
+ROWS = (tables, drill_tables, usage_tables)
 """Imported so that the metadata knows every row."""
 MIGRATING = 0x45515549
 """Whoever holds this lock of the database migrates; the others wait, and find nothing left to do."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from placement.columns import Floats
+from scheduler.reports.chrome import document
 from simulator.physics.books import EDGES_MS
 from simulator.physics.strikes import Scene, truth_at
 from simulator.play import Played
@@ -36,18 +37,16 @@ SHARES = {"availability", "shed", "utilization"}
 
 def page(played: list[Played]) -> str:
     """Self-contained HTML."""
-    here = Path(__file__).parent
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
     names = list(dict.fromkeys(run.loaded.scenario.name for run in played))
     index = "".join(f'<li><a href="#{escape(n)}">{escape(n)}</a></li>' for n in names) if len(names) > 1 else ""
     sections = "".join(_section([run for run in played if run.loaded.scenario.name == name]) for name in names)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width,initial-scale=1"><title>Equipoise: what if</title><style>{style}</style></head>'
-        f"<body><main><h1>What if</h1><ul class='index'>{index}</ul>{sections}"
-        "<footer>Virtual time, real controller: the loop that decided here is the one that runs in production. Prices "
-        "and distances are facts of their dates, not offers.</footer></main>"
-        f"<script>{script}</script></body></html>\n"
+    return document(
+        "Equipoise: what if",
+        f"<h1>What if</h1><ul class='index'>{index}</ul>{sections}",
+        "Virtual time, real controller: the loop that decided here is the one that runs in production. Prices "
+        "and distances are facts of their dates, not offers.",
+        script,
     )
 
 

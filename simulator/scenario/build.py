@@ -9,6 +9,7 @@ from typing import Any
 
 from config.cluster import Cluster
 from config.configuration import Configuration
+from config.fallback import default_book
 from config.latencymatrix import LatencyMatrix
 from config.load import load
 from config.origin import Origin
@@ -186,7 +187,18 @@ def _price_book(fleet: FleetShape, places: Mapping[str, Place]) -> PriceBook:
         ],
         "egress": [{"from": a, "to": b, "usdPerGb": usd} for (a, b), usd in pairs.items()],
     }
+    body |= _emissions({(place.provider, place.region) for place in places.values()})
     return PriceBook.model_validate(_document("PriceBook", "scenario", body))
+
+
+def _emissions(where: set[tuple[str, str]]) -> dict[str, Any]:
+    """Grids and power of the default price book, for the regions that a fleet is in."""
+    spec = default_book().spec
+    grids = [row for row in spec.carbon if (row.provider, row.region) in where]
+    power = [row for row in spec.power if row.provider in {provider for provider, _ in where}]
+    return {
+        name: [row.model_dump(by_alias=True) for row in rows] for name, rows in (("carbon", grids), ("power", power))
+    }
 
 
 def _latencies(fleet: FleetShape, places: Mapping[str, Place]) -> LatencyMatrix:

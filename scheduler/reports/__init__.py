@@ -1,0 +1,1 @@
+"""What the fleet costs, why, and what would change it."""

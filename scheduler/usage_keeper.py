@@ -1,0 +1,59 @@
+"""Keeps the meter's records while a controller runs: off the loop's path, and again later when the ledger is down."""
+
+import asyncio
+from collections import deque
+
+import structlog
+
+from scheduler.ledger import Ledger
+from scheduler.metering import Meter
+from scheduler.ports import LedgerDown
+from scheduler.state import State
+from scheduler.turn import Turn
+from scheduler.usage import Usage
+from scheduler.usage_ledger import UsageLedger
+
+log = structlog.get_logger()
+LOOK_S = 1.0
+WAITING_MAX = 600
+"""Records that wait for a ledger that is down: two days of them; then the oldest are lost, and show as a gap."""
+
+
+class UsageKeeper:
+    """`hear` every turn; `run` writes what is complete."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.meter = UsageLedger(ledger), Meter()
+        self.waiting: deque[Usage] = deque(maxlen=WAITING_MAX)
+        self._failed = False
+
+    def hear(self, state: State, turn: Turn) -> None:
+        """Take a turn. Arithmetic only."""
+        self.waiting.extend(self.meter.hear(state, turn))
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits."""
+        records = list(self.waiting)
+        if not records:
+            return
+        try:
+            await self.ledger.write(records)
+        except LedgerDown as down:
+            if not self._failed:
+                log.warning("usage not written", waiting=len(records), error=str(down))
+            self._failed = True
+            return
+        self._failed = False
+        for _ in records:
+            self.waiting.popleft()
+
+    async def close(self) -> None:
+        """Write the hour so far too."""
+        self.waiting.extend(self.meter.close())
+        await self.flush()
