@@ -29,7 +29,7 @@ def waterfall(parts: Sequence[tuple[str, float]], unit: str) -> str:
         x2="to:Q",
         color=alt.Color("kind:N", scale=alt.Scale(domain=["part", "total"], range=[PALETTE[0], INK]), legend=None),
     )
-    words = base.mark_text(align="left", dx=4, fontSize=12).encode(x="to:Q", text=alt.Text("usd:Q", format=",.2f"))
+    words = base.mark_text(align="left", dx=4, fontSize=14).encode(x="to:Q", text=alt.Text("usd:Q", format=",.2f"))
     return _svg(bars + words, 26 * len(rows))
 
 
@@ -42,7 +42,7 @@ def heat_map(pairs: Sequence[Json], unit: str) -> str:
     )
     tiles = chart.mark_rect().encode(color=alt.Color("usd:Q", title=unit, scale=alt.Scale(scheme="blues")))
     peak = max((row["usd"] for row in rows), default=0.0)
-    words = chart.mark_text(fontSize=11).encode(
+    words = chart.mark_text(fontSize=13).encode(
         text=alt.Text("usd:Q", format=".2~s"),
         color=alt.condition(alt.datum.usd > peak / 2, alt.value("white"), alt.value(INK)),
     )
@@ -87,7 +87,7 @@ def bars(rows: Sequence[tuple[str, float]], unit: str) -> str:
     base = alt.Chart(_data(values)).encode(
         y=alt.Y("who:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)), x=alt.X("usd:Q", title=unit)
     )
-    words = base.mark_text(align="left", dx=4, fontSize=12).encode(text=alt.Text("usd:Q", format=",.4~g"))
+    words = base.mark_text(align="left", dx=4, fontSize=14).encode(text=alt.Text("usd:Q", format=",.4~g"))
     return _svg(base.mark_bar(height=16, color=PALETTE[0]) + words, 24 * max(len(values), 1))
 
 
@@ -119,10 +119,10 @@ def _sums(rows: Sequence[Json], key: str) -> Mapping[str, float]:
 
 
 def _svg(chart: Any, height: int) -> str:
-    shaped = chart.properties(width=WIDTH - 140, height=height, background="transparent").configure(
+    shaped = chart.properties(width=WIDTH - 160, height=height, background="transparent").configure(
         font="system-ui, sans-serif",
-        axis=alt.AxisConfig(labelFontSize=12, titleFontSize=12, labelColor=INK, titleColor=SOFT, gridColor="#dcdfe3"),
-        legend=alt.LegendConfig(labelFontSize=12, titleFontSize=12, orient="bottom", columns=3),
+        axis=alt.AxisConfig(labelFontSize=14, titleFontSize=14, labelColor=INK, titleColor=SOFT, gridColor="#dcdfe3"),
+        legend=alt.LegendConfig(labelFontSize=14, titleFontSize=14, orient="bottom", columns=2),
         view=alt.ViewConfig(stroke=None),
     )
     made: str = vl_convert.vegalite_to_svg(shaped.to_dict())

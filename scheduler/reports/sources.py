@@ -25,11 +25,14 @@ class Reading:
 
 async def read_ledger(url: str, text: str, now_s: float | None = None) -> Reading:
     """Usage of a window in words. Raises LedgerDown, and ValueError for a window without data or a ledger without."""
+    now_s = time.time() if now_s is None else now_s
+    if text != "all":
+        window_of(text, now_s, None)  # words that are none need no ledger to be refused
     ledger = Ledger(url, readonly=True)
     try:
         usage = UsageLedger(ledger)
         extent = await usage.extent()
-        window = window_of(text, time.time() if now_s is None else now_s, extent)
+        window = window_of(text, now_s, extent)
         records = await usage.read(window.starts_s, window.ends_s, days=not window.hourly)
         before = await usage.read(month_starts(window.starts_s), window.starts_s)
     finally:
