@@ -6,6 +6,7 @@ import numpy as np
 
 from config.configuration import Configuration as Documents
 from config.workloads import workloads_of
+from placement.assignment import AssignmentProblem
 from placement.baseline import nearest
 from placement.fleet import RESOURCES, Fleet
 from placement.solve.place import Placed, place
@@ -25,6 +26,7 @@ class Placement:
     pool_names: tuple[str, ...]
     """(P,) `cluster/pool`."""
     placed: Placed
+    problem: AssignmentProblem
 
 
 def placement_of(documents: Documents, ray_address: str | None = None) -> Placement:
@@ -40,7 +42,7 @@ def placement_of(documents: Documents, ray_address: str | None = None) -> Placem
     names = tuple(f"{cluster.name}/{pool.name}" for cluster in documents.clusters for pool in cluster.spec.pools)
     problem = assignment_problem(fleet, workloads, snapshot, prices)
     with pricing_mapper(problem, address=ray_address) as mapper:
-        return Placement(fleet, workloads, names, place(problem, mapper))
+        return Placement(fleet, workloads, names, place(problem, mapper), problem)
 
 
 def placement_summary(found: Placement) -> Json:

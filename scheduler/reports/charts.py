@@ -38,12 +38,12 @@ def heat_map(pairs: Sequence[Json], unit: str) -> str:
     origins, clusters = _top(pairs, "origin"), _top(pairs, "cluster")
     rows = [row for row in pairs if row["origin"] in origins and row["cluster"] in clusters]
     chart = alt.Chart(_data(rows)).encode(
-        x=alt.X("cluster:N", title="to cluster", axis=alt.Axis(labelAngle=-45)), y=alt.Y("origin:N", title="from")
+        x=alt.X("cluster:N", title=None, axis=alt.Axis(labelAngle=-45)), y=alt.Y("origin:N", title=None)
     )
     tiles = chart.mark_rect().encode(color=alt.Color("usd:Q", title=unit, scale=alt.Scale(scheme="blues")))
     peak = max((row["usd"] for row in rows), default=0.0)
     words = chart.mark_text(fontSize=13).encode(
-        text=alt.Text("usd:Q", format=".2~s"),
+        text=alt.Text("usd:Q", format=".2~r"),
         color=alt.condition(alt.datum.usd > peak / 2, alt.value("white"), alt.value(INK)),
     )
     return _svg(tiles + words if len(rows) <= 80 else tiles, max(26 * len({row["origin"] for row in rows}), 40))

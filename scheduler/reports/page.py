@@ -45,9 +45,15 @@ def page(body: Json) -> str:
         body=body,
         figures=list(_figures(body)),
         charts=[chart for chart in _charts(body) if chart.svg],
-        tables=[_table(body, name) for name in TABLES[body["report"]] if body[name]],
+        tables=[_table(body, name) for name in _order(body["report"]) if body[name]],
     )
     return document(f"Equipoise: {body['report']}", inner, FOOTER)
+
+
+def _order(report: str) -> list[str]:
+    """The tables of a report, the longest one last."""
+    first, *others = TABLES[report]
+    return [*others, first]
 
 
 def _figures(body: Json) -> Iterator[tuple[str, str]]:
@@ -77,7 +83,10 @@ def _charts(body: Json) -> Iterator[Chart]:
         parts = [(row["component"], row["usd"]) for row in body["by_component"]]
         yield Chart(f"Where the money goes, {unit} in the window", charts.waterfall(parts, unit))
         if body["egress_pairs"]:
-            yield Chart(f"Transfer by pair, {unit} in the window", charts.heat_map(body["egress_pairs"], unit))
+            yield Chart(
+                f"Transfer by pair, from rows to columns, {unit} in the window",
+                charts.heat_map(body["egress_pairs"], unit),
+            )
         by = body["window"]["shown_by"]
         yield Chart(f"{unit} per hour, by {by}", charts.trend(body["trend"], COMPONENTS, f"{unit}/h"))
         if body["movers"]:

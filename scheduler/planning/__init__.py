@@ -1,0 +1,1 @@
+"""What the fleet will need and what that will cost: growth, purchases, commitments, and what-ifs."""
