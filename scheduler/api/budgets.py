@@ -1,4 +1,4 @@
-"""Budgets: what teams and services spent this month and how fast they spend, as metrics and at `/api/v1/reports/budgets`."""
+"""Budgets: what teams and services spent this month and how fast, as metrics and at `/api/v1/reports/budgets`."""
 
 import asyncio
 import time
