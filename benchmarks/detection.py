@@ -1,13 +1,19 @@
 """How fast a fault is known, how often a sound cluster is condemned, and how restless a flapping one makes us.
 
-Seeded Monte Carlo through the code that runs in the controller: health.evidence, quorum, passive, doubt and verdict.
+Seeded Monte Carlo through the code that runs in the controller: evidence, and the whole `judge` of health.verdict with
+quorum, clients, doubts, budgets, hysteresis, hold-down and ramp.
 What is simulated is the world: probe schedules, round trips of 20 to 120 ms, reports that take up to 60 ms, requests,
 and paths that lose 0.1 % of their probes, and 60 % of them in bursts of 1.5 s on average (Gilbert-Elliott).
 
 False verdicts are rare, so they are counted where they can happen: in episodes in which a given number of paths have a
 burst within HORIZON_S of the first, weighted by how often a year has such an episode. What happens with fewer bursts is
-bounded by hand. Paths are independent: vantages must differ in site, provider and resolver for that to hold. Trials
-stand for fleets of their own, so the budgets of a common fleet are off; they only ever keep a backend in.
+bounded by hand. Every episode is a fleet of three clusters of its own, with the budgets of the rules.
+
+Paths are independent in the rows `false_*`: vantages must differ in site, provider and resolver for that to hold. What
+it costs when they do not is stated apart, in `correlated_*`: of the bursts on a path a part, rho, has a twin on each
+further one, at the same time and as long. `common_mode` is a burst on every path to a cluster at once, which nobody can
+tell from a cluster that loses 60 % of its packets by probes alone; `uplink` one on all paths of a single vantage.
+Detection times are of trials side by side in one fleet, each for itself, so the budgets are off there.
 
     python -m benchmarks.detection --json
 """
@@ -22,7 +28,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2
 
-from benchmarks.lossy import HORIZON_S, LOSS, false_verdicts
+from benchmarks.lossy import HORIZON_S, LOSS, Kind, false_verdicts
 from health.evidence import Evidence, no_evidence, record
 from health.passive import ALARM, CERTAIN, DESIGNS, ERRORS_MIN, GRAY, OUTAGE, no_clients, observe
 from health.rules import Rules
@@ -39,6 +45,8 @@ TRIALS = 4_000
 OWN = {"ejection_ratio": 1.0, "ejection_capacity_ratio": 1.0, "blind_ratio": 1.0}
 """Trials run side by side as backends of one fleet, and each stands for a fleet of its own: no common budget."""
 QUORUMS = ((1, 1), (2, 3), (3, 5))
+TWINS = (0.01, 0.1)
+"""Parts of the bursts on a path that have a twin on another."""
 BURSTS = {"30min": 1_800.0, "6h": 21_600.0}
 PASSIVE_RPS, LRS_S, BEAT_S = 100.0, 0.1, 0.02
 
@@ -116,6 +124,28 @@ def false_rate(found: dict[int, tuple[int, int]], quorum: int, vantages: int, ev
             {"per_cluster_year": rate + rest, "low95": low, "high95": high + rest}.items()}  # fmt: skip
 
 
+def correlated(rng: np.random.Generator, episodes: int) -> dict[str, Any]:
+    """What is condemned when paths fail together: per cluster-year by part of twins, and per burst."""
+    found: dict[str, Any] = {}
+    for quorum, vantages in QUORUMS[1:]:
+        rules, name = Rules(quorum=quorum), f"{quorum}_of_{vantages}"
+        hits = false_verdicts(rng, rules, vantages, quorum, episodes, Kind.TOGETHER)
+        at_most = float(chi2.ppf(0.975, 2 * hits + 2)) / 2 / episodes
+        for rho in TWINS:
+            for every, every_s in BURSTS.items():
+                per_year = vantages * YEAR_S / every_s * rho ** (quorum - 1)
+                found[f"correlated_{name}_rho_{rho:g}_burst_every_{every}"] = {
+                    "per_cluster_year": float(f"{per_year * hits / episodes:.3g}"),
+                    "high95": float(f"{per_year * at_most:.3g}"),
+                }
+        few = max(episodes // 10, 100)
+        for words, clients in (("", False), ("_with_clients", True)):
+            together = false_verdicts(rng, rules, vantages, vantages, few, Kind.TOGETHER, clients)
+            found[f"common_mode_{name}{words}_condemned_ratio"] = together / few
+        found[f"uplink_{name}_condemned_ratio"] = false_verdicts(rng, rules, vantages, 1, few, Kind.UPLINK) / few
+    return found
+
+
 def fewer_bursts(quorum: int, vantages: int, every_s: float) -> float:
     """Upper bound for episodes with fewer bursts than the quorum: a path without one has to lose `fall` in a row.
 
@@ -127,18 +157,21 @@ def fewer_bursts(quorum: int, vantages: int, every_s: float) -> float:
 
 
 def flips_per_hour(rng: np.random.Generator, runs: int = 12, clusters: int = 8, hour_s: float = 3_600.0) -> float:
-    """Turns of the verdict on a cluster that dies and recovers every 4 to 16 s and heals after 36 minutes."""
+    """Turns of the verdict of 2 of 3 on a cluster that dies and recovers every 4 to 16 s and heals after 36 min."""
     rows = runs * clusters
     backends = Backends(service=ints(np.repeat(np.arange(runs), clusters)), cluster=ints(np.arange(rows)))
     flapper = ints(np.arange(runs) * clusters)
     duty, period = rng.uniform(0.2, 0.5, runs), 8.0 * rng.uniform(0.5, 2.0, runs)
-    evidence, verdicts, rules = no_evidence(rows), all_up(rows, 0.0), Rules()
+    quorum, vantages = 2, 3
+    evidence, verdicts, rules = no_evidence(rows, vantages), all_up(rows, 0.0), Rules(quorum=quorum)
     flips, everything = 0, ints(np.arange(rows))
     for tick in range(int(hour_s / INTERVAL_S)):
         now_s = tick * INTERVAL_S
-        ok = rng.random(rows) > LOSS
-        ok[flapper] &= (now_s % period / period >= duty) | (now_s >= 0.6 * hour_s)
-        evidence = record(evidence, everything, 0, bools(ok), now_s)
+        alive = (now_s % period / period >= duty) | (now_s >= 0.6 * hour_s)
+        for vantage in range(vantages):
+            ok = rng.random(rows) > LOSS
+            ok[flapper] &= alive
+            evidence = record(evidence, everything, vantage, bools(ok), now_s)
         after = judge(verdicts, evidence, backends, now_s, rules)
         flips += int((usable(after) != usable(verdicts))[flapper].sum())
         verdicts = after
@@ -197,6 +230,7 @@ def measure(seed: int, episodes: int) -> dict[str, Any]:
     requests = PASSIVE_RPS * YEAR_S
     values["passive_false_kills_per_year_bound"] = float(f"{requests * exp(-CERTAIN):.2g}")
     values["gray_false_alarms_per_year"] = float(f"{requests * alarm_rate(ERRORS_MIN, float(DESIGNS[GRAY])):.2g}")
+    values |= correlated(rng, episodes // 5)
     for quorum, vantages in QUORUMS:
         found = condemned(rng, quorum, vantages, episodes)
         values[f"episodes_{quorum}_of_{vantages}"] = {bursts: list(counts) for bursts, counts in found.items()}

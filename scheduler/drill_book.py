@@ -108,13 +108,16 @@ class PathBook:
             for level in Level
         }
         ages_s = wall_s - self.proved_at_s
-        fresh = self.book.weight[ages_s <= PROOF_WINDOW_S].sum() / max(self.book.weight.sum(), 1e-9)
+        stale = ages_s > PROOF_WINDOW_S
+        fresh = self.book.weight[~stale].sum() / max(self.book.weight.sum(), 1e-9)
+        flows = self.book.key % self.paths.flows if self.paths is not None else ints([])
         return {
             "paths": len(self.book),
             "coverage24": {str(level): round(found.ratio, 6) for level, found in day.items()},
             "drilled_kinds": list(kinds),
             "coverage24_by_kind": {kind: self._of_kind(kind, wall_s) for kind in self._kinds()},
             "proof_coverage": round(float(fresh), 6) if len(self.book) else 1.0,
+            "flows_proved_ratio": round(1 - len(np.unique(flows[stale])) / max(len(np.unique(flows)), 1), 6),
             "proof_window_s": PROOF_WINDOW_S,
             "oldest_proof_age_s": round(float(ages_s.max(initial=0.0)), 3),
             "oldest_unverified_path_age_s": round(day[Level.PROOF].oldest_age_s, 3),

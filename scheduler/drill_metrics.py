@@ -41,6 +41,14 @@ class DrillMetrics(Collector):
             "equipoise_drill_proof_coverage_ratio", "The same for proofs of the last minute.", found["proof_coverage"]
         )
         yield GaugeMetricFamily(
+            "equipoise_drill_flows_proved_ratio",
+            "Flows all of whose failover paths were proved in the last minute.",
+            found["flows_proved_ratio"],
+        )
+        yield GaugeMetricFamily(
+            "equipoise_drill_oldest_proof_age_seconds", "Of the path proved longest ago.", found["oldest_proof_age_s"]
+        )
+        yield GaugeMetricFamily(
             "equipoise_drill_stopped", "1 when a fault has ended the drills.", float(bool(self.drills.stopped))
         )
         live = self.drills.live

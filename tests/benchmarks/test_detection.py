@@ -1,7 +1,7 @@
 import numpy as np
 
 from benchmarks.detection import alarm_rate, condemned, detection_s, false_rate, fewer_bursts
-from benchmarks.lossy import false_verdicts
+from benchmarks.lossy import Kind, false_verdicts
 from benchmarks.probing import measure
 from health.rules import Rules
 
@@ -24,6 +24,17 @@ def test_false_verdicts_of_one_vantage_are_many_and_of_a_disputed_quorum_next_to
     assert alone > 50
     assert together <= 1
     assert undisputed > together
+
+
+def test_bursts_that_come_together_condemn_by_cluster_and_not_by_vantage_and_never_against_clients() -> None:
+    rng, rules = np.random.default_rng(3), Rules(quorum=2)
+
+    uplink = false_verdicts(rng, rules, 3, 1, 200, Kind.UPLINK)
+    common = false_verdicts(rng, rules, 3, 3, 200, Kind.TOGETHER)
+    served = false_verdicts(rng, rules, 3, 3, 200, Kind.TOGETHER, clients=True)
+
+    assert uplink == served == 0
+    assert common > 5
 
 
 def test_false_rate_without_a_hit_is_its_bound_and_its_interval_holds_it() -> None:
