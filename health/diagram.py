@@ -21,6 +21,12 @@ doubles with every fall, then a ramp.
 A quorum of vantages condemns after `fall` misses in a row each, or after `fall_disputed` while another vantage still
 gets answers: a fault is seen by everybody, a lossy path by one. A vantage that is silent, or blind to much that the
 others see, is left out; of several vantages at least two must see, or no probe condemns.
+
+Where `probe.gateways` of a Service names the gateway of a cluster, requests are probed through it and past it. While
+endpoints answer and nothing in the cluster is reached by the gateway, it is the gateway that is out: it has a verdict of
+its own by the same state machine, with the same budgets, and takes the row `gateway X` of the failover table. Whoever is
+inside the cluster stays. What clients miss there is then the gateway's: backends that they condemned together with it are
+back in service at once (`explained`).
 """
 
 ARROWS = """\
