@@ -23,10 +23,10 @@ gets answers: a fault is seen by everybody, a lossy path by one. A vantage that 
 others see, is left out; of several vantages at least two must see, or no probe condemns.
 
 Where `probe.gateways` of a Service names the gateway of a cluster, requests are probed through it and past it. While
-endpoints answer and nothing in the cluster is reached by the gateway, it is the gateway that is out: it has a verdict of
-its own by the same state machine, with the same budgets, and takes the row `gateway X` of the failover table. Whoever is
-inside the cluster stays. What clients miss there is then the gateway's: backends that they condemned together with it are
-back in service at once (`explained`).
+endpoints answer and nothing in the cluster is reached by the gateway, it is the gateway that is out: it has a verdict
+of its own by the same state machine, with the same budgets, and takes the row `gateway X` of the failover table.
+Whoever is inside the cluster stays. What clients miss there is then the gateway's: backends that they condemned
+together with it are back in service at once (`explained`).
 """
 
 ARROWS = """\
