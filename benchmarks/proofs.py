@@ -34,6 +34,7 @@ from scheduler.drill_book import PROOF_WINDOW_S, PathBook
 from scheduler.drill_probes import PathProbes
 from scheduler.drill_sight import Look
 from scheduler.loop import tick
+from scheduler.orders import Orders
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, Ports
 from scheduler.state import Mode, initial_state
@@ -94,6 +95,11 @@ class Bed:
     def resumed(self) -> bool:
         """Nobody is there to say so."""
         return False
+
+    def orders(self, wall_s: float) -> Orders:
+        """Nor to order anything."""
+        del wall_s
+        return Orders()
 
     def closing(self) -> bool:
         """The turns are counted by who runs it."""
