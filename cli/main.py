@@ -5,6 +5,7 @@ import typer
 from cli import deployment, drill, token
 from cli.atlas import atlas, sweep
 from cli.compare import compare
+from cli.doctor import calls, doctor
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
@@ -41,6 +42,8 @@ VERBS = (
     readiness,
     resume,
     report,
+    doctor,
+    calls,
 )
 for verb in VERBS:
     app.command()(verb)

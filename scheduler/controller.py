@@ -16,6 +16,7 @@ from connectors.haproxy.connector import HaproxyConnector
 from connectors.haproxy.spec import HaproxySpec
 from connectors.haproxy.statistics import HaproxyStatistics
 from connectors.kubernetes.connector import KubernetesConnector
+from connectors.otlp import OtlpMetrics
 from connectors.telemetry import TelemetrySource
 from connectors.xds.connector import XdsConnector
 from connectors.xds.load import LoadReports
@@ -56,6 +57,8 @@ class Controller:
     reports: dict[OriginId, LoadReports | HaproxyStatistics] = field(default_factory=dict)
     reaches: dict[OriginId, Reach] = field(default_factory=dict)
     """Where the API server of a connector is."""
+    otlp: OtlpMetrics = field(default_factory=lambda: OtlpMetrics(time.monotonic, time.time))
+    """What exporters of OpenTelemetry push to us."""
     asked: list[Asked] = field(default_factory=list)
     """Sources that documents ask for."""
     backend_row: Mapping[tuple[str, ...], int] = field(default_factory=dict)
@@ -186,6 +189,7 @@ class Controller:
             for r in self.reports.values()
         ]
         self.asked = sources_of(documents)
+        sources.append((self.otlp, documents.policy.tick.period_seconds))
         return sources + [(asked.source, asked.every_s) for asked in self.asked]
 
 

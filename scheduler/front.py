@@ -9,11 +9,13 @@ from prometheus_client import CollectorRegistry
 from scheduler.api.app import Served
 from scheduler.api.audit import AuditApi, auditing
 from scheduler.api.deployments import DeploymentRoutes
+from scheduler.api.doctor import DoctorApi
 from scheduler.api.drills import DrillRoutes
 from scheduler.api.fleet import FleetApi
 from scheduler.api.gate import Gate
 from scheduler.api.guards import GuardsApi
 from scheduler.api.metrics import Metrics
+from scheduler.api.otlp import OtlpApi
 from scheduler.api.outlook import Outlook
 from scheduler.api.overrides import OverridesApi
 from scheduler.api.plan import PlanApi
@@ -90,6 +92,8 @@ class Front:
         self.drills = DrillRoutes(drills, parts.drilling.ledger, time.time)
         self.deployments = DeploymentRoutes(parts.drilling.deployments)
         self.telemetry = TelemetryApi(parts.controller.collector, parts.metrics)
+        self.otlp = OtlpApi(parts.controller.otlp)
+        self.doctor = DoctorApi(parts.board, parts.desk.current.policy.readings_age_max_s)
         self.simulations = SimulationsApi(parts.jobs)
         self.reports = ReportsApi(turns)
         self.audit = AuditApi(parts.ledger, audit, self.gate)
@@ -109,7 +113,7 @@ class Front:
         """All of the API."""
         nouns = (
             self.process, self.plan, self.fleet, self.turns, self.guards, self.overrides, self.rollback,
-            self.readiness, self.drills, self.deployments, self.telemetry, self.simulations,
+            self.readiness, self.drills, self.deployments, self.telemetry, self.otlp, self.doctor, self.simulations,
             self.reports, self.audit, self.outlook, self.vantages, self.parts.costs.budgets,
         )  # fmt: skip
         found = [route for noun in nouns for route in noun.routes()]
