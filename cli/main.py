@@ -9,6 +9,7 @@ from cli.doctor import calls, doctor
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
+from cli.meshes import meshes
 from cli.play import play
 from cli.rbac import rbac
 from cli.readiness import readiness, resume
@@ -33,6 +34,7 @@ VERBS = (
     schema,
     bootstrap,
     rbac,
+    meshes,
     simulate,
     play,
     compare,

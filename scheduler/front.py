@@ -14,6 +14,7 @@ from scheduler.api.drills import DrillRoutes
 from scheduler.api.fleet import FleetApi
 from scheduler.api.gate import Gate
 from scheduler.api.guards import GuardsApi
+from scheduler.api.meshes import MeshesApi
 from scheduler.api.metrics import Metrics
 from scheduler.api.otlp import OtlpApi
 from scheduler.api.outlook import Outlook
@@ -42,6 +43,7 @@ from scheduler.observed import Observed
 from scheduler.override_ledger import OverrideLedger
 from scheduler.overriding import Overrides
 from scheduler.solver import ThreadSolver
+from scheduler.splits import SplitMeter
 from scheduler.switches import Switches
 from scheduler.turn_ledger import TurnLedger
 
@@ -64,11 +66,14 @@ class Parts:
     costs: CostService
     switches: Switches = field(init=False)
     overrides: Overrides = field(init=False)
+    meshes: MeshesApi = field(init=False)
 
     def __post_init__(self) -> None:
         """What people change it by."""
         self.switches = Switches(self.desk, self.clock, self.ledger)
         self.overrides = Overrides(self.desk, self.clock, OverrideLedger(self.ledger), self.board)
+        self.meshes = MeshesApi(self.controller.connectors, SplitMeter(), self.metrics.registry)
+        self.controller.collector.listeners.append(self.meshes.meter.hear)
 
 
 class Front:
@@ -114,7 +119,7 @@ class Front:
         nouns = (
             self.process, self.plan, self.fleet, self.turns, self.guards, self.overrides, self.rollback,
             self.readiness, self.drills, self.deployments, self.telemetry, self.otlp, self.doctor, self.simulations,
-            self.reports, self.audit, self.outlook, self.vantages, self.parts.costs.budgets,
+            self.reports, self.audit, self.outlook, self.vantages, self.parts.costs.budgets, self.parts.meshes,
         )  # fmt: skip
         found = [route for noun in nouns for route in noun.routes()]
         self.process.describes(found)

@@ -171,6 +171,7 @@ async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, se
 
     def show(state: State, turn: Turn) -> None:
         observer.show(state, turn)
+        parts.meshes.show(state, turn)
         desk.obeyed(turn)
         trace.finish(turn)
         about_turn(turn.number + 1)

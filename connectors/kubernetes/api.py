@@ -31,8 +31,10 @@ class KubernetesApi:
     credentials are found. All methods raise Unavailable or Refused, naming `origin`, the object and the cause.
     """
 
-    def __init__(self, origin: str, access: Callable[[], Access], field_manager: str = FIELD_MANAGER) -> None:
-        self.origin, self.field_manager = origin, field_manager
+    def __init__(
+        self, origin: str, access: Callable[[], Access], field_manager: str = FIELD_MANAGER, page: int = PAGE
+    ) -> None:
+        self.origin, self.field_manager, self.page = origin, field_manager, page
         self._load = access
         self._access: Access | None = None
         self._http: httpx.AsyncClient | None = None
@@ -51,7 +53,7 @@ class KubernetesApi:
     async def listed(self, resource: Resource, namespace: str = "", selector: str = "") -> tuple[list[Manifest], str]:
         """All objects that carry the labels, and the resourceVersion they were seen at."""
         found: list[Manifest] = []
-        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": str(self.page)} | ({"labelSelector": selector} if selector else {})
         what = f"list {resource.plural} in {namespace or 'all namespaces'}"
         for _ in range(PAGES_MAX):
             answer = await self._ask("GET", resource.path(namespace), what, query=query)
@@ -65,7 +67,7 @@ class KubernetesApi:
             if not onward:
                 return found, text(answer, "metadata", "resourceVersion")
             query = query | {"continue": onward}
-        raise Unavailable(f"{self._full(what)}: more than {PAGE * PAGES_MAX} objects")
+        raise Unavailable(f"{self._full(what)}: more than {self.page * PAGES_MAX} objects")
 
     async def apply(
         self, manifest: Manifest, resource: Resource, *, dry_run: bool = False, force: bool = False

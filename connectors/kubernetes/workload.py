@@ -1,6 +1,7 @@
 """What keeps replicas in Kubernetes, and where each kind says how many there must be at least.
 
-Deployment        the subresource `scale`, where no autoscaler targets it
+Deployment        `spec.replicas` where no autoscaler targets it, in one step with its fence, which the subresource
+                  `scale` could not be given
 autoscaler        HorizontalPodAutoscaler `spec.minReplicas`; its maximum is its owner's
 ScaledObject      KEDA's `spec.minReplicaCount`: KEDA owns the autoscaler behind it
 PropagationPolicy Karmada's static weights, one for each cluster, and the replicas of the template as their sum
