@@ -4,10 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from config.controlplanes import AlbMesh, ConsulMesh, KumaMesh, LatticeMesh
 from config.document import Document
 from config.fields import Address, Amount, Label, Many, Name, Shape, Text, Word
 from config.kubernetes import KubernetesMesh
 from config.telemetry import OriginTelemetry
+from config.proxies import DataPlaneMesh, EnvoyFilesMesh, NginxMesh, NginxPlusMesh
+from config.zones import AviMesh, DnsUpdateMesh, PowerDnsMesh, Route53Mesh
+REPORTING = ("xds", "haproxy")
+"""Meshes that report their load to us by themselves."""
 
 
 class XdsMesh(Shape):
@@ -51,11 +56,41 @@ class Mesh(Shape):
     """By an HAProxy."""
     kubernetes: KubernetesMesh | None = None
     """By a mesh behind a Kubernetes API server."""
+    haproxy_data_plane: DataPlaneMesh | None = None
+    """By an HAProxy, over its Data Plane API."""
+    nginx: NginxMesh | None = None
+    """By an NGINX on this machine."""
+    nginx_plus: NginxPlusMesh | None = None
+    """By an NGINX Plus, over its API."""
+    envoy_files: EnvoyFilesMesh | None = None
+    """By an Envoy on this machine that watches a folder."""
+    consul: ConsulMesh | None = None
+    """By a Consul."""
+    kuma: KumaMesh | None = None
+    """By a Kuma or Kong Mesh in universal mode."""
+    power_dns: PowerDnsMesh | None = None
+    """By names that a PowerDNS answers for."""
+    dns_update: DnsUpdateMesh | None = None
+    """By SRV records of any name server that takes signed updates."""
+    route53: Route53Mesh | None = None
+    """By weighted records of Route 53."""
+    avi: AviMesh | None = None
+    """By an Avi (NSX ALB) GSLB."""
+    alb: AlbMesh | None = None
+    """By an Application Load Balancer of AWS."""
+    lattice: LatticeMesh | None = None
+    """By VPC Lattice."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the field that is given."""
+        return next(kind for kind in type(self).model_fields if getattr(self, kind) is not None)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        kinds = tuple(type(self).model_fields)
-        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        fields = type(self).model_fields
+        kinds = tuple(field.alias or name for name, field in fields.items())
+        given = [kind for kind, name in zip(kinds, fields, strict=True) if getattr(self, name) is not None]
         if len(given) != 1:
             words = f"has {' and '.join(given)}, and takes one" if given else f"needs one of {', '.join(kinds)}"
             raise ValueError(words)
@@ -98,6 +133,8 @@ class OriginSpec(Shape):
             raise ValueError("telemetry.loadReports come from the proxies of mesh, which is missing")
         if self.telemetry.load_reports and self.mesh and self.mesh.kubernetes:
             raise ValueError("telemetry.loadReports: a mesh behind an API server sends none; use telemetry.prometheus")
+        if self.telemetry.load_reports and self.mesh and self.mesh.kind not in REPORTING:
+            raise ValueError("telemetry.loadReports come from xds and haproxy alone; use telemetry.prometheus")
         return self
 
 

@@ -8,6 +8,7 @@ from config.cluster import Cluster
 from config.declared import Declarations, Declared, Location, repeated
 from config.kubernetes import KubernetesMesh
 from config.latencymatrix import LatencyMatrix
+from config.meshnames import check_meshes, claims
 from config.origin import Origin
 from config.policy import Policy
 from config.problem import Problem, quoted
@@ -89,6 +90,7 @@ def _origin(declared: Declarations, origin: Declared[Origin], services: Mapping[
             yield origin.problem(reason, *where, "address")
     if spec.mesh and spec.mesh.kubernetes:
         yield from _kubernetes(declared, origin, spec.mesh.kubernetes)
+    yield from check_meshes(declared, origin)
 
 
 def _kubernetes(declared: Declarations, origin: Declared[Origin], mesh: KubernetesMesh) -> Iterator[Problem]:
@@ -168,6 +170,7 @@ def _shared_by_origins(declared: Declarations) -> Iterator[Problem]:
     yield from repeated((f"the HAProxy at {quoted(socket)}", o, where) for socket, o in sockets)
     where = (*_KUBERNETES, "namespace")
     yield from repeated((_behind(kubernetes), o, where) for kubernetes, o in ruled if kubernetes)
+    yield from repeated(fact for o in origins for fact in claims(o))
 
 
 def _behind(mesh: KubernetesMesh) -> str:

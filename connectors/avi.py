@@ -6,14 +6,14 @@ asked for. Weighted clusters are members of one group, each standby is a group o
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import Field
 
 from connectors.answers import Shape, Whole, side_by_side
-from connectors.connector import Fencing, MeshLimits, Refused
+from connectors.connector import Fencing, MeshLimits, Refused, Unavailable
 from connectors.dns.spec import Names
 from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict, fitted
 from connectors.http import Access, Answer, Edge, Headers
@@ -70,7 +70,8 @@ class AviSpec:
     names: Names
     access: Access
     username: str
-    password: str = field(repr=False)
+    password: Callable[[], str] = field(repr=False)
+    """Gives the password. OSError or ValueError where it is not there."""
     api_version: str = "22.1.3"
     tenant: str = "admin"
 
@@ -212,7 +213,10 @@ class AviDialect:
         return await self._edge.ask(method, path, what, params=params or {}, body=body, headers=self._headers())
 
     async def _log_in(self) -> None:
-        body = json.dumps({"username": self.spec.username, "password": self.spec.password}).encode()
+        try:
+            body = json.dumps({"username": self.spec.username, "password": self.spec.password()}).encode()
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{self._named('login')}: the password cannot be read: {error}") from None
         answer = await self._edge.ask("POST", "/login", "login", body=body, headers=self._version())
         cookies = _cookies(answer)
         if "csrftoken" not in cookies:

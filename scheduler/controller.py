@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,9 @@ import structlog
 from config.configuration import Configuration as Documents
 from config.telemetry import LoadReports as LoadReporting
 from connectors.connector import Connector, Refused
+from connectors.fenced import FencedConnector
 from connectors.haproxy.connector import HaproxyConnector
+from connectors.haproxy.dataplane import DataPlaneConnector
 from connectors.haproxy.spec import HaproxySpec
 from connectors.haproxy.statistics import HaproxyStatistics
 from connectors.kubernetes.connector import KubernetesConnector
@@ -30,6 +33,7 @@ from scheduler.endpoints import Endpoints
 from scheduler.index import index_fleet
 from scheduler.intake import Collector
 from scheduler.kubernetes import Reach, Reached, kubernetes_meshes
+from scheduler.meshes import Scene, connector_of, scenes
 from scheduler.ports import Configuration
 from scheduler.sources import Asked, sources_of
 from scheduler.state import backend_rows
@@ -55,6 +59,7 @@ class Controller:
     roster: Roster
     connectors: dict[OriginId, Connector] = field(default_factory=dict)
     reports: dict[OriginId, LoadReports | HaproxyStatistics] = field(default_factory=dict)
+    scenes: dict[OriginId, Scene] = field(default_factory=dict)
     reaches: dict[OriginId, Reach] = field(default_factory=dict)
     """Where the API server of a connector is."""
     otlp: OtlpMetrics = field(default_factory=lambda: OtlpMetrics(time.monotonic, time.time))
@@ -81,7 +86,10 @@ class Controller:
         reached = kubernetes_meshes(documents)
         for origin, mesh in reached.items():
             self._reach(origin, mesh)
-        for gone in set(self.connectors) - set(mesh_specs(documents)) - set(steered) - set(reached):
+        keeping = scenes(documents)
+        for origin, scene in keeping.items():
+            self._keep(origin, scene)
+        for gone in set(self.connectors) - set(mesh_specs(documents)) - set(steered) - set(reached) - set(keeping):
             self._let_go(gone)
             del self.connectors[gone]
         self.close()
@@ -154,6 +162,13 @@ class Controller:
         api = known.api if isinstance(known, KubernetesConnector) and same else None
         self.connectors[origin], self.reaches[origin] = mesh.connector(api), mesh.reach
 
+    def _keep(self, origin: OriginId, scene: Scene) -> None:
+        """A mesh that keeps our table itself: a new connector knows what the old one knew."""
+        if self.scenes.get(origin) == scene and origin in self.connectors:
+            return
+        self._let_go(origin)
+        self.connectors[origin], self.scenes[origin] = connector_of(scene), scene
+
     def _let_go(self, origin: OriginId) -> None:
         """What an origin held when its mesh was another one."""
         self.xds.dismiss(origin)
@@ -167,12 +182,20 @@ class Controller:
         task: asyncio.Task[object] = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        for held in (self.reports, self.reaches, self.scenes):
+            held.pop(origin, None)
+        closing = _closing(self.connectors.get(origin))
+        if closing is not None:
+            task: asyncio.Task[object] = asyncio.create_task(closing())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     async def hang_up(self) -> None:
-        """Give up the connections to API servers."""
+        """Give up the connections to the APIs of meshes."""
         for connector in self.connectors.values():
-            if isinstance(connector, KubernetesConnector):
-                await connector.api.close()
+            closing = _closing(connector)
+            if closing is not None:
+                await closing()
 
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""
@@ -191,6 +214,30 @@ class Controller:
         self.asked = sources_of(documents)
         sources.append((self.otlp, documents.policy.tick.period_seconds))
         return sources + [(asked.source, asked.every_s) for asked in self.asked]
+        for origin in documents.origins:
+            if origin.spec.telemetry.prometheus:
+                home = {"origin": origin.name} | ({"cluster": origin.spec.cluster} if origin.spec.cluster else {})
+                self.servers.append(_prometheus(origin.name, origin.spec.telemetry.prometheus, home))
+        self.servers += [_prometheus(server.name, server, {}) for server in documents.policy.telemetry.prometheus]
+        return sources + [(server, documents.policy.tick.period_seconds) for server in self.servers]
+def _closing(connector: Connector | None) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    """How to give up the connections of a connector that has some."""
+    if isinstance(connector, KubernetesConnector):
+        return connector.api.close
+    if isinstance(connector, FencedConnector | DataPlaneConnector):
+        return connector.close
+    return None
+def _prometheus(name: str, spec: Prometheus, defaults: dict[str, str]) -> PrometheusSource:
+    queries = {Signal(signal): query for signal, query in spec.queries.by_signal().items()}
+    return PrometheusSource(
+        f"prometheus:{name}",
+        str(spec.url),
+        queries,
+        timeout_s=spec.timeout_seconds,
+        now_s=time.monotonic,
+        wall_s=time.time,
+        defaults=defaults,
+    )
 
 
 def _interval_s(documents: Documents, origin: OriginId) -> float:

@@ -89,7 +89,7 @@ def mesh_specs(documents: Documents) -> dict[OriginId, MeshSpec]:
     """The data plane of every origin that takes its weights over xDS."""
     book = addresses_of(documents)
     return {
-        OriginId(o.name): _mesh_spec(documents, book, o, o.spec.mesh.xds)
+        OriginId(o.name): mesh_spec(documents, book, o, o.spec.mesh.xds)
         for o in documents.origins
         if o.spec.mesh and o.spec.mesh.xds
     }
@@ -105,9 +105,10 @@ def haproxy_specs(documents: Documents) -> dict[OriginId, HaproxySpec]:
     }
 
 
-def _endpoints(
+def endpoints_seen(
     documents: Documents, book: Addresses, origin: OriginId
 ) -> dict[tuple[ServiceId, ClusterId], tuple[Address, ...]]:
+    """Where an origin reaches every service in every cluster, as far as that is declared."""
     pairs = [(ServiceId(s.name), ClusterId(c)) for s in documents.services for c in s.spec.replicas if s.spec.endpoints]
     seen = {pair: tuple(host_port(a) for a in book.seen_from(origin, *pair)) for pair in pairs}
     return {pair: addresses for pair, addresses in seen.items() if addresses}
@@ -120,7 +121,7 @@ def _haproxy_spec(documents: Documents, book: Addresses, origin: Origin, haproxy
         origin=name,
         socket=haproxy.socket,
         map_path=haproxy.map,
-        endpoints=_endpoints(documents, book, name),
+        endpoints=endpoints_seen(documents, book, name),
         listener=host_port(haproxy.listener),
         standbys=haproxy.standbys,
         retries=haproxy.retries,
@@ -129,12 +130,13 @@ def _haproxy_spec(documents: Documents, book: Addresses, origin: Origin, haproxy
     )
 
 
-def _mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMesh) -> MeshSpec:
+def mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMesh) -> MeshSpec:
+    """The data plane of an origin with such a mesh."""
     name = OriginId(origin.name)
     return MeshSpec(
         origin=name,
         node=xds.node,
-        endpoints=_endpoints(documents, book, name),
+        endpoints=endpoints_seen(documents, book, name),
         listener=host_port(xds.listener),
         localities={ClusterId(c.name): (c.spec.region, c.name) for c in documents.clusters},
         protocol={ServiceId(s.name): s.spec.protocol for s in documents.services},

@@ -1,6 +1,6 @@
 """What the names of one origin must be known by: the zone, a name for each service, and the addresses behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from connectors.http import Access
@@ -59,6 +59,6 @@ class UpdateSpec:
     server: Address
     key_name: str
     """The TSIG key that signs the updates."""
-    key_secret: str = field(repr=False)
-    """Base64."""
+    key_secret: Callable[[], str] = field(repr=False)
+    """Gives the secret, in base64. OSError or ValueError where it is not there."""
     key_algorithm: str = "hmac-sha256"

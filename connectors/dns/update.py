@@ -89,7 +89,10 @@ class UpdateDialect:
 
     async def put(self, seen: Look[Seen], record: WeightTable | None, changes: Changes) -> None:
         """One update message with the record that was seen as its prerequisite."""
-        keyring = dns.tsigkeyring.from_text({self.spec.key_name: self.spec.key_secret})
+        try:
+            keyring = dns.tsigkeyring.from_text({self.spec.key_name: self.spec.key_secret()})
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{self._named('update')}: the TSIG key cannot be read: {error}") from None
         algorithm = dns.name.from_text(self.spec.key_algorithm)
         update = dns.update.UpdateMessage(self.spec.names.zone, keyring=keyring, keyalgorithm=algorithm)
         if seen.state.record:

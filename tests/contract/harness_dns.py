@@ -263,5 +263,5 @@ async def dns_update(folder: Path) -> AsyncIterator[PowerDnsHarness]:
     """Steered by dynamic updates."""
     async with name_server(folder, UpdateHarness) as harness:
         names = with_broken(harness.names, f"{64 * 'a'}.invalid")
-        harness.connector = update_connector(UpdateSpec(names, harness.dns, "tests", TSIG))
+        harness.connector = update_connector(UpdateSpec(names, harness.dns, "tests", lambda: TSIG))
         yield harness

@@ -118,4 +118,4 @@ def avi(_: Path) -> contextlib.AbstractAsyncContextManager[StandInHarness]:
 def avi_spec(access: Access) -> AviSpec:
     """SERVICE at an address for each cluster."""
     book = {(ServiceId(SERVICE), ClusterId(c)): ((host, 80),) for c, host in HOSTS.items()}
-    return AviSpec(Names(OriginId(ORIGIN), "fleet.example.", book, ttl_s=1), access, "tests", "of-a-test")
+    return AviSpec(Names(OriginId(ORIGIN), "fleet.example.", book, ttl_s=1), access, "tests", lambda: "of-a-test")
