@@ -66,12 +66,13 @@ def bootstrap(
     """Print the configuration that connects an origin's proxies to this controller.
 
     Envoy: `envoy -c FILE`. gRPC: the file that GRPC_XDS_BOOTSTRAP names. HAProxy, where the Origin has one: `haproxy
-    -f FILE`.
+    -f FILE`. NGINX: the file that nginx.conf includes. An Envoy by files: `envoy -c FILE`.
     """
     from config.load import load
     from config.problem import Invalid
     from connectors.haproxy.configuration import configuration
     from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
+    from scheduler.bootstraps import text_of
     from scheduler.translate import haproxy_specs
 
     try:
@@ -82,6 +83,10 @@ def bootstrap(
     steered = {str(name): spec for name, spec in haproxy_specs(documents).items()}
     if origin in steered:
         typer.echo(configuration(steered[origin]), nl=False)
+        return
+    other = text_of(documents, origin)
+    if other:
+        typer.echo(other, nl=False)
         return
     found = [(o, o.spec.mesh.xds) for o in documents.origins if o.name == origin and o.spec.mesh and o.spec.mesh.xds]
     if not found:

@@ -6,6 +6,7 @@ from cli import deployment, drill, token
 from cli.atlas import atlas, sweep
 from cli.compare import compare
 from cli.doctor import calls, doctor
+from cli.connectors import connectors
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
@@ -33,6 +34,7 @@ VERBS = (
     validate,
     schema,
     bootstrap,
+    connectors,
     rbac,
     meshes,
     simulate,

@@ -130,6 +130,8 @@ class ApiAccess(Shape):
         if self.key_file and not self.certificate_file:
             raise ValueError("keyFile belongs to certificateFile, which is missing")
 class AwsMesh(Shape):
+        return self
+class AwsAccount(Shape):
     """AWS, and as whom: by its own chain of environment, profile, container and instance."""
     region: Word
     """Such as eu-west-1."""

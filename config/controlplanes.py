@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.access import ApiAccess, AwsMesh, Secret
+from config.access import ApiAccess, AwsAccount, Secret
 from config.fields import Name, Shape, Word
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -25,9 +25,11 @@ class ConsulPlace(Shape):
         return self
 
 
-class ConsulMesh(ApiAccess):
+class ConsulServer(Shape):
     """A Consul by its HTTP API: splitters, resolvers, compare-and-set."""
 
+    api: ApiAccess
+    """Its API."""
     token: Secret | None = None
     """Where the ACL token is."""
     clusters: dict[Name, ConsulPlace] = Field(min_length=1)
@@ -38,9 +40,11 @@ class ConsulMesh(ApiAccess):
     """Of services that have no service-defaults yet."""
 
 
-class KumaMesh(ApiAccess):
+class KumaUniversal(Shape):
     """A Kuma or Kong Mesh control plane in universal mode, by its REST API."""
 
+    api: ApiAccess
+    """Its API."""
     token: Secret | None = None
     """Where the user token is."""
     mesh: Name = "default"
@@ -53,9 +57,11 @@ class KumaMesh(ApiAccess):
     """The port of the services in the mesh."""
 
 
-class AlbMesh(AwsMesh):
+class AlbMesh(Shape):
     """An Application Load Balancer: a rule per service, a target group per cluster."""
 
+    aws: AwsAccount
+    """Which AWS, and as whom."""
     rules: dict[Name, Word] = Field(min_length=1)
     """The ARN of the listener rule of each service."""
     target_groups: dict[Name, dict[Name, Word]] = Field(min_length=1)
@@ -73,9 +79,11 @@ class LatticeRule(Shape):
     """The rule of that."""
 
 
-class LatticeMesh(AwsMesh):
+class LatticeMesh(Shape):
     """VPC Lattice: a rule per service, a target group per cluster."""
 
+    aws: AwsAccount
+    """Which AWS, and as whom."""
     rules: dict[Name, LatticeRule] = Field(min_length=1)
     """The rule of each service."""
     target_groups: dict[Name, dict[Name, Word]] = Field(min_length=1)

@@ -10,17 +10,23 @@ from config.problem import Problem, quoted
 from config.reasons import nearest
 from config.service import Service
 
-BY_CLUSTER: Mapping[str, tuple[str, ...]] = {"consul": ("clusters",), "kuma": ("zones",), "route53": ("health_checks",)}
+Path = tuple[str, ...]
+BY_CLUSTER: Mapping[str, tuple[Path, ...]] = {
+    "consul": (("clusters",),), "kuma": (("zones",),), "route53": (("health_checks",),),
+}  # fmt: skip
 """Fields whose keys are clusters."""
-BY_SERVICE: Mapping[str, tuple[str, ...]] = {
-    "consul": ("names",), "power_dns": ("names",), "dns_update": ("names",), "route53": ("names",), "avi": ("names",),
-    "alb": ("rules", "target_groups"), "lattice": ("rules", "target_groups"),
+_ZONE = (("zone", "names"),)
+_RULES = (("rules",), ("target_groups",))
+BY_SERVICE: Mapping[str, tuple[Path, ...]] = {
+    "consul": (("names",),), "power_dns": _ZONE, "dns_update": _ZONE, "route53": _ZONE, "avi": _ZONE, "alb": _RULES,
+    "lattice": _RULES,
 }  # fmt: skip
 """Fields whose keys are services."""
-CLAIMS: Mapping[str, tuple[str, ...]] = {
-    "nginx": ("file",), "envoy_files": ("folder",), "nginx_plus": ("url",), "haproxy_data_plane": ("url", "map"),
-    "consul": ("url",), "power_dns": ("url", "zone"), "dns_update": ("server", "zone"), "route53": ("zone_id",),
-    "avi": ("url", "tenant"),
+CLAIMS: Mapping[str, tuple[Path, ...]] = {
+    "nginx": (("file",),), "envoy_files": (("folder",),), "nginx_plus": (("api", "url"),),
+    "haproxy_data_plane": (("api", "url"), ("map",)), "consul": (("api", "url"),),
+    "power_dns": (("api", "url"), ("zone", "name")), "dns_update": (("server",), ("zone", "name")),
+    "route53": (("zone_id",),), "avi": (("api", "url"), ("tenant",)),
 }  # fmt: skip
 """What one origin alone may write to: two would take each other's weights for drift."""
 
@@ -31,21 +37,32 @@ def check_meshes(declared: Declarations, origin: Declared[Origin]) -> Iterator[P
     if mesh is None or mesh.kind not in {*BY_CLUSTER, *BY_SERVICE}:
         return
     part, where = getattr(mesh, mesh.kind), ("spec", "mesh", _alias(mesh, mesh.kind))
-    for field in BY_CLUSTER.get(mesh.kind, ()):
-        yield from _dangling(declared, origin, Cluster, getattr(part, field), (*where, _alias(part, field)))
-    for field in BY_SERVICE.get(mesh.kind, ()):
-        yield from _dangling(declared, origin, Service, getattr(part, field), (*where, _alias(part, field)))
+    for path in BY_CLUSTER.get(mesh.kind, ()):
+        keys, place = _at(part, path)
+        yield from _dangling(declared, origin, Cluster, keys, (*where, *place))
+    for path in BY_SERVICE.get(mesh.kind, ()):
+        keys, place = _at(part, path)
+        yield from _dangling(declared, origin, Service, keys, (*where, *place))
     yield from _incomplete(declared, origin, mesh.kind, part, where)
 
 
 def claims(origin: Declared[Origin]) -> Iterator[Fact]:
     """What an origin has for itself."""
     mesh = origin.model.spec.mesh
-    fields = CLAIMS.get(mesh.kind, ()) if mesh else ()
-    if mesh is not None and fields:
-        part = getattr(mesh, mesh.kind)
-        shown = ", ".join(f"{_alias(part, field)} {quoted(str(getattr(part, field)))}" for field in fields)
+    paths = CLAIMS.get(mesh.kind, ()) if mesh else ()
+    if mesh is not None and paths:
+        found = [_at(getattr(mesh, mesh.kind), path) for path in paths]
+        shown = ", ".join(f"{'.'.join(place)} {quoted(str(value))}" for value, place in found)
         yield f"the {_alias(mesh, mesh.kind)} of {shown}", origin, ("spec", "mesh", _alias(mesh, mesh.kind))
+
+
+def _at(part: Any, path: Path) -> tuple[Any, Path]:
+    """The value at a path, and the path as documents spell it."""
+    place: list[str] = []
+    for field in path:
+        place.append(_alias(part, field))
+        part = getattr(part, field)
+    return part, tuple(place)
 
 
 def _dangling(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.controlplanes import AlbMesh, ConsulMesh, KumaMesh, LatticeMesh
+from config.controlplanes import AlbMesh, ConsulServer, KumaUniversal, LatticeMesh
 from config.document import Document
 from config.fields import Address, Amount, Label, Many, Name, Shape, Text, Word
 from config.kubernetes import KubernetesMesh
@@ -64,9 +64,9 @@ class Mesh(Shape):
     """By an NGINX Plus, over its API."""
     envoy_files: EnvoyFilesMesh | None = None
     """By an Envoy on this machine that watches a folder."""
-    consul: ConsulMesh | None = None
+    consul: ConsulServer | None = None
     """By a Consul."""
-    kuma: KumaMesh | None = None
+    kuma: KumaUniversal | None = None
     """By a Kuma or Kong Mesh in universal mode."""
     power_dns: PowerDnsMesh | None = None
     """By names that a PowerDNS answers for."""

@@ -27,9 +27,11 @@ class NginxMesh(Shape):
     """With more workers than that still busy from before earlier reloads, nothing is reloaded."""
 
 
-class NginxPlusMesh(ApiAccess):
+class NginxPlusMesh(Shape):
     """An NGINX Plus by its API. Upstreams have the names of services, and a zone."""
 
+    api: ApiAccess
+    """Its API."""
     keyval_zone: Word = "equipoise"
     """The key-value zone that keeps what was written."""
     user: Word | None = None
@@ -38,9 +40,11 @@ class NginxPlusMesh(ApiAccess):
     """Where the password is."""
 
 
-class DataPlaneMesh(ApiAccess):
+class DataPlaneMesh(Shape):
     """An HAProxy by its Data Plane API (v3). Backends, servers and map are those that `equipoise bootstrap` prints."""
 
+    api: ApiAccess
+    """Its API."""
     map: Word
     """The map that keeps what was written, a path on the HAProxy's machine as its configuration has it."""
     listener: Address

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from config.access import ApiAccess, AwsMesh, Secret, Ttl
+from config.access import ApiAccess, AwsAccount, Secret, Ttl
 from config.fields import Address, Name, Shape, Word
 
 
@@ -17,10 +17,10 @@ def _dotted(name: str) -> str:
 Fqdn = Annotated[Word, AfterValidator(_dotted)]
 
 
-class ZoneNames(Shape):
+class Zone(Shape):
     """Names, and how long answers are kept."""
 
-    zone: Fqdn
+    name: Fqdn
     """The zone, with a dot at its end."""
     names: dict[Name, Fqdn] = Field(default_factory=dict)
     """Names of services, where they are not `<service>.<zone>`."""
@@ -28,9 +28,13 @@ class ZoneNames(Shape):
     """How long a resolver may keep an answer: so long a change takes, and a loss is felt."""
 
 
-class PowerDnsMesh(ApiAccess, ZoneNames):
+class PowerDnsMesh(Shape):
     """A PowerDNS by its API, with LUA records."""
 
+    api: ApiAccess
+    """Its API."""
+    zone: Zone
+    """Its names."""
     key: Secret
     """Where the API key is."""
     server: Address
@@ -41,9 +45,11 @@ class PowerDnsMesh(ApiAccess, ZoneNames):
     """Whether PowerDNS connects to the endpoints by itself and leaves out the dead ones. Without it no standbys."""
 
 
-class DnsUpdateMesh(ZoneNames):
+class DnsUpdateMesh(Shape):
     """Any name server that takes dynamic updates (RFC 2136): weights as SRV records."""
 
+    zone: Zone
+    """Its names."""
     server: Address
     """The primary server of the zone."""
     key_name: Word
@@ -54,18 +60,26 @@ class DnsUpdateMesh(ZoneNames):
     """The algorithm of the key."""
 
 
-class Route53Mesh(AwsMesh, ZoneNames):
+class Route53Mesh(Shape):
     """A hosted zone of Route 53, with weighted records."""
 
+    aws: AwsAccount
+    """Which AWS, and as whom."""
+    zone: Zone
+    """Its names."""
     zone_id: Word
     """Its id."""
     health_checks: dict[Name, Word] = Field(default_factory=dict)
     """The id of a health check by cluster. Without them there are no standbys."""
 
 
-class AviMesh(ApiAccess, ZoneNames):
+class AviMesh(Shape):
     """The leader of an Avi (NSX ALB) GSLB; `names` are those of its GslbServices."""
 
+    api: ApiAccess
+    """Its API."""
+    zone: Zone
+    """Its names."""
     user: Word
     """Who logs in."""
     password: Secret

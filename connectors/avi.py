@@ -22,8 +22,8 @@ from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import Target, WeightTable
 
 LIMITS = MeshLimits(
-    unit=20, weight_max=20, standby=True, standbys_max=90, shed=False, targets_max=64, fencing=Fencing.ATOMIC,
-    ttl_min_s=1.0,
+    unit=20, weight_max=20, zero_allowed=False, standby=True, standbys_max=90, shed=False, targets_max=64,
+    fencing=Fencing.ATOMIC, ttl_min_s=1.0,
 )  # fmt: skip
 """Ratios of 1..20. How long old answers live on is `settle_s`, the TTL of each origin."""
 WEIGHTED_PRIORITY = 100

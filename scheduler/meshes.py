@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from config.access import AwsMesh
+from config.access import AwsAccount
 from config.addresses import Addresses, addresses_of
 from config.configuration import Configuration as Documents
 from config.origin import Mesh, Origin
-from config.zones import ZoneNames
+from config.zones import Zone
 from connectors.connector import Connector
 from placement.fleet import ClusterId, OriginId, ServiceId
 from scheduler.secrets import access_of, basic, header, value_of
@@ -38,8 +38,8 @@ class Scene:
 def scenes(documents: Documents) -> dict[OriginId, Scene]:
     """The scene of every origin whose mesh is one of these."""
     book = addresses_of(documents)
-    found = {o: o.spec.mesh for o in documents.origins if o.spec.mesh and o.spec.mesh.kind in MAKERS}
-    return {OriginId(origin.name): _scene(documents, book, origin, mesh) for origin, mesh in found.items()}
+    found = [(o, o.spec.mesh) for o in documents.origins if o.spec.mesh and o.spec.mesh.kind in MAKERS]
+    return {OriginId(origin.name): _scene(documents, book, origin, mesh) for origin, mesh in found}
 
 
 def connector_of(scene: Scene) -> Connector:
@@ -72,14 +72,14 @@ def nginx_spec(scene: Scene, mesh: Any) -> Any:
 def _nginx_plus(scene: Scene, mesh: Any) -> Connector:
     from connectors.nginx.plus import PlusSpec, plus_connector
 
-    access = access_of(mesh, basic(mesh.user, mesh.password))
+    access = access_of(mesh.api, basic(mesh.user, mesh.password))
     return plus_connector(PlusSpec(scene.origin, access, scene.endpoints, mesh.keyval_zone))
 
 
 def _data_plane(scene: Scene, mesh: Any) -> Connector:
     from connectors.haproxy.dataplane import DataPlaneConnector
 
-    return DataPlaneConnector(data_plane_spec(scene, mesh), access_of(mesh, basic(mesh.user, mesh.password)))
+    return DataPlaneConnector(data_plane_spec(scene, mesh), access_of(mesh.api, basic(mesh.user, mesh.password)))
 
 
 def data_plane_spec(scene: Scene, mesh: Any) -> Any:
@@ -112,7 +112,7 @@ def _consul(scene: Scene, mesh: Any) -> Connector:
 
     places = {ClusterId(c): Place(p.datacenter or "", p.peer or "") for c, p in mesh.clusters.items()}
     names = {ServiceId(service): name for service, name in mesh.names.items()}
-    access = access_of(mesh, header("X-Consul-Token", mesh.token))
+    access = access_of(mesh.api, header("X-Consul-Token", mesh.token))
     return consul_connector(ConsulSpec(scene.origin, access, scene.clusters, places, mesh.protocol, names))
 
 
@@ -121,25 +121,25 @@ def _kuma(scene: Scene, mesh: Any) -> Connector:
     from connectors.kuma.spec import KumaSpec
 
     zones = {ClusterId(cluster): zone for cluster, zone in mesh.zones.items()}
-    access = access_of(mesh, header("Authorization", mesh.token, "Bearer "))
+    access = access_of(mesh.api, header("Authorization", mesh.token, "Bearer "))
     return kuma_connector(
         KumaSpec(scene.origin, access, mesh.mesh, zones, scene.clusters, mesh.port, mesh.own_zone or "")
     )
 
 
-def _names(scene: Scene, mesh: ZoneNames) -> Any:
+def _names(scene: Scene, zone: Zone) -> Any:
     from connectors.dns.spec import Names
 
-    own = {ServiceId(service): name for service, name in mesh.names.items()}
-    return Names(scene.origin, mesh.zone, scene.endpoints, own, mesh.ttl_seconds)
+    own = {ServiceId(service): name for service, name in zone.names.items()}
+    return Names(scene.origin, zone.name, scene.endpoints, own, zone.ttl_seconds)
 
 
 def _power_dns(scene: Scene, mesh: Any) -> Connector:
     from connectors.dns.powerdns import powerdns_connector
     from connectors.dns.spec import PowerDnsSpec
 
-    access = access_of(mesh, header("X-API-Key", mesh.key))
-    names = _names(scene, mesh)
+    access = access_of(mesh.api, header("X-API-Key", mesh.key))
+    names = _names(scene, mesh.zone)
     return powerdns_connector(PowerDnsSpec(names, access, host_port(mesh.server), mesh.server_id, mesh.health))
 
 
@@ -149,10 +149,10 @@ def _dns_update(scene: Scene, mesh: Any) -> Connector:
 
     secret = partial(value_of, mesh.key)
     server = host_port(mesh.server)
-    return update_connector(UpdateSpec(_names(scene, mesh), server, mesh.key_name, secret, mesh.algorithm))
+    return update_connector(UpdateSpec(_names(scene, mesh.zone), server, mesh.key_name, secret, mesh.algorithm))
 
 
-def _aws(mesh: AwsMesh) -> Any:
+def _aws(mesh: AwsAccount) -> Any:
     from connectors.aws.api import AwsAccess
 
     return AwsAccess(mesh.region, mesh.endpoint or "", mesh.profile or "", mesh.ca_file or "", mesh.timeout_seconds)
@@ -162,7 +162,7 @@ def _route53(scene: Scene, mesh: Any) -> Connector:
     from connectors.aws.route53 import Route53Spec, route53_connector
 
     checks = {ClusterId(cluster): check for cluster, check in mesh.health_checks.items()}
-    return route53_connector(Route53Spec(_names(scene, mesh), _aws(mesh), mesh.zone_id, checks))
+    return route53_connector(Route53Spec(_names(scene, mesh.zone), _aws(mesh.aws), mesh.zone_id, checks))
 
 
 def _groups(mesh: Any) -> dict[tuple[ServiceId, ClusterId], str]:
@@ -174,7 +174,7 @@ def _alb(scene: Scene, mesh: Any) -> Connector:
     from connectors.aws.alb import AlbRules
     from connectors.aws.groups import groups_connector
 
-    rules = AlbRules(scene.origin, _aws(mesh), {ServiceId(s): arn for s, arn in mesh.rules.items()})
+    rules = AlbRules(scene.origin, _aws(mesh.aws), {ServiceId(s): arn for s, arn in mesh.rules.items()})
     return groups_connector(scene.origin, _groups(mesh), rules)
 
 
@@ -183,13 +183,13 @@ def _lattice(scene: Scene, mesh: Any) -> Connector:
     from connectors.aws.lattice import LatticeRules, RuleName
 
     rules = {ServiceId(s): RuleName(r.service, r.listener, r.rule) for s, r in mesh.rules.items()}
-    return groups_connector(scene.origin, _groups(mesh), LatticeRules(scene.origin, _aws(mesh), rules))
+    return groups_connector(scene.origin, _groups(mesh), LatticeRules(scene.origin, _aws(mesh.aws), rules))
 
 
 def _avi(scene: Scene, mesh: Any) -> Connector:
     from connectors.avi import AviSpec, avi_connector
 
-    names, access, secret = _names(scene, mesh), access_of(mesh), partial(value_of, mesh.password)
+    names, access, secret = _names(scene, mesh.zone), access_of(mesh.api), partial(value_of, mesh.password)
     return avi_connector(AviSpec(names, access, mesh.user, secret, mesh.api_version, mesh.tenant))
 
 
