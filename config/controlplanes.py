@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.access import ApiAccess, AwsAccount, Secret
+from config.apis import ApiAccess, AwsAccount, Secret
 from config.fields import Name, Shape, Word
 
 Port = Annotated[int, Field(ge=1, le=65_535)]

@@ -8,9 +8,10 @@ from config.controlplanes import AlbMesh, ConsulServer, KumaUniversal, LatticeMe
 from config.document import Document
 from config.fields import Address, Amount, Label, Many, Name, Shape, Text, Word
 from config.kubernetes import KubernetesMesh
-from config.telemetry import OriginTelemetry
 from config.proxies import DataPlaneMesh, EnvoyFilesMesh, NginxMesh, NginxPlusMesh
+from config.telemetry import OriginTelemetry
 from config.zones import AviMesh, DnsUpdateMesh, PowerDnsMesh, Route53Mesh
+
 REPORTING = ("xds", "haproxy")
 """Meshes that report their load to us by themselves."""
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from config.access import ApiAccess, Secret
+from config.apis import ApiAccess, Secret
 from config.fields import Address, Many, Shape, Text, Word
 
 Retries = Annotated[int, Field(ge=0, le=10)]

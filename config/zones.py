@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from config.access import ApiAccess, AwsAccount, Secret, Ttl
+from config.apis import ApiAccess, AwsAccount, Secret, Ttl
 from config.fields import Address, Name, Shape, Word
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
-from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,30 +171,23 @@ class Controller:
     def _let_go(self, origin: OriginId) -> None:
         """What an origin held when its mesh was another one."""
         self.xds.dismiss(origin)
-        self.reports.pop(origin, None)
-        self.reaches.pop(origin, None)
-        known = self.connectors.get(origin)
-        if isinstance(known, KubernetesConnector):
-            self._background(known.api.close())
+        for held in (self.reports, self.reaches, self.scenes):
+            held.pop(origin, None)
+        closing = _closing(self.connectors.get(origin))
+        if closing is not None:
+            self._background(closing)
 
     def _background(self, work: Awaitable[None]) -> None:
         task: asyncio.Task[object] = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-        for held in (self.reports, self.reaches, self.scenes):
-            held.pop(origin, None)
-        closing = _closing(self.connectors.get(origin))
-        if closing is not None:
-            task: asyncio.Task[object] = asyncio.create_task(closing())
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
 
     async def hang_up(self) -> None:
         """Give up the connections to the APIs of meshes."""
         for connector in self.connectors.values():
             closing = _closing(connector)
             if closing is not None:
-                await closing()
+                await closing
 
     def close(self) -> None:
         """Stop collecting, and give up what sources hold."""
@@ -214,30 +206,13 @@ class Controller:
         self.asked = sources_of(documents)
         sources.append((self.otlp, documents.policy.tick.period_seconds))
         return sources + [(asked.source, asked.every_s) for asked in self.asked]
-        for origin in documents.origins:
-            if origin.spec.telemetry.prometheus:
-                home = {"origin": origin.name} | ({"cluster": origin.spec.cluster} if origin.spec.cluster else {})
-                self.servers.append(_prometheus(origin.name, origin.spec.telemetry.prometheus, home))
-        self.servers += [_prometheus(server.name, server, {}) for server in documents.policy.telemetry.prometheus]
-        return sources + [(server, documents.policy.tick.period_seconds) for server in self.servers]
-def _closing(connector: Connector | None) -> Callable[[], Coroutine[Any, Any, None]] | None:
-    """How to give up the connections of a connector that has some."""
+
+
+def _closing(connector: Connector | None) -> Awaitable[None] | None:
+    """Giving up the connections of a connector that has some."""
     if isinstance(connector, KubernetesConnector):
-        return connector.api.close
-    if isinstance(connector, FencedConnector | DataPlaneConnector):
-        return connector.close
-    return None
-def _prometheus(name: str, spec: Prometheus, defaults: dict[str, str]) -> PrometheusSource:
-    queries = {Signal(signal): query for signal, query in spec.queries.by_signal().items()}
-    return PrometheusSource(
-        f"prometheus:{name}",
-        str(spec.url),
-        queries,
-        timeout_s=spec.timeout_seconds,
-        now_s=time.monotonic,
-        wall_s=time.time,
-        defaults=defaults,
-    )
+        return connector.api.close()
+    return connector.close() if isinstance(connector, FencedConnector | DataPlaneConnector) else None
 
 
 def _interval_s(documents: Documents, origin: OriginId) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from config.access import AwsAccount
 from config.addresses import Addresses, addresses_of
+from config.apis import AwsAccount
 from config.configuration import Configuration as Documents
 from config.origin import Mesh, Origin
 from config.zones import Zone

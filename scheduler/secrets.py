@@ -4,7 +4,7 @@ import base64
 import os
 from collections.abc import Callable, Mapping
 
-from config.access import ApiAccess, Secret
+from config.apis import ApiAccess, Secret
 from connectors.http import Access, secret_file
 
 Headers = Callable[[], Mapping[str, str]]

@@ -77,7 +77,7 @@ async def test_secret_that_is_not_there_makes_a_mesh_unavailable_and_is_named(do
 
 
 def test_header_of_a_secret_file_follows_the_file(documents: Configuration, tmp_path: Path) -> None:
-    from config.access import Secret
+    from config.apis import Secret
 
     path = tmp_path / "token"
     path.write_text("first\n")
