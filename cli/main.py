@@ -5,8 +5,8 @@ import typer
 from cli import deployment, drill, token
 from cli.atlas import atlas, sweep
 from cli.compare import compare
-from cli.doctor import calls, doctor
 from cli.connectors import connectors
+from cli.doctor import calls, doctor
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
