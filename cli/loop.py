@@ -85,27 +85,37 @@ def explain(
 
 
 def place(
-    file: Annotated[list[Path], typer.Option("--file", "-f", help="Documents: files or folders.")],
+    file: Files = None,
+    server: Server = HERE,
     ray_address: Annotated[
         str | None, typer.Option("--ray-address", envvar="RAY_ADDRESS", help="A Ray cluster to use for large fleets.")
     ] = None,
+    relaxed: Annotated[
+        bool, typer.Option("--relaxed", help="Fractional replicas: seconds instead of minutes for a large fleet.")
+    ] = False,
+    shards: Annotated[int, typer.Option(min=1, help="With --relaxed: parts that a large fleet is solved in.")] = 1,
     output: Format = Output.TABLE,
 ) -> None:
     """Say how many replicas of each service to run where, for declared demand, with a certified gap.
 
-    Survives the loss of any region or provider as `placing.surviveRatio` asks; nothing is applied.
+    Survives the loss of any region or provider as `placing.surviveRatio` asks; nothing is applied. Without documents
+    the running server is asked, which plans for measured demand and says fractions of replicas.
     """
     from cli.render import place_tables, print_as
     from config.load import load
     from config.problem import Invalid
     from placement.solve.linear import Unsolved
+    from placement.solve.sharded import Lost
     from scheduler.placing import placement_of, placement_summary
 
+    if not file:
+        print_as(output, _ask(server, "/api/v1/assignment"), place_tables)
+        return
     try:
-        body = placement_summary(placement_of(load(*file), ray_address))
+        body = placement_summary(placement_of(load(*file), ray_address, relaxed, shards))
     except Invalid as invalid:
         _fail(str(invalid))
-    except (Unsolved, ValueError) as error:
+    except (Unsolved, Lost, ValueError) as error:
         _fail(f"no placement: {error}")
     print_as(output, body, place_tables)
 

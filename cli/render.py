@@ -59,9 +59,9 @@ def place_tables(body: Body) -> Iterator[RenderableType]:
     """Replicas before -> after at every site, then what more capacity is worth, then the certificate."""
     sites = Table("SERVICE", "POOL", "REPLICAS", "AFTER", "CHANGE", "$/h", box=None, header_style="bold")
     for row in body["sites"]:
-        change = row["after"] - row["before"]
+        change = round(row["after"] - row["before"], 3)
         sites.add_row(
-            row["service"], row["pool"], str(row["before"]), str(row["after"]), f"{change:+d}" if change else "",
+            row["service"], row["pool"], str(row["before"]), str(row["after"]), f"{change:+g}" if change else "",
             f"{row['usd_per_hour']:.4f}",
         )  # fmt: skip
     yield sites

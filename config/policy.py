@@ -107,6 +107,23 @@ class PriceRatios(Shape):
     """Of using capacity above utilizationTarget, where it begins; it grows from there."""
 
 
+class Placement(Shape):
+    """The slow cadence: where workloads should run. Said, priced and certified, never applied by itself."""
+
+    period_seconds: Pause = 60.0
+    """From one look at the fleet to the next; a cluster that is lost does not wait for it. 0: never."""
+    shards: PositiveCount = 1
+    """Parts that large fleets are solved in, each on a processor of its own."""
+    ray: Literal["auto", "always", "never"] = "auto"
+    """Whether the parts are actors of a Ray cluster: `auto` for large fleets that have one, or too few processors."""
+    ray_address: Text | None = None
+    """The Ray cluster. Omitted: one is started here if it is wanted."""
+    migration_ratio: Amount = 0.05
+    """Price of starting a replica, as a part of what it costs in an hour."""
+    short_multiple: Positive = 5.0
+    """Price of a request/s that would be lost with a region or provider: a multiple of serving it."""
+
+
 class Push(Shape):
     """Writing to the meshes."""
 
@@ -158,6 +175,7 @@ class PolicySpec(Shape):
     guards: Guards = Guards()
     weights: Weights = Weights()
     prices: PriceRatios = PriceRatios()
+    placement: Placement = Placement()
     push: Push = Push()
     drills: Drills = Drills()
     server: Server = Server()

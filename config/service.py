@@ -69,6 +69,8 @@ class Placing(Shape):
     """Most replicas in each of them. Omitted: what the pool holds."""
     survive_ratio: Ratio = 0.7
     """The part of the demand to carry after the loss of any region or provider; 0 where that is not asked."""
+    spread_max_ratio: PositiveRatio = 1.0
+    """Most part of the service's capacity in any one cluster; 1 for no limit."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -21,7 +21,7 @@ def workloads_of(configuration: Configuration, fleet: Fleet) -> Workloads:
     return Workloads(
         resources=resources,
         survive_ratio=floats([spec.placing.survive_ratio for spec in specs]),
-        spread_max=floats(np.ones(len(specs))),
+        spread_max=floats([spec.placing.spread_max_ratio for spec in specs]),
         standing=declared_replicas(configuration, fleet),
         replicas_min=ints(least[service]),
         replicas_max=ints(np.maximum(np.minimum(most[service], room), least[service])),

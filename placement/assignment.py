@@ -81,7 +81,7 @@ class AssignmentRoutes:
     usd: Floats
     """$/h per rps: egress, value of latency and of measured quality; not the replicas."""
     bytes_per_request: Floats
-    """Both ways, for links."""
+    """What a request takes of the links it passes: bytes both ways, or 1 where limits are counted in requests."""
 
     def __len__(self) -> int:
         return len(self.demand)
@@ -104,14 +104,14 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """(K,) Declared bandwidth of a pair (origin's mesh, cluster) or of a gateway; empty where none is declared."""
+    """(K,) Declared limit of a pair (origin's mesh, cluster) or of a gateway; empty where none is declared."""
 
     route: Ints
     """(N,) which routes pass ..."""
     link: Ints
     """(N,) ... which link."""
     bandwidth: Floats
-    """(K,) bytes/s."""
+    """(K,) bytes/s, or requests/s where routes take 1."""
 
 
 Table = TypeVar("Table", Demands, AssignmentSites, AssignmentRoutes, Losses)

@@ -1,6 +1,6 @@
 """What decides where workloads run, besides the fleet: what a replica takes, how many there are and may be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from placement.assignment import (
     Losses,
 )
 from placement.callgraph import coupled_services
-from placement.columns import Floats, Ints, floats, ints
+from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.fleet import Fleet
-from placement.problem import PATIENCE_MS, external_demand
+from placement.problem import PATIENCE_MS, displaced, external_demand
 from placement.readings import Snapshot
 from placement.routes import tree_usd
 
@@ -60,6 +60,7 @@ def assignment_problem(
     sites, services = fleet.sites, fleet.services
     external = external_demand(fleet, snapshot.readings.demand_rps, snapshot.routing)
     routes, unit = _routes(fleet, snapshot, prices.candidates)
+    routes, links = _gateways(fleet, routes)
     service = fleet.flows.service
     whole = tree_usd(fleet, unit)
     shed = whole * prices.shed_multiple * services.priority + 3600 * services.usd_per_request_ms * PATIENCE_MS
@@ -71,7 +72,7 @@ def assignment_problem(
         utilization=services.utilization_target,
         unit_usd=floats(unit),
         spread_max=workloads.spread_max,
-        block=ints(coupled_services(len(services), fleet.calls, fleet.clusters.gateway_rps)),
+        block=ints(coupled_services(len(services), fleet.calls, np.full(len(fleet.clusters), np.inf))),
         demands=Demands(
             service, ints(fleet.origins.cluster[fleet.flows.origin]), floats(external), floats(shed[service])
         ),
@@ -90,11 +91,51 @@ def assignment_problem(
         routes=routes,
         losses=losses,
         site_domains=domains,
-        links=Links(ints([]), ints([]), floats([])),
+        links=links,
         calls_parent=fleet.calls.parent,
         calls_child=fleet.calls.child,
         calls_per_request=fleet.calls.per_request,
     )
+
+
+def moved_problem(
+    problem: AssignmentProblem, fleet: Fleet, workloads: Workloads, snapshot: Snapshot, lost: Bools
+) -> AssignmentProblem:
+    """The problem at another instant: other demand, and no capacity in (C,) lost clusters, whose clients come in at the
+    nearest mesh that is left. Routes, prices and which losses are asked for stay as they were.
+    """
+    external = external_demand(fleet, snapshot.readings.demand_rps, snapshot.routing)
+    external = displaced(fleet, external, lost)
+    total, losses = _service_rps(fleet, external), problem.losses
+    survive = workloads.survive_ratio[losses.service] * total[losses.service] / SURVIVE_UTILIZATION
+    whole = fleet.pools.capacity * fleet.pools.nodes[:, None]
+    return replace(
+        problem,
+        demands=replace(problem.demands, rps=floats(external)),
+        losses=replace(losses, survive_rps=floats(survive)),
+        capacity=floats(np.where(lost[fleet.pools.cluster][:, None], 0.0, whole)),
+    )
+
+
+def unguarded(problem: AssignmentProblem, fleet: Fleet, workloads: Workloads, snapshot: Snapshot) -> bool:
+    """Whether a service should outlive losses that a problem has no rows for: it had no demand when that was made."""
+    external = external_demand(fleet, snapshot.readings.demand_rps, snapshot.routing)
+    had = _service_rps(fleet, problem.demands.rps) > 0
+    return bool(((workloads.survive_ratio > 0) & ~had & (_service_rps(fleet, external) > 0)).any())
+
+
+def _gateways(fleet: Fleet, routes: AssignmentRoutes) -> tuple[AssignmentRoutes, Links]:
+    """Routes that enter a cluster from elsewhere pass its gateway, whose limit is counted in requests."""
+    limited = np.flatnonzero(np.isfinite(fleet.clusters.gateway_rps))
+    if not len(limited):
+        return routes, Links(ints([]), ints([]), floats([]))
+    link = np.full(len(fleet.clusters), -1)
+    link[limited] = np.arange(len(limited))
+    cluster = fleet.pools.cluster[fleet.sites.pool[routes.site]]
+    home = fleet.origins.cluster[fleet.flows.origin[routes.demand]]
+    passing = np.flatnonzero((link[cluster] >= 0) & (home != cluster))
+    counted = replace(routes, bytes_per_request=floats(np.ones(len(routes))))
+    return counted, Links(ints(passing), ints(link[cluster[passing]]), floats(fleet.clusters.gateway_rps[limited]))
 
 
 def _routes(fleet: Fleet, snapshot: Snapshot, candidates: int) -> tuple[AssignmentRoutes, Floats]:

@@ -42,6 +42,7 @@ from scheduler.ledger import Ledger
 from scheduler.observed import Observed
 from scheduler.override_ledger import OverrideLedger
 from scheduler.overriding import Overrides
+from scheduler.placing_service import PlacingService
 from scheduler.solver import ThreadSolver
 from scheduler.splits import SplitMeter
 from scheduler.switches import Switches
@@ -64,6 +65,7 @@ class Parts:
     jobs: Jobs
     gate: Gate
     costs: CostService
+    placing: PlacingService
     switches: Switches = field(init=False)
     overrides: Overrides = field(init=False)
     meshes: MeshesApi = field(init=False)
@@ -112,6 +114,7 @@ class Front:
         assert drills is not None
         self.outlook.measure(registry)
         self.parts.costs.budgets.measure(registry)
+        self.parts.placing.measure(registry)
         DrillMetrics(drills, self.parts.drilling.book, time.time, registry)
 
     def routes(self) -> list[Route]:
@@ -120,6 +123,7 @@ class Front:
             self.process, self.plan, self.fleet, self.turns, self.guards, self.overrides, self.rollback,
             self.readiness, self.drills, self.deployments, self.telemetry, self.otlp, self.doctor, self.simulations,
             self.reports, self.audit, self.outlook, self.vantages, self.parts.costs.budgets, self.parts.meshes,
+            self.parts.placing,
         )  # fmt: skip
         found = [route for noun in nouns for route in noun.routes()]
         self.process.describes(found)

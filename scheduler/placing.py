@@ -6,11 +6,13 @@ import numpy as np
 
 from config.configuration import Configuration as Documents
 from config.workloads import workloads_of
-from placement.assignment import AssignmentProblem
+from placement.assignment import Assignment, AssignmentProblem
 from placement.baseline import nearest
 from placement.fleet import RESOURCES, Fleet
 from placement.solve.place import Placed, place
+from placement.solve.prices import CLOSED_USD
 from placement.workloads import PlacingPrices, Workloads, assignment_problem
+from scheduler.fanout import solve_assignment
 from scheduler.preview import declared_snapshot
 from scheduler.pricing_fanout import pricing_mapper
 from scheduler.summary import WORTH_USD, Json, finite
@@ -29,45 +31,73 @@ class Placement:
     problem: AssignmentProblem
 
 
-def placement_of(documents: Documents, ray_address: str | None = None) -> Placement:
+def placement_of(
+    documents: Documents, ray_address: str | None = None, relaxed: bool = False, shards: int = 1
+) -> Placement:
     """Whole replicas for declared demand; large fleets are priced on the Ray cluster at an address, where one is given.
 
-    Raises Unsolved, and ValueError where the documents ask the impossible.
+    `relaxed`: fractional replicas, which are solved in so many shards where the fleet is large, and take seconds where
+    whole ones take minutes. Raises Unsolved, Lost, and ValueError where the documents ask the impossible.
     """
     configuration = loop_configuration(documents)
-    fleet, policy = configuration.fleet, configuration.policy
+    fleet = configuration.fleet
     snapshot = declared_snapshot(configuration, nearest(fleet))
     workloads = workloads_of(documents, fleet)
-    prices = PlacingPrices(shed_multiple=policy.prices.shed_multiple)
-    names = tuple(f"{cluster.name}/{pool.name}" for cluster in documents.clusters for pool in cluster.spec.pools)
-    problem = assignment_problem(fleet, workloads, snapshot, prices)
+    names = pool_names(documents)
+    problem = assignment_problem(fleet, workloads, snapshot, placing_prices(documents))
+    if relaxed:
+        answer = solve_assignment(problem, shards, address=ray_address)
+        return Placement(fleet, workloads, names, Placed(answer, "relaxation"), problem)
     with pricing_mapper(problem, address=ray_address) as mapper:
         return Placement(fleet, workloads, names, place(problem, mapper), problem)
 
 
+def placing_prices(documents: Documents) -> PlacingPrices:
+    """What the policy fixes for the slow cadence."""
+    prices, placement = documents.policy.prices, documents.policy.placement
+    return PlacingPrices(
+        shed_multiple=prices.shed_multiple,
+        short_multiple=placement.short_multiple,
+        migration_ratio=placement.migration_ratio,
+    )
+
+
+def pool_names(documents: Documents) -> tuple[str, ...]:
+    """(P,) `cluster/pool`."""
+    return tuple(f"{cluster.name}/{pool.name}" for cluster in documents.clusters for pool in cluster.spec.pools)
+
+
 def placement_summary(found: Placement) -> Json:
     """Replicas before and after, the certificate, and shadow prices in $/h per unit."""
-    fleet, answer = found.fleet, found.placed.assignment
-    sites = fleet.sites
+    answer, kind = found.placed.assignment, found.placed.bound_kind
+    return assignment_summary(found.fleet, found.workloads, found.pool_names, answer, kind)
+
+
+def assignment_summary(
+    fleet: Fleet, workloads: Workloads, names: tuple[str, ...], answer: Assignment, bound_kind: str
+) -> Json:
+    """The same of any assignment; `after` has fractions where its replicas do."""
+    sites, whole = fleet.sites, np.issubdtype(answer.replicas.dtype, np.integer)
+    after = [int(n) if whole else round(float(n), 3) for n in answer.replicas]
     return {
         "format_version": 1,
         "objective_usd_per_hour": round(answer.objective_usd_per_hour, 6),
         "bound_usd_per_hour": round(answer.lower_bound_usd_per_hour, 6),
-        "bound_kind": found.placed.bound_kind,
-        "certified_gap": finite(answer.gap),
+        "bound_kind": bound_kind,
+        "certified_gap": finite(answer.gap) if answer.lower_bound_usd_per_hour > 0 else 0.0,
         "sites": [
             {
                 "service": fleet.services.ids[sites.service[h]],
-                "pool": found.pool_names[sites.pool[h]],
-                "before": int(found.workloads.standing[h]),
-                "after": int(answer.replicas[h]),
+                "pool": names[sites.pool[h]],
+                "before": int(workloads.standing[h]),
+                "after": after[h],
                 "usd_per_hour": round(float(answer.replicas[h] * sites.usd_per_replica_hour[h]), 6),
             }
             for h in range(len(sites.service))
         ],
         "shadow_prices": [
-            {"pool": found.pool_names[p], "resource": RESOURCES[r], "usd_per_unit_hour": round(float(usd), 6)}
+            {"pool": names[p], "resource": RESOURCES[r], "usd_per_unit_hour": round(float(usd), 6)}
             for (p, r), usd in np.ndenumerate(answer.pool_usd)
-            if usd > WORTH_USD
+            if CLOSED_USD > usd > WORTH_USD
         ],
     }

@@ -48,6 +48,7 @@ from scheduler.logs import about_turn
 from scheduler.loop import run
 from scheduler.observed import Observed
 from scheduler.observer import Observer
+from scheduler.placing_service import PlacingService
 from scheduler.ports import Configuration, Ports
 from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
@@ -88,6 +89,8 @@ async def serve(
         stack.callback(controller.close)
         stack.push_async_callback(controller.hang_up)
         board = Board(source_failures=controller.collector.failures)
+        placing = PlacingService(board)
+        stack.callback(placing.close)
         drilling = DrillService(ledger, board)
         stack.callback(drilling.close)
         drilling.tails.probed_ms = controller.probed_p95_ms
@@ -100,6 +103,7 @@ async def serve(
             configuration = controller.apply(changed)
             drilling.apply(changed, configuration.fleet)
             costs.apply(changed)
+            placing.apply(changed, configuration.fleet)
             return configuration
 
         desk = Desk(paths, documents, apply, board, Mode.AUTO)
@@ -118,7 +122,8 @@ async def serve(
         solver = ThreadSolver(controller.watch)
         stack.callback(solver.close)
         parts = Parts(
-            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(player), gate, costs
+            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(player), gate, costs,
+            placing,
         )  # fmt: skip
         await _steer(stack, background, parts, server)
 
@@ -158,7 +163,7 @@ async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, se
     drills = await parts.drilling.start(clock, controller.watch, controller.connectors)
     await _put_up(stack, server, parts)
     stack.push_async_callback(parts.costs.close)
-    for work in (drills.run(), *parts.costs.works()):
+    for work in (drills.run(), *parts.costs.works(), parts.placing.run()):
         background.keep(work)
     observer = Observer(ledger, board, parts.metrics, parts.costs.usage.hear)
     ports = Ports(

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from placement.solve.shard import Delta
 from placement.solve.sharded import TARGET, InProcess, Standing, partition, solve_sharded
 from placement.solve.ticks import tick
 from scheduler.fanout import RayShards, fan_out, solve_assignment
+from scheduler.placer import Spread
 from tests.scheduler.nodes import cluster_of_two, end
+from tests.scheduler.test_placer import NOTHING_LOST, placer_of, seen
 
 ANY = 1.0
 """A gap that one climb is sure to reach: the point here is who computes."""
@@ -41,11 +42,26 @@ def test_solve_assignment_as_told_in_process_is_certified() -> None:
     assert 0 < answer.gap <= TARGET
 
 
-@pytest.fixture
-def two_nodes(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+@pytest.fixture(scope="module")
+def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Address of a cluster of two nodes on this machine, and their processes."""
-    with cluster_of_two(tmp_path) as cluster:
+    with cluster_of_two(tmp_path_factory.mktemp("nodes")) as cluster:
         yield cluster
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_placer_of_a_controller_on_two_nodes_says_what_threads_say() -> None:
+    answers = []
+    for on_ray in (False, True):
+        placer = placer_of(Spread(shards=2, on_ray=on_ray))
+        answers.append((placer.follow(seen(), NOTHING_LOST), placer.follow(seen(1.3), NOTHING_LOST)))
+        placer.close()
+
+    here, far = answers
+    assert [s.where for s in (*here, *far)] == ["threads", "threads", "ray", "ray"]
+    assert [s.how for s in far] == ["solve", "tick"]
+    for one, other in zip(far, here, strict=True):
+        assert one.assignment.objective_usd_per_hour == pytest.approx(other.assignment.objective_usd_per_hour, rel=1e-9)
 
 
 class KillsInMidSolve:

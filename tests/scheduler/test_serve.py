@@ -24,8 +24,18 @@ async def test_serve_answers_every_route_and_ends_cleanly_on_sigterm(tmp_path: P
         plan = await controller.plan()
         explained = await controller.get("/api/v1/explain", flow="storefront")
         unknown = await controller.get("/api/v1/explain", flow="storefrnt")
+
+        async def placed() -> bool:
+            return (await controller.get("/api/v1/assignment")).status_code == 200
+
+        await eventually(placed, "the slow cadence has looked at the fleet")
+        placing = (await controller.get("/api/v1/assignment")).json()
         metrics = (await controller.get("/metrics")).text
 
+        assert (placing["how"], placing["where"], placing["trouble"]) == ("exact", "whole", "")
+        assert placing["certified_gap"] <= 1e-6
+        assert {row["service"] for row in placing["sites"]} >= {"storefront", "catalog"}
+        assert "equipoise_assignment_gap_ratio" in metrics
         assert plan["epoch"] == 1
         assert plan["pushes"], "a fresh fleet is given its weights"
         assert {f["flow"].split("@")[0] for f in explained.json()["flows"]} == {"storefront"}
