@@ -1,12 +1,9 @@
 """The slow cadence beside the loop: looks at the newest turn, keeps the assignment current, and shows it."""
 
 import asyncio
-import os
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,8 +24,6 @@ from scheduler.turn import Turn
 if TYPE_CHECKING:
     from scheduler.placer import Placer, Siting
 
-NICE = 10
-"""Of the thread; 19 is the most."""
 LOOK_EVERY_S = 0.25
 """How often the newest turn is looked at: a loss does not wait for the period."""
 ON_RAY = {"auto": None, "always": True, "never": False}
@@ -76,7 +71,7 @@ class Assigned(Shown):
 
 
 class PlacingService(Collector):
-    """`GET /api/v1/assignment` and metrics; nothing is applied. Its thread yields to everything else."""
+    """`GET /api/v1/assignment` and metrics; nothing is applied."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -87,7 +82,7 @@ class PlacingService(Collector):
         self._fleet: Fleet | None = None
         self._placer: Placer | None = None
         self._names: tuple[str, ...] = ()
-        self._thread = ThreadPoolExecutor(1, "placing", initializer=_step_back)
+        self._thread = ThreadPoolExecutor(1, "placing")
 
     def apply(self, documents: Documents, fleet: Fleet) -> None:
         """Follow new documents; taken up at the next look."""
@@ -190,8 +185,3 @@ class PlacingService(Collector):
         if self._placer is not None:
             self._placer.close()
             self._placer = None
-
-
-def _step_back() -> None:
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

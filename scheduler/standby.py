@@ -9,8 +9,9 @@ from placement.assignment import AssignmentProblem
 from placement.solve.prices import Prices
 from placement.solve.standby import Foreseen, Understudy, prepare
 
-NICE = 15
-"""Of the thread; 19 is the most. Its climbs are compiled loops that hold no lock, so only processors are shared."""
+NICE = 5
+"""Of the thread; 19 is the most. Its climbs and programs are compiled and hold no lock, but what is between them does:
+a thread that holds the interpreter's lock and gets no processor would keep the event loop waiting."""
 
 
 class Standby:

@@ -28,7 +28,7 @@ async def test_serve_answers_every_route_and_ends_cleanly_on_sigterm(tmp_path: P
         async def placed() -> bool:
             return (await controller.get("/api/v1/assignment")).status_code == 200
 
-        await eventually(placed, "the slow cadence has looked at the fleet")
+        await eventually(placed, "the slow cadence has looked at the fleet", 60.0)
         placing = (await controller.get("/api/v1/assignment")).json()
         metrics = (await controller.get("/metrics")).text
 
