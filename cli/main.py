@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import deployment, drill, token
+from cli import deployment, drill, imports, token
 from cli.atlas import atlas, sweep
 from cli.compare import compare
 from cli.connectors import connectors
@@ -53,6 +53,7 @@ for verb in VERBS:
     app.command()(verb)
 
 app.add_typer(drill.app)
+app.add_typer(imports.app)
 app.add_typer(deployment.app)
 app.add_typer(token.app)
 app.command()(vantage)
