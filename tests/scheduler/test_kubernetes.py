@@ -44,8 +44,12 @@ def test_documents_choose_dialect_names_and_reach(documents: Configuration) -> N
 
     kinds = {str(name): type(mesh.dialect) for name, mesh in meshes.items()}
     assert kinds == {
-        "eu-central": IstioSubsets, "eu-west": Consul, "nordics": GatewayApi, "nordics-zone": Kuma, "us-east": GatewayApi
-    }  # fmt: skip
+        "eu-central": IstioSubsets,
+        "eu-west": Consul,
+        "nordics": GatewayApi,
+        "nordics-zone": Kuma,
+        "us-east": GatewayApi,
+    }
     spec = meshes[CENTRAL].spec
     assert spec.places[ServiceId("assistant")] == Place(
         ServiceId("assistant"), "models", "assistant-v2", 9_000, "assistant"
