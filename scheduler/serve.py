@@ -19,6 +19,8 @@ from config.configuration import Configuration as Documents
 from config.load import load
 from config.policy import Server
 from connectors.connector import Connector, Refused
+from connectors.kubernetes.api import KubernetesApi
+from connectors.kubernetes.kubeconfig import from_pod
 from connectors.xds.connector import XdsConnector
 from connectors.xds.server import XdsServer
 from health.prober import Prober
@@ -49,6 +51,7 @@ from scheduler.loop import run
 from scheduler.observed import Observed
 from scheduler.observer import Observer
 from scheduler.placing_service import PlacingService
+from scheduler.pod import KubernetesLease, leader_label
 from scheduler.ports import Configuration, Ports
 from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
@@ -82,8 +85,10 @@ async def serve(
         ledger, metrics = Ledger(server.ledger), Metrics()
         stack.callback(ledger.close)
         await ledger.migrate()
-        lease = lease_of(server.ledger, f"{socket.gethostname()}:{os.getpid()} ({server.api})", server.lease_seconds)
+        lease, label = _lease(server, ledger), leader_label()
         stack.push_async_callback(lease.release)
+        if label:
+            await label.set(False)
         background = await stack.enter_async_context(Background())
         controller = (edges or real_edges)(documents)
         stack.callback(controller.close)
@@ -119,6 +124,8 @@ async def serve(
         await ledger.lead(epoch)
         background.keep(lease.keep())
         metrics.leader.set(1)
+        if label:
+            await label.set(True)
         solver = ThreadSolver(controller.watch)
         stack.callback(solver.close)
         parts = Parts(
@@ -126,6 +133,18 @@ async def serve(
             placing,
         )  # fmt: skip
         await _steer(stack, background, parts, server)
+
+
+def _lease(server: Server, ledger: Ledger) -> Lease:
+    """What decides who leads. ValueError where a Lease object is asked for outside of a pod."""
+    name = f"{socket.gethostname()}:{os.getpid()} ({server.api})"
+    if not server.kubernetes_lease:
+        return lease_of(server.ledger, name, server.lease_seconds)
+    namespace = os.environ.get("EQUIPOISE_NAMESPACE")
+    if not namespace:
+        raise ValueError("server.kubernetesLease needs EQUIPOISE_NAMESPACE, the namespace of the pod")
+    api = KubernetesApi("lease", from_pod)
+    return KubernetesLease(api, namespace, server.kubernetes_lease, name, server.lease_seconds, ledger)
 
 
 async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk, gate: Gate) -> int | None:

@@ -47,7 +47,16 @@ def postgresql_path() -> str | None:
 
 
 DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
+
+
+def helm_path() -> str | None:
+    """EQUIPOISE_HELM, or the one that `make test` put beside the repository's own environment."""
+    found = Path(os.environ.get("EQUIPOISE_HELM") or ROOT / ".kube/helm/helm")
+    return str(found) if os.access(found, os.X_OK) else None
+
+
 PROGRAMS = {
+    "helm": helm_path,
     "haproxy": haproxy_path,
     "envoy": envoy_path,
     "prometheus": prometheus_path,

@@ -74,6 +74,8 @@ BUILT_IN = (
     Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", with_envelope(HPA), status=True),
     _open("", "v1", "namespaces", "Namespace", namespaced=False),
     _open("", "v1", "services", "Service"),
+    _open("", "v1", "pods", "Pod"),
+    _open("coordination.k8s.io", "v1", "leases", "Lease"),
     _open("", "v1", "serviceaccounts", "ServiceAccount"),
     _open("", "v1", "secrets", "Secret"),
     _open("rbac.authorization.k8s.io", "v1", "roles", "Role"),
