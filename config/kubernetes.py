@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.fields import NAMING_PATTERN, Many, Name, Pause, Shape, Text, Word
+from config.fields import NAMING_PATTERN, HttpUrl, Many, Name, Pause, Shape, Text, Word
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Pattern = Annotated[str, Field(pattern=NAMING_PATTERN, max_length=253)]
@@ -69,6 +69,10 @@ class KumaMesh(Shape):
     """Where its control plane is."""
     target: Literal["MeshMultiZoneService", "MeshService"] = "MeshMultiZoneService"
     """What clients ask for."""
+    control_plane: HttpUrl | None = None
+    """The API of the control plane, asked what a dry run would change. Omitted: it is not asked."""
+    dataplane: Word | None = None
+    """The proxy that it is asked about, such as `storefront-7d4b9.shop`."""
 
 
 class ConsulMesh(Shape):

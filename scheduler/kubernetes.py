@@ -92,7 +92,13 @@ def _dialect(documents: Documents, origin: Origin, mesh: KubernetesMesh) -> Dial
     if mesh.linkerd:
         return linkerd(mesh.port, mesh.linkerd.mirrors)
     if mesh.kuma:
-        return Kuma(mesh.kuma.mesh, mesh.kuma.system_namespace, mesh.kuma.target == "MeshMultiZoneService")
+        return Kuma(
+            mesh.kuma.mesh,
+            mesh.kuma.system_namespace,
+            mesh.kuma.target == "MeshMultiZoneService",
+            control_plane=mesh.kuma.control_plane or "",
+            dataplane=mesh.kuma.dataplane or "",
+        )
     if mesh.consul:
         return Consul(Way(mesh.consul.reach), Naming(mesh.consul.names, "{service}"))
     assert mesh.gateway is not None, "a mesh is of one kind"

@@ -11,7 +11,7 @@ from connectors.drift import Drift, OnDrift, Row
 from connectors.kubernetes.answers import Conflicted, Missing
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.changes import Change, changes_of, fence_manifest, undone
-from connectors.kubernetes.dialect import Dialect, Word
+from connectors.kubernetes.dialect import Dialect, Shadowing, Word
 from connectors.kubernetes.marks import fence_of, labels
 from connectors.kubernetes.mirror import followed
 from connectors.kubernetes.resource import CONFIG_MAP, Manifest, mapping, named, text, whole_number
@@ -85,6 +85,9 @@ class KubernetesConnector:
         """What a write would say, by server-side dry run: schemas, admission, ownership, fence; nothing is changed."""
         changes, _ = await self._tried(table)
         said = [f"{len(changes)} objects would change", *self._rounded(table)]
+        if isinstance(self.dialect, Shadowing):
+            seen = await self.dialect.shadow(self.api, tuple(change.manifest for change in changes))
+            said += [seen] if seen else []
         return Receipt(table.origin, table.epoch, table.version, stored=False, accepted=True, detail="; ".join(said))
 
     async def write(self, table: WeightTable) -> Receipt:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from connectors.connector import MeshLimits, Refused
 from connectors.kubernetes.api import KubernetesApi
@@ -59,6 +59,14 @@ class Dialect(Protocol):
 
     async def check(self, api: KubernetesApi, spec: KubernetesSpec) -> None:
         """Refused where something in the cluster would silently keep our weights from working."""
+
+
+@runtime_checkable
+class Shadowing(Protocol):
+    """The optional capability of a Dialect whose mesh shows what a table would change in a proxy, and changes none."""
+
+    async def shadow(self, api: KubernetesApi, manifests: tuple[Manifest, ...]) -> str:
+        """What would change, in words; empty where nobody is asked. Raises Unavailable and Refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,16 @@ without changing it: a copy with the label `kuma.io/effect: shadow`, and the con
 configuration.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from connectors.connector import Fencing, MeshLimits, Refused
+import httpx
+
+from connectors.connector import Fencing, MeshLimits, Refused, Unavailable
+from connectors.kubernetes.answers import Missing, shown
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Wanted, Word, only, weights_by
 from connectors.kubernetes.resource import Manifest, Resource, entries, text
@@ -23,6 +28,8 @@ LIMITS = MeshLimits(
     unit=10_000, standby=False, shed=False, targets_max=1_000, dry_run=True, fencing=Fencing.ENFORCED
 )  # fmt: skip
 EFFECT = "kuma.io/effect"
+DIFF_S = 5.0
+"""The deadline of a call is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,10 @@ class Kuma:
     multi_zone: bool = True
     """Whether clients ask for a MeshMultiZoneService; else for the MeshService of their own zone."""
     title: str = "Kuma"
+    control_plane: str = ""
+    """Its API, for the diff of a dry run; empty where it is not to be asked."""
+    dataplane: str = ""
+    """The proxy whose configuration the diff is of."""
 
     @property
     def limits(self) -> MeshLimits:
@@ -99,9 +110,42 @@ class Kuma:
     async def check(self, api: KubernetesApi, spec: KubernetesSpec) -> None:
         """Nothing overrides a MeshHTTPRoute unseen."""
 
+    async def shadow(self, api: KubernetesApi, manifests: tuple[Manifest, ...]) -> str:
+        """What the control plane says would change in one proxy; the copies are gone again afterwards."""
+        if not (self.control_plane and self.dataplane and manifests):
+            return ""
+        copies = [shadowed(manifest) for manifest in manifests]
+        try:
+            for copy in copies:
+                await api.apply(copy, MESH_HTTP_ROUTE)
+            path = f"/meshes/{self.mesh}/dataplanes/{self.dataplane}/_config?shadow=true&include=diff"
+            count = await _diff(self.control_plane.rstrip("/") + path, api.origin)
+        finally:
+            for copy in copies:
+                with contextlib.suppress(Missing):
+                    await api.delete(MESH_HTTP_ROUTE, self.system_namespace, text(copy, "metadata", "name"))
+        return f"{count} changes in the configuration of {self.dataplane}"
 
-def shadow(route: Manifest) -> Manifest:
+
+def shadowed(route: Manifest) -> Manifest:
     """The copy of a route that changes no proxy: its effect is seen in the diff of `_config?shadow=true` alone."""
     metadata = route["metadata"]
     labels = metadata.get("labels", {}) | {EFFECT: "shadow"}
     return route | {"metadata": metadata | {"name": f"{metadata['name']}-shadow", "labels": labels}}
+
+
+async def _diff(url: str, origin: str) -> int:
+    """How many operations the control plane's JSON Patch has. Raises Unavailable."""
+    what = f"{origin}: Kuma's control plane at {urlsplit(url).netloc}, diff of a proxy"
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=DIFF_S) as client:
+            answer = await client.get(url)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{what}: {type(error).__name__} {error}") from None
+    try:
+        diff = answer.json().get("diff")
+    except (ValueError, AttributeError, RecursionError):
+        diff = None
+    if answer.status_code != 200 or not isinstance(diff, list):
+        raise Unavailable(f"{what}: status {answer.status_code} and no diff: {shown(answer.content)}")
+    return len(diff)
