@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ CHECK = {
     ("gpu", 1): (10946.21, 17192.3, (281904.7, 8.044), (307401.7, 13253.3, 222.70), (329606.8, 19436.5)),
     ("gpu", 2): (11308.27, 11444.1, (184361.6, 10.209), (210021.0, 5842.5, 219.47), (227475.9, 8173.7)),
 }
-SERVICES, CLUSTERS = 16, 7
-"""Of an instance, where whole replicas are asked for: enough to compete, and few enough to be solved in a second."""
+SERVICES, CLUSTERS = slice(11, 16), 6
+"""The part of an instance where whole replicas are asked for: an application on CPUs and one with GPUs."""
 
 
 def instance_of(key: tuple[str, int]) -> Instance:
@@ -36,25 +37,28 @@ def instance_of(key: tuple[str, int]) -> Instance:
         pytest.skip(str(absent))
 
 
-def part_of(instance: Instance, services: int, clusters: int) -> Instance:
-    """Its first applications, of so many services together, and its first clusters, with all that runs there."""
-    app = instance.app[:services]
-    assert instance.app[services] not in app, "applications stay whole"
-    cut: dict[str, object] = {"app": app, "cluster": instance.cluster[:clusters]}
-    for name in ("kind", "parent", "calls", "servers", "scv", "bytes", "latency_usd", "shed_usd"):
-        cut[name] = getattr(instance, name)[:services]
+def part_of(instance: Instance, services: slice, clusters: int) -> Instance:
+    """Some applications, whole, and its first clusters, with all that runs there."""
+    parent = instance.parent[services]
+    cut: dict[str, Any] = {"parent": np.where(parent < 0, -1, parent - services.start)}
+    assert (cut["parent"] >= -1).all(), "applications stay whole"
+    for name in ("app", "kind", "calls", "servers", "scv", "bytes", "latency_usd", "shed_usd"):
+        cut[name] = getattr(instance, name)[services]
     for name in ("replica_usd", "service_ms", "replicas_max"):
-        cut[name] = getattr(instance, name)[:services, :clusters]
-    cut["pool"] = tuple(row[:clusters] for row in instance.pool[:services])
-    cut["origin_rtt_ms"] = instance.origin_rtt_ms[:, :clusters]
-    cut["cluster_rtt_ms"] = instance.cluster_rtt_ms[:clusters, :clusters]
-    cut["origin_egress_usd_per_gb"] = instance.origin_egress_usd_per_gb[:, :, :clusters]
-    cut["cluster_egress_usd_per_gb"] = instance.cluster_egress_usd_per_gb[:, :clusters, :clusters]
-    origins = len(instance.origin)
-    cut["same_continent"] = np.vstack(
-        [instance.same_continent[:origins], instance.same_continent[origins:][:clusters]]
-    )[:, :clusters]
-    return replace(instance, **cut)
+        cut[name] = getattr(instance, name)[services, :clusters]
+    sources = np.r_[: len(instance.origin) + clusters]
+    return replace(
+        instance,
+        cluster=instance.cluster[:clusters],
+        pool=tuple(row[:clusters] for row in instance.pool[services]),
+        origin_rtt_ms=instance.origin_rtt_ms[:, :clusters],
+        cluster_rtt_ms=instance.cluster_rtt_ms[:clusters, :clusters],
+        origin_egress_usd_per_gb=instance.origin_egress_usd_per_gb[:, :, :clusters],
+        cluster_egress_usd_per_gb=instance.cluster_egress_usd_per_gb[:, :clusters, :clusters],
+        same_continent=instance.same_continent[sources, :clusters],
+        mean_rps=instance.mean_rps * clusters / len(instance.cluster),
+        **cut,
+    )
 
 
 def a_day(instance: Instance, policy: Callable[[Problem], Routing]) -> Outcome:
