@@ -42,6 +42,9 @@ def simulate(
     event: Annotated[
         list[str] | None, typer.Option("--event", help='With --from-ledger: "cluster-outage cluster=eu-west for=3m".')
     ] = None,
+    at: Annotated[
+        str, typer.Option("--at", help="With --from-ledger: a time that has passed, 2026-07-30T18:00 or 90m for ago.")
+    ] = "",
     minutes: Annotated[float, typer.Option("--for", min=0.1, help="With --from-ledger: minutes to play.")] = 10.0,
 ) -> None:
     """Play scenarios with the production loop, or others, in a virtual world; nothing real is touched.
@@ -55,7 +58,7 @@ def simulate(
     from simulator.scenario.load import load_scenario
 
     if from_ledger:
-        _live(files, event or [], minutes, _policies(policy), output, out)
+        _live(files, event or [], minutes, at, _policies(policy), output, out)
         return
     try:
         loaded = [load_scenario(file) for file in files]
@@ -73,7 +76,13 @@ def simulate(
 
 
 def _live(
-    files: list[Path], events: list[str], minutes: float, policies: list[str], output: Report, out: Path | None
+    files: list[Path],
+    events: list[str],
+    minutes: float,
+    at: str,
+    policies: list[str],
+    output: Report,
+    out: Path | None,
 ) -> None:
     """From what stands now: nothing is expected, so the exit code is 0."""
     import asyncio
@@ -83,7 +92,7 @@ def _live(
     from simulator.play import play
 
     try:
-        loaded, tables, source = asyncio.run(from_ledger(files, events, 60 * minutes))
+        loaded, tables, source = asyncio.run(from_ledger(files, events, 60 * minutes, at))
     except Invalid as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(1) from None

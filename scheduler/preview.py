@@ -1,6 +1,7 @@
 """What a controller would decide for some documents, without one running: declared demand, the production solver."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from placement.readings import Snapshot
 from placement.routing import Routing
 from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
+from scheduler.history import tables_at
 from scheduler.ledger import Ledger
 from scheduler.ports import Configuration, LedgerDown
 from scheduler.summary import Json, cost_summary, finite, flow_rows, load_rows
@@ -63,6 +65,17 @@ async def standing_tables(url: str) -> tuple[dict[OriginId, WeightTable], str]:
         return {}, "nearest cluster (no ledger yet)"
     finally:
         ledger.close()
+
+
+async def tables_that_stood(url: str, wall_s: float) -> tuple[dict[OriginId, WeightTable], str]:
+    """What a ledger says stood at a time in seconds since 1970. Raises LedgerDown, scheduler.history.NothingYet."""
+    ledger = Ledger(url, readonly=True)
+    try:
+        tables, at_s = await ledger.transact(lambda session: tables_at(session, wall_s))
+    finally:
+        ledger.close()
+    when = datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
+    return tables, f"ledger {url}, after the turn of {when}"
 
 
 def preview_summary(found: Preview) -> Json:

@@ -1,6 +1,9 @@
 """What if, from what stands now: the documents of a running controller, the weights in its ledger, and some events."""
 
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,22 +12,26 @@ from pydantic import TypeAdapter, ValidationError
 from config.problem import Invalid, Problem
 from placement.fleet import OriginId
 from placement.weights import WeightTable
-from scheduler.preview import standing_tables
+from scheduler.history import NothingYet
+from scheduler.ports import LedgerDown
+from scheduler.preview import standing_tables, tables_that_stood
 from simulator.scenario.faults import Event, Fault
 from simulator.scenario.load import Loaded, checked
 from simulator.scenario.model import Scenario
 
 NAME = "live"
+AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 T = TypeVar("T")
 
 
 async def from_ledger(
-    documents: Sequence[Path], events: Sequence[str], duration_s: float
+    documents: Sequence[Path], events: Sequence[str], duration_s: float, at: str = ""
 ) -> tuple[Loaded, Mapping[OriginId, WeightTable], str]:
     """A scenario of the documents' fleet and expected demand, the weights that stand, and where those come from.
 
     An event is `fault key=value ...`, such as `cluster-outage cluster=eu-west at=1m for=3m`; without `at` it begins
-    after a minute. Raises Invalid.
+    after a minute. `at` is a time that has passed, see `moment`: the weights are those that stood then, the demand is
+    what the documents expect, for a ledger does not keep what was measured. Raises Invalid.
     """
     spec: dict[str, Any] = {
         "about": "from what stands now",
@@ -35,8 +42,31 @@ async def from_ledger(
     envelope = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Scenario", "metadata": {"name": NAME}}
     scenario = _validated(lambda: Scenario.model_validate({**envelope, "spec": spec}))
     loaded = checked(scenario, Path("--event"))
-    tables, source = await standing_tables(loaded.configuration.policy.server.ledger)
-    return loaded, tables, source
+    url = loaded.configuration.policy.server.ledger
+    if not at:
+        return loaded, *await standing_tables(url)
+    try:
+        return loaded, *await tables_that_stood(url, moment(at, time.time()))
+    except (LedgerDown, NothingYet, ValueError) as error:
+        raise Invalid((Problem("--at", 0, 0, "", str(error)),)) from None
+
+
+def moment(text: str, now_s: float) -> float:
+    """Seconds since 1970 of a time as people write it: `2026-07-30T18:00` (UTC unless it says otherwise), seconds since
+    1970, or how long ago: `90m`, `2h`. Raises ValueError.
+    """
+    ago = AGO.fullmatch(text)
+    if ago:
+        return now_s - float(ago[1]) * {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}[ago[2]]
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write 2026-07-30T18:00, or how long ago, such as 90m") from None
+    return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
 
 
 def events_of(texts: Sequence[str]) -> tuple[Event, ...]:

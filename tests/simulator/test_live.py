@@ -10,7 +10,8 @@ from cli.main import app
 from config.problem import Invalid
 from placement.weights import table_of
 from scheduler.ledger import Ledger
-from simulator.live import from_ledger
+from scheduler.tables import TurnRow
+from simulator.live import from_ledger, moment
 from simulator.play import play
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "example"
@@ -61,3 +62,40 @@ def test_simulate_when_asked_from_the_ledger_says_where_it_starts(tmp_path: Path
 
     assert result.exit_code == 0, result.output
     assert "starts from: ledger" in result.stderr
+
+
+def test_simulate_at_a_time_that_has_passed_starts_from_what_stood_then(tmp_path: Path) -> None:
+    folder = documents(tmp_path)
+    ledger = Ledger(f"sqlite:///{tmp_path}/l.db")
+    later = table_of("eu-central", 10_000, {"storefront": {"eu-west": (10_000, 0)}}, (1, 2))
+    refused = table_of("eu-central", 10_000, {"storefront": {"eu-central": (10_000, 0)}}, (1, 3))
+
+    async def write() -> None:
+        await ledger.transact(lambda session: session.add(turn_row(1, 1_000.0, {})))
+        await ledger.intend(2, {later.origin: later})
+        await ledger.transact(lambda session: session.add(turn_row(2, 2_000.0, {"eu-central": {"stored": True}})))
+        await ledger.intend(3, {refused.origin: refused})
+        await ledger.transact(lambda session: session.add(turn_row(3, 3_000.0, {"eu-central": {"stored": False}})))
+
+    asyncio.run(write())
+    ledger.close()
+    stood = {at: asyncio.run(from_ledger([folder], [], 60.0, at))[1][later.origin] for at in ("1500", "2500", "3500")}
+
+    assert [table.version for table in stood.values()] == [1, 2, 2]
+    with pytest.raises(Invalid, match="begins 500 s later"):
+        asyncio.run(from_ledger([folder], [], 60.0, "500"))
+    with pytest.raises(Invalid, match="is no time"):
+        asyncio.run(from_ledger([folder], [], 60.0, "yesterday"))
+
+
+def turn_row(number: int, wall_s: float, pushes: dict[str, object]) -> TurnRow:
+    """A turn as far as history reads it."""
+    return TurnRow(number=number, epoch=1, wall_s=wall_s, body={"pushes": pushes}, previous_hash="", hash="")
+
+
+@pytest.mark.parametrize(
+    ("text", "wall_s"),
+    [("1970-01-01T00:01", 60.0), ("1970-01-01T01:00+01:00", 0.0), ("90m", 4_600.0), ("2h", 2_800.0), ("12.5", 12.5)],
+)
+def test_moment_reads_what_people_write(text: str, wall_s: float) -> None:
+    assert moment(text, 10_000.0) == wall_s
