@@ -21,7 +21,8 @@ def astray(connectors: Mapping[OriginId, Connector]) -> frozenset[OriginId]:
     return frozenset(
         origin
         for origin, c in connectors.items()
-        if isinstance(c, Drifting) and c.on_drift is OnDrift.REVERT and c.drifts
+        # Asking a protocol is slow, and this is every mesh of every tick.
+        if getattr(c, "on_drift", None) is OnDrift.REVERT and isinstance(c, Drifting) and c.drifts
     )
 
 

@@ -43,6 +43,8 @@ class Asked(NamedTuple):
     """Who answered; empty when nobody did."""
     status: int
     """Of the answer; 0 when there was none."""
+    took_s: float = 0.0
+    """Until the answer, or until the user gave up."""
 
     @property
     def failed(self) -> bool:
@@ -143,7 +145,7 @@ class Users:
     async def _send(self, to: str) -> None:
         at_s = time.monotonic()
         status, cluster = await self._pools[to].ask()
-        self._asked.append(Asked(at_s, self._entry.name, to, cluster, status))
+        self._asked.append(Asked(at_s, self._entry.name, to, cluster, status, time.monotonic() - at_s))
 
     async def reconcile(self) -> None:
         """Every 30 s give the name to the first cluster that answers; to nobody else while none does."""
