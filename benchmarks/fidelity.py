@@ -119,7 +119,7 @@ def _scenario(documents: Path, rps: float, own_ms: float, story: str) -> Loaded:
         "events": [event] if fault else [],
         "world": {
             "step": 0.25,
-            "clients": {"timeout": TIMEOUT_S, "retries": 1, "retryBudget": 0.2},
+            "clients": {"timeout": TIMEOUT_S, "retries": 0},
             "services": {SERVICE: {"latencyMs": own_ms}},
         },
     }

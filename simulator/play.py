@@ -129,7 +129,8 @@ def set_up(
     watch = watch_of(fleet, policy.rules, len(spec.world.vantages))
     calm = max(probes.rise, probes.fall) + 2
     interval_s = probes.interval_ms / 1e3
-    probing = Probing(fleet, watch, spec.world.vantages, interval_s, probes.timeout_ms, calm, streams[1])
+    patience_s = spec.world.clients.timeout
+    probing = Probing(fleet, watch, spec.world.vantages, interval_s, probes.timeout_ms, calm, streams[1], patience_s)
     return Stage(
         world=world,
         probing=probing,

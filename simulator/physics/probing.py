@@ -7,6 +7,7 @@ from placement.columns import Bools, Floats, bools
 from placement.fleet import Fleet
 from scheduler.watch import ProbeWatch
 from simulator.physics.layout import total
+from simulator.physics.queues import timely
 from simulator.physics.truth import Truth
 from simulator.physics.world import Happening
 
@@ -33,7 +34,10 @@ class Probing:
         timeout_ms: float,
         calm: int,
         rng: np.random.Generator,
+        patience_s: float = np.inf,
     ) -> None:
+        """`patience_s` is how long clients wait: an answer that comes later is no good answer to them."""
+        self.patience_s = patience_s
         self.fleet, self.watch, self.interval_s, self.timeout_ms, self.calm = fleet, watch, interval_s, timeout_ms, calm
         self.rng = rng
         self.everything = np.arange(len(fleet.backends))
@@ -68,7 +72,8 @@ class Probing:
         sent = np.where(told, passage.sent_rps * now.step_s, 0.0)
         rows = len(self.fleet.backends) + 1
         all_of_them = total(entries.backend, sent, rows)[:-1]
-        answered = total(entries.backend, sent * now.path_ok, rows)[:-1] * passage.backend_ok[:-1]
+        in_time = now.path_ok * timely(passage.latency_ms, self.patience_s)
+        answered = total(entries.backend, sent * in_time, rows)[:-1] * passage.backend_ok[:-1]
         asked = np.flatnonzero(all_of_them > LEAST_REQUESTS)
         failed = np.maximum(all_of_them - answered, 0.0)
         self.watch.witness(asked, answered[asked], failed[asked], now.at_s - now.step_s, now.at_s)
