@@ -45,6 +45,8 @@ TRIALS = 4_000
 OWN = {"ejection_ratio": 1.0, "ejection_capacity_ratio": 1.0, "blind_ratio": 1.0}
 """Trials run side by side as backends of one fleet, and each stands for a fleet of its own: no common budget."""
 QUORUMS = ((1, 1), (2, 3), (3, 5))
+MORE = 5
+"""Episodes of two paths are so much more frequent in a year than those of three that more of them have to be seen."""
 TWINS = (0.01, 0.1)
 """Parts of the bursts on a path that have a twin on another."""
 BURSTS = {"30min": 1_800.0, "6h": 21_600.0}
@@ -104,7 +106,8 @@ def condemned(rng: np.random.Generator, quorum: int, vantages: int, episodes: in
     """By number of bursts: (episodes in which a sound cluster is condemned, of how many)."""
     found = {}
     for bursts in range(quorum, vantages + 1):
-        looked = episodes if bursts == quorum > 1 else episodes // 5
+        most = episodes * MORE if quorum == 2 else episodes
+        looked = most if bursts == quorum > 1 else episodes // 5
         found[bursts] = false_verdicts(rng, Rules(quorum=quorum), vantages, bursts, looked), looked
     return found
 

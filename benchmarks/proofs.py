@@ -8,7 +8,7 @@ that the loop gets here.
     proof_coverage_min     part of the traffic at stake whose path was proved in the last 60 s; after the first cycle
     flows_proved_min       the same, every flow counted alike: all of its paths
     oldest_proof_age_max_s the oldest proof that was ever the newest of its path
-    first_cycle_s          until every path had its first proof
+    first_cycle_s          until every single loss had its first row
 
     python -m benchmarks.proofs --size 200x40 --json
 """
@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from benchmarks.fleets import synthetic
 from connectors.telemetry import Batch, Signal
 from placement.columns import floats
 from placement.fleet import Fleet, OriginId
+from placement.losses import losses
 from placement.readings import Readings
 from placement.weights import WeightTable
 from scheduler.drill_book import PROOF_WINDOW_S, PathBook
@@ -45,6 +46,17 @@ from simulator.run import InlineSolver, in_place
 
 WANDER = 0.03
 """Relative step of every flow's demand from one measurement to the next."""
+
+
+class Seen(NamedTuple):
+    """What one turn showed."""
+
+    at_s: float
+    whole: bool
+    """Whether the table has a row for every single loss."""
+    coverage: float
+    flows: float
+    oldest_s: float
 
 
 @dataclass(slots=True)
@@ -115,7 +127,8 @@ async def measure(services: int, clusters: int, seed: int, minutes: float) -> di
     meshes = {origin: SimulatedMesh(origin) for origin in fleet.origins.ids}
     ports = Ports(bed, watch, bed, meshes, InlineSolver(), bed, bed, in_place)
     state, book = initial_state(fleet, readings, {}, epoch=1, at_s=0.0), PathBook(PathProbes(bed.wall_s))
-    seen: list[tuple[float, float, float, float]] = []
+    seen: list[Seen] = []
+    single = len(losses(fleet))
     busy_s: list[float] = []
     while bed.at_s < 60 * minutes:
         began_s = time.process_time()
@@ -128,24 +141,23 @@ async def measure(services: int, clusters: int, seed: int, minutes: float) -> di
             book.follow(paths, look)
             summary = book.summary(bed.at_s)
             flows = summary["flows_proved_ratio"]
-            seen.append((bed.at_s, summary["proof_coverage"], flows, summary["oldest_proof_age_s"]))
+            there = state.failover is not None and len(state.failover.rows) >= single
+            seen.append(Seen(bed.at_s, there, summary["proof_coverage"], flows, summary["oldest_proof_age_s"]))
         note(f"{bed.at_s:6.0f} s: {seen[-1][1:] if seen else 'no table yet'}")
     return summed(fleet, book, seen, busy_s)
 
 
-def summed(
-    fleet: Fleet, book: PathBook, seen: list[tuple[float, float, float, float]], busy_s: list[float]
-) -> dict[str, Any]:
-    """What the turns showed, from the first on that had every path proved."""
-    whole = next((i for i, row in enumerate(seen) if row[2] >= 1.0), len(seen))
+def summed(fleet: Fleet, book: PathBook, seen: list[Seen], busy_s: list[float]) -> dict[str, Any]:
+    """What the turns showed, from the first on that had a row for every single loss."""
+    whole = next((i for i, row in enumerate(seen) if row.whole), len(seen))
     kept = seen[whole:]
     return {
         "services": len(fleet.services), "clusters": len(fleet.clusters), "flows": len(fleet.flows),
         "losses": len(book.losses), "paths": len(book.book), "turns": len(seen),
-        "first_cycle_s": round(seen[whole][0], 1) if kept else None,
-        "proof_coverage_min": min((row[1] for row in kept), default=None),
-        "flows_proved_min": min((row[2] for row in kept), default=None),
-        "oldest_proof_age_max_s": max((row[3] for row in kept), default=None),
+        "first_cycle_s": round(seen[whole].at_s, 1) if kept else None,
+        "proof_coverage_min": min((row.coverage for row in kept), default=None),
+        "flows_proved_min": min((row.flows for row in kept), default=None),
+        "oldest_proof_age_max_s": max((row.oldest_s for row in kept), default=None),
         "proof_window_s": PROOF_WINDOW_S,
         "tick_cpu_p50_s": round(float(np.median(busy_s)), 3), "tick_cpu_max_s": round(max(busy_s), 3),
     }  # fmt: skip
