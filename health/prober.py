@@ -71,8 +71,8 @@ class Answer(NamedTuple):
     row: int
     began_s: float
     ok: bool
-    lost_s: float = 0.0
-    """How long this process stood still in the meantime."""
+    distracted: bool = False
+    """This process stood still for half of the time that there was for the answer."""
 
 
 class Prober:
@@ -182,13 +182,14 @@ class Prober:
     async def probe(self, row: int, targets: tuple[ProbeTarget, ...]) -> None:
         """Ask one target and note the answer, unless the targets are others by then."""
         began_s, target, lost_s = self.clock(), self.asked[row], self.lost_s
+        timeout_s = self.pace.timeout_s * 2**self.strain
         try:
-            result = await PROBES[target.protocol](target, self.pace.timeout_s * 2**self.strain)
+            result = await PROBES[target.protocol](target, timeout_s)
         finally:
             self.under_way -= 1
         self.discarded += result.ours
         if targets is self.targets and not result.ours:
-            self.answers.append(Answer(row, began_s, result.ok, self.lost_s - lost_s))
+            self.answers.append(Answer(row, began_s, result.ok, self.lost_s - lost_s > timeout_s / 2))
             if result.ok:
                 self._took_s[row, self._taken[row] % TAIL_PROBES] = result.duration_s
                 self._taken[row] += 1
@@ -224,8 +225,7 @@ class Prober:
 
     def credible(self, answer: Answer) -> bool:
         """False for a failure while this process stood still, and for one that a later probe has overtaken."""
-        lost = answer.began_s <= self.stalled_until_s or answer.lost_s > self.pace.interval_s / 2
-        stalled = not answer.ok and lost
+        stalled = not answer.ok and (answer.began_s <= self.stalled_until_s or answer.distracted)
         self.discarded += stalled
         return not stalled and answer.began_s >= self.newest_s[answer.row]
 

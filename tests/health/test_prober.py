@@ -5,13 +5,14 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from health.evidence import no_evidence, record
 from health.probe import ProbeTarget
-from health.prober import START_STRAIN, Answer, Pace, Prober
+from health.prober import START_STRAIN, Pace, Prober
 from placement.columns import Bools, Ints
 from tests.health.test_probe import HOST, closed_port, listening, silent
 
@@ -114,14 +115,22 @@ async def test_prober_that_has_just_begun_does_not_hurry_to_condemn_who_never_an
     assert prober.strain == START_STRAIN, "and it waits longer for answers"
 
 
-def test_prober_that_was_late_a_little_all_the_time_discards_what_it_missed_meanwhile() -> None:
-    prober = prober_of([tcp(1)], Diary(), Pace(interval_s=0.25))
-    for _ in range(5):
-        prober.mind_lateness(0.03, 0.0)
+async def test_prober_that_was_late_a_little_all_the_time_discards_what_it_missed_meanwhile() -> None:
+    pace = Pace(interval_s=5.0, timeout_s=0.1)
+    async with listening(silent) as port:
+        prober = acquainted(prober_of([http(port)], Diary(), pace))
+        prober.asked = [replace(http(port), address=HOST)]
+        asked = asyncio.create_task(prober.probe(0, prober.targets))
+        await asyncio.sleep(0)  # it has begun
+        for _ in range(3):
+            prober.mind_lateness(0.03, 0.0)
+        await asked
 
-    assert not prober.credible(Answer(0, 10.0, ok=False, lost_s=prober.lost_s))
-    assert prober.credible(Answer(0, 10.0, ok=True, lost_s=prober.lost_s))
-    assert prober.credible(Answer(0, 11.0, ok=False, lost_s=0.03))
+    answer = prober.answers.pop()
+    assert (answer.ok, answer.distracted) == (False, True)
+    assert not prober.credible(answer)
+    assert prober.credible(answer._replace(ok=True))
+    assert prober.credible(answer._replace(distracted=False))
 
 
 async def test_prober_results_count_as_evidence() -> None:
