@@ -25,8 +25,8 @@ STRAIN_MAX = 3
 """A prober that was late waits up to 2**3 times as long for answers (Lifeguard, Dadgar et al., DSN 2018)."""
 CALM_S = 10.0
 """Without being late for this long, it waits half as long again."""
-START_STRAIN = 2
-"""A prober that has just begun waits four times as long: all around it is beginning as well."""
+START_STRAIN, START_S = 2, 10.0
+"""A prober that has just begun waits four times as long for a while: all around it is beginning as well."""
 LATE_S = 0.02
 """A round that is late by less than this was not kept from anything."""
 TAIL_PROBES = 80
@@ -95,11 +95,12 @@ class Prober:
         self.destinations = destinations or Destinations()
         self.discarded = 0
         """Failures that were not counted because this process was late, or out of sockets: we are broken, not they."""
-        self.strain = START_STRAIN
+        self.strain = 0
         """How often timeouts are doubled now."""
         self.stalled_s = 0.0
         """How late the last round was."""
-        self.calm_due_s, self.stalled_until_s = clock(), float("-inf")
+        self.calm_due_s = self.stalled_until_s = float("-inf")
+        self.settled_s = clock() + START_S
         self.lost_s = 0.0
         """How long this process has stood still in all: many small delays are as bad as a large one."""
         self.skipped = 0
@@ -182,7 +183,7 @@ class Prober:
     async def probe(self, row: int, targets: tuple[ProbeTarget, ...]) -> None:
         """Ask one target and note the answer, unless the targets are others by then."""
         began_s, target, lost_s = self.clock(), self.asked[row], self.lost_s
-        timeout_s = self.pace.timeout_s * 2**self.strain
+        timeout_s = self.timeout_s(began_s)
         try:
             result = await PROBES[target.protocol](target, timeout_s)
         finally:
@@ -203,6 +204,10 @@ class Prober:
         if known.any():
             found[known] = np.quantile(self._took_s[known], 0.95, axis=1)
         return found
+
+    def timeout_s(self, at_s: float) -> float:
+        """How long a probe that begins now waits for its answer."""
+        return self.pace.timeout_s * 2 ** (max(self.strain, START_STRAIN) if at_s < self.settled_s else self.strain)
 
     def expires_at_s(self) -> dict[int, float]:
         """Row -> when the certificate that it last showed expires, on the prober's clock."""

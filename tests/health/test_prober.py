@@ -12,7 +12,7 @@ import pytest
 
 from health.evidence import no_evidence, record
 from health.probe import ProbeTarget
-from health.prober import START_STRAIN, Pace, Prober
+from health.prober import START_S, Pace, Prober
 from placement.columns import Bools, Ints
 from tests.health.test_probe import HOST, closed_port, listening, silent
 
@@ -71,7 +71,7 @@ def prober_of(
 
 def acquainted(prober: Prober) -> Prober:
     """A prober that has run for a while, and has had an answer of everybody."""
-    prober.strain, prober.answered = 0, [True] * len(prober.targets)
+    prober.settled_s, prober.answered = 0.0, [True] * len(prober.targets)
     return prober
 
 
@@ -112,7 +112,9 @@ async def test_prober_that_has_just_begun_does_not_hurry_to_condemn_who_never_an
 
     first, *_, last = diary.misses(0)[:3]
     assert last - first > 1.5 * pace.interval_s, "three places of its own, and none between them"
-    assert prober.strain == START_STRAIN, "and it waits longer for answers"
+    now_s = time.monotonic()
+    assert prober.timeout_s(now_s) == 4 * pace.timeout_s, "and it waits longer for answers"
+    assert prober.timeout_s(now_s + START_S) == pace.timeout_s
 
 
 async def test_prober_that_was_late_a_little_all_the_time_discards_what_it_missed_meanwhile() -> None:
