@@ -207,7 +207,8 @@ class Prober:
 
     def timeout_s(self, at_s: float) -> float:
         """How long a probe that begins now waits for its answer."""
-        return self.pace.timeout_s * 2 ** (max(self.strain, START_STRAIN) if at_s < self.settled_s else self.strain)
+        doublings = max(self.strain, START_STRAIN) if at_s < self.settled_s else self.strain
+        return self.pace.timeout_s * 2.0**doublings
 
     def expires_at_s(self) -> dict[int, float]:
         """Row -> when the certificate that it last showed expires, on the prober's clock."""
