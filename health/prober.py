@@ -72,7 +72,7 @@ class Answer(NamedTuple):
     began_s: float
     ok: bool
     distracted: bool = False
-    """This process stood still for half of the time that there was for the answer."""
+    """This process had just begun, and stood still for half of the time that there was for the answer."""
 
 
 class Prober:
@@ -190,7 +190,8 @@ class Prober:
             self.under_way -= 1
         self.discarded += result.ours
         if targets is self.targets and not result.ours:
-            self.answers.append(Answer(row, began_s, result.ok, self.lost_s - lost_s > timeout_s / 2))
+            distracted = began_s < self.settled_s and self.lost_s - lost_s > timeout_s / 2
+            self.answers.append(Answer(row, began_s, result.ok, distracted))
             if result.ok:
                 self._took_s[row, self._taken[row] % TAIL_PROBES] = result.duration_s
                 self._taken[row] += 1
