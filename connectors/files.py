@@ -10,14 +10,18 @@ from pathlib import Path
 from connectors.connector import Unavailable
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Put a file in the place of another in one step: who reads sees the old one or the new one. OSError."""
+def replace_file(path: Path, text: str, *, durable: bool = True) -> None:
+    """Put a file in the place of another in one step: who reads sees the old one or the new one. OSError.
+
+    What is not `durable` may be lost, though never in part or unnoticed, when the machine dies within seconds.
+    """
     descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as output:
             output.write(text)
             output.flush()
-            os.fsync(output.fileno())
+            if durable:
+                os.fsync(output.fileno())
         Path(beside).chmod(0o644)
         Path(beside).replace(path)
     except BaseException:

@@ -1,6 +1,6 @@
 """The file that an NGINX includes: upstreams with weights, a refused share, one server per service; and back.
 
-    # equipoise record {"fence":[1,7],...}
+    # equipoise record {"fence":[1,7],...}        on as many lines as it takes
     # equipoise version 9f2c...
     upstream frontend { zone ...; server 10.0.0.1:80 weight=6 max_fails=3 fail_timeout=2s; # east ... }
 
@@ -21,6 +21,8 @@ from placement.fleet import ClusterId, ServiceId
 UNIT = 10_000
 RECORD = "# equipoise record "
 VERSION = "# equipoise version "
+LINE_MAX = 2_000
+"""Characters of the record on a line: NGINX refuses a file with a comment of more than 4,096."""
 STATUS_PATH = "/equipoise"
 SHED_HEADER = "x-equipoise-shed"
 """On the 503 of a request that was refused because the table says so."""
@@ -79,7 +81,9 @@ def configuration(spec: NginxSpec, rows: Rows, record: str = "") -> str:
         listener=at(spec.listener), status=at(spec.status), path=STATUS_PATH, version="{version}"
     )
     version = hashlib.sha256(body.encode()).hexdigest()[:16]
-    head = f"{RECORD}{record}\n" if record else "# equipoise: equal weights, until the first table comes\n"
+    pieces = (record[start : start + LINE_MAX] for start in range(0, len(record), LINE_MAX))
+    written = "".join(f"{RECORD}{piece}\n" for piece in pieces)
+    head = written or "# equipoise: equal weights, until the first table comes\n"
     return f"{head}{VERSION}{version}\n{body.replace('{version}', version)}"
 
 
@@ -119,12 +123,12 @@ def at(address: tuple[str, int]) -> str:
 
 def record_in(text: str) -> str:
     """The record in a file; empty where it has none."""
-    return next((line.removeprefix(RECORD) for line in text.split("\n")[:2] if line.startswith(RECORD)), "")
+    return "".join(line.removeprefix(RECORD) for line in text.split("\n") if line.startswith(RECORD))
 
 
 def version_in(text: str) -> str:
     """The version of a file; empty where it has none."""
-    return next((line.removeprefix(VERSION) for line in text.split("\n")[:3] if line.startswith(VERSION)), "")
+    return next((line.removeprefix(VERSION) for line in text.split("\n") if line.startswith(VERSION)), "")
 
 
 def rows_in(text: str) -> dict[ServiceId, Row]:

@@ -172,11 +172,14 @@ class FolderDialect:
 
     async def _move(self, files: Texts, before: Texts) -> None:
         try:
-            for name, text in files.items():
-                if before.get(name) != text:
-                    await asyncio.to_thread(replace_file, Path(self.spec.folder) / name, text)
+            await asyncio.to_thread(self._replace, {n: text for n, text in files.items() if before.get(n) != text})
         except OSError as error:
             raise Unavailable(self._named(f"write: {error}")) from None
+
+    def _replace(self, files: Texts) -> None:
+        """The record outlives the machine; a file that Envoy watches is compared with it, and made again."""
+        for name, text in files.items():
+            replace_file(Path(self.spec.folder) / name, text, durable=name == RECORD)
 
     def _unlink(self, gone: list[str]) -> None:
         for name in gone:
