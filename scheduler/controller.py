@@ -69,6 +69,8 @@ class Controller:
     """(service, cluster) -> row."""
     current: Configuration | None = None
     tasks: set[asyncio.Task[object]] = field(default_factory=set)
+    places: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Latitude and longitude of what the regions of clouds do not tell."""
 
     def apply(self, documents: Documents) -> Configuration:
         """Let probes, sources and connectors follow new documents, and hand the loop its part of them."""

@@ -1,12 +1,13 @@
 """Everything of a controller that is served, put together once: one list of routes behind one gate."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from scheduler.api.app import Served
+from scheduler.api.app import ErrorPage, Served
 from scheduler.api.audit import AuditApi, auditing
 from scheduler.api.deployments import DeploymentRoutes
 from scheduler.api.doctor import DoctorApi
@@ -129,9 +130,9 @@ class Front:
         self.process.describes(found)
         return found
 
-    def application(self) -> web.Application:
-        """For people and programs."""
-        app = Served(self.routes(), self.gate, self.audit_log).application()
+    def application(self, pages: Sequence[Route] = (), error_page: ErrorPage | None = None) -> web.Application:
+        """For people and programs; with `pages` for browsers."""
+        app = Served([*self.routes(), *pages], self.gate, self.audit_log, error_page).application()
         app.on_shutdown.append(self._let_go)
         return app
 

@@ -37,6 +37,7 @@ from scheduler.board import Board
 from scheduler.clock import SystemClock
 from scheduler.controller import Controller
 from scheduler.costing import CostService
+from scheduler.dashboard.site import pages_of
 from scheduler.deeds import bound_by
 from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
@@ -220,7 +221,7 @@ async def _put_up(stack: AsyncExitStack, server: Server, parts: Parts) -> None:
     await parts.overrides.open()
     stack.push_async_callback(parts.jobs.close)
     front = Front(parts)
-    await listen(stack, front.application(), server)
+    await listen(stack, front.application(*pages_of(front)), server)
     if server.vantages:
         await listen_to_agents(stack, front.agents_application(), server.vantages)
 

@@ -123,7 +123,8 @@ def edges_of(loaded: Loaded, seed: int) -> Theatre:
     stage = set_up(loaded, configuration, seed)
     real = real_edges(loaded.configuration)
     return Theatre(
-        real.xds, stage.probing.watch, real.collector, real.prober, real.endpoints, real.roster, stage=stage
+        real.xds, stage.probing.watch, real.collector, real.prober, real.endpoints, real.roster, stage=stage,
+        places=dict(loaded.built.places),
     )  # fmt: skip
 
 

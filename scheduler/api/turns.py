@@ -159,7 +159,8 @@ class TurnsApi:
         try:
             missed = await self._missed(call.request.headers.get("Last-Event-ID", ""))
             await response.prepare(call.request)
-            await self._tell(response, queue, missed)
+            with contextlib.suppress(ConnectionError):  # the reader went away, as readers do
+                await self._tell(response, queue, missed)
         finally:
             self.board.listeners.remove(hear)
             self.readers -= 1

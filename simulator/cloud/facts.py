@@ -1,6 +1,7 @@
 """Regions of three clouds: place, list prices of nodes, round trips, transfer prices. Facts with their dates.
 
-regions.csv     coordinates: the providers' public region lists. Prices in USD per hour on demand, Linux: AWS and Azure
+config/regions.csv
+                coordinates: the providers' public region lists. Prices in USD per hour on demand, Linux: AWS and Azure
                 as in karpenter's price files (2026-07-20, 2026-06-18), other AWS regions and Google Cloud by the
                 skypilot-catalog and region-picker samples; `general` is 8 vCPU and 32 GiB, GPUs are one each. Google
                 lists accelerators apart from their hosts: theirs are AWS's price times the provider's regional index.
@@ -17,6 +18,8 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from config.places import REGIONS
 
 HERE = Path(__file__).parent
 EARTH_KM = 6371.0
@@ -54,7 +57,7 @@ class Place:
 @cache
 def regions() -> dict[str, Place]:
     """All known regions as `provider/region`."""
-    with (HERE / "regions.csv").open(newline="", encoding="utf-8") as table:
+    with REGIONS.open(newline="", encoding="utf-8") as table:
         return {
             f"{row['provider']}/{row['region']}": Place(
                 row["provider"],

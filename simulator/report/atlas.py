@@ -2,42 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
 from placement.columns import Floats
 from placement.fleet import Fleet
-from simulator.report.charts import COLOURS
+from scheduler.dashboard.charts import COLOURS
+from scheduler.dashboard.land import HEIGHT, WIDTH, View, land, positions, view_of
 
-WIDTH, HEIGHT = 760.0, 360.0
-NORTH, SOUTH = 75.0, -56.0
-MARGIN = 0.25
-"""Of the extent of what is shown, around it."""
-LEAST_DEGREES = 24.0
 SHOWN_PART = 0.003
 """Flows below this part of all are not drawn."""
 FLOWS_MAX = 60
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A part of the world, in degrees."""
-
-    west: float
-    east: float
-    south: float
-    north: float
-
-    def x(self, longitude: float) -> float:
-        """Equirectangular."""
-        return (longitude - self.west) / (self.east - self.west) * WIDTH
-
-    def y(self, latitude: float) -> float:
-        """Equirectangular."""
-        return (self.north - latitude) / (self.north - self.south) * HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +29,14 @@ class Moment:
     """(C,)"""
 
 
-def positions(fleet: Fleet, places: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """(latitude, longitude) of every cluster and origin; what has no place stands on a circle in the Atlantic."""
-    names = sorted({*fleet.clusters.ids, *fleet.origins.ids})
-    lost = [name for name in names if name not in places]
-    turn = np.linspace(0, 2 * np.pi, len(lost), endpoint=False)
-    circle = {
-        name: (20 + 20 * float(np.cos(t)), -35 + 20 * float(np.sin(t))) for name, t in zip(lost, turn, strict=True)
-    }
-    return {name: places.get(name) or circle[name] for name in names}
-
-
 def maps(fleet: Fleet, places: Mapping[str, tuple[float, float]], moments: list[Moment]) -> str:
     """A figure with a slider over the moments."""
-    at = positions(fleet, places)
-    view = _view(list(at.values()))
+    at = positions([*fleet.clusters.ids, *fleet.origins.ids], places)
+    view = view_of(list(at.values()))
     frames = "".join(
         f'<g class="frame" data-words="{escape(m.words)}"{"" if i == 0 else " hidden"}>{_frame(fleet, at, view, m)}</g>'
         for i, m in enumerate(moments)
     )
-    land = "".join(f'<polygon class="land" points="{_points(ring, view)}"/>' for ring in _land())
     slider = (
         f'<input type="range" min="0" max="{len(moments) - 1}" value="0" aria-label="moment"><output></output>'
         if len(moments) > 1
@@ -80,7 +44,7 @@ def maps(fleet: Fleet, places: Mapping[str, tuple[float, float]], moments: list[
     )
     return (
         f'<figure class="atlas"><figcaption>Where requests go</figcaption><svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" '
-        f'role="img" aria-label="flows on a map">{land}{frames}</svg><div class="slider">{slider}</div></figure>'
+        f'role="img" aria-label="flows on a map">{land(view)}{frames}</svg><div class="slider">{slider}</div></figure>'
     )
 
 
@@ -145,28 +109,3 @@ def _users(view: View, place: tuple[float, float], name: str) -> str:
         f'<rect class="users" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"><title>{escape(name)}</title></rect>'
         f'<text class="name" x="{x + 7:.1f}" y="{y + 4:.1f}">{escape(name)}</text>'
     )
-
-
-def _view(places: list[tuple[float, float]]) -> View:
-    """What holds everything, with a margin, in the shape of the picture."""
-    lat, lon = np.array([p[0] for p in places]), np.array([p[1] for p in places])
-    wide = max(
-        float(np.ptp(lon)) * (1 + 2 * MARGIN), LEAST_DEGREES, float(np.ptp(lat)) * (1 + 2 * MARGIN) * WIDTH / HEIGHT
-    )
-    wide = min(wide, 360.0)
-    high = wide * HEIGHT / WIDTH
-    middle_x, middle_y = (lon.max() + lon.min()) / 2, (lat.max() + lat.min()) / 2
-    return View(
-        float(middle_x - wide / 2), float(middle_x + wide / 2), float(middle_y - high / 2), float(middle_y + high / 2)
-    )
-
-
-def _points(ring: Floats, view: View) -> str:
-    return " ".join(f"{view.x(lon):.1f},{view.y(lat):.1f}" for lon, lat in ring.tolist())
-
-
-@cache
-def _land() -> list[Floats]:
-    lines = Path(__file__).with_name("land.txt").read_text(encoding="utf-8").splitlines()
-    rings = [line.split() for line in lines if line and not line.startswith("#")]
-    return [np.array([[float(n) for n in pair.split(",")] for pair in ring]) for ring in rings]

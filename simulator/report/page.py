@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from placement.columns import Floats
+from scheduler.dashboard.charts import Band, Series, chart, clock
 from scheduler.reports.chrome import document
 from simulator.physics.books import EDGES_MS
 from simulator.physics.strikes import Scene, truth_at
 from simulator.play import Played
 from simulator.report.atlas import Moment, maps
-from simulator.report.charts import Band, Series, chart, clock
 from simulator.results import LEADS, result_of, summaries
 from simulator.rivals import EQUIPOISE
 from simulator.scenario.faults import Event, kind_of, subject_of

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from scheduler.dashboard.charts import Band, Series, chart, clock, nice
 from simulator.play import play
-from simulator.report.charts import Band, Series, chart, clock, nice
 from simulator.report.page import page
 from tests.simulator.written import PAIR, loaded
 
