@@ -28,6 +28,7 @@ from health.destinations import Destinations
 from health.prober import Prober
 from placement.columns import Floats, Ints, floats
 from placement.fleet import ClusterId, OriginId, ServiceId
+from scheduler.drill_probes import PathProbes
 from scheduler.endpoints import Endpoints
 from scheduler.index import index_fleet
 from scheduler.intake import Collector
@@ -101,6 +102,10 @@ class Controller:
     async def start(self, xds: tuple[str, int]) -> None:
         """Listen for proxies."""
         await self.xds.start(*xds)
+
+    def path_probes(self) -> PathProbes:
+        """Who asks along the paths of failovers."""
+        return PathProbes(time.time)
 
     def works(self) -> Iterable[Coroutine[Any, Any, None]]:
         """What runs for as long as the controller."""

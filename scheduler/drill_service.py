@@ -35,10 +35,10 @@ SILENCE_PERIODS = 3.0
 class DrillService:
     """Made once per controller; `apply` follows the documents, `open` reads what earlier controllers left."""
 
-    def __init__(self, ledger: Ledger, board: Board) -> None:
+    def __init__(self, ledger: Ledger, board: Board, probes: PathProbes | None = None) -> None:
         self.board, self.ledger = board, DrillLedger(ledger)
         self.policy, self.period_s = DrillPolicy(), 5.0
-        self.meter, self.probes = SentMeter(), PathProbes(time.time)
+        self.meter, self.probes = SentMeter(), probes or PathProbes(time.time)
         self.book = PathBook(self.probes)
         self.arithmetic = Arithmetic()
         """Not the loop's: an evacuation must not queue behind the paths of a large fleet."""

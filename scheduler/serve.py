@@ -97,7 +97,7 @@ async def serve(
         board = Board(source_failures=controller.collector.failures)
         placing = PlacingService(board)
         stack.callback(placing.close)
-        drilling = DrillService(ledger, board)
+        drilling = DrillService(ledger, board, controller.path_probes())
         stack.callback(drilling.close)
         drilling.tails.probed_ms = controller.probed_p95_ms
         observed, newest = Observed(), [documents]

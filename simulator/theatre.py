@@ -17,9 +17,10 @@ from config.configuration import Configuration as Documents
 from config.policy import Server
 from connectors.rehearsal import Tally
 from connectors.telemetry import Batch, Signal
-from placement.columns import floats
+from placement.columns import Floats, Ints, floats
 from placement.fleet import OriginId
 from scheduler.controller import Controller
+from scheduler.drill_probes import PathProbes
 from scheduler.ports import Configuration
 from scheduler.serve import real_edges, serve
 from scheduler.translate import loop_configuration
@@ -50,6 +51,11 @@ class Theatre(Controller):
         self.connectors = dict(self.stage.world.meshes)
         self.current = self.stage.configured
         return self.current
+
+    def path_probes(self) -> PathProbes:
+        """Every leg to a cluster that is up gives a good answer."""
+        assert self.stage is not None
+        return StagePaths(self.stage)
 
     async def start(self, xds: tuple[str, int]) -> None:
         """Proxies are simulated too: nobody needs to connect."""
@@ -105,6 +111,22 @@ class Theatre(Controller):
             mesh, count = stage.world.meshes[origin], round(float(rps[row]) * happening.step_s)
             drilled = round(count * self.ratios.get(origin, 0.0))
             mesh.counts += Tally(rehearsed=drilled, regular=count - drilled)
+
+
+class StagePaths(PathProbes):
+    """The legs of failover paths in the simulated world: good while their back end answers."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(time.time)
+        self.stage = stage
+
+    def leg_at_s(self, keys: Ints) -> Floats:
+        """(n,) now, or -inf; a key is flow x clusters + cluster."""
+        fleet = self.stage.world.fleet
+        flow, cluster = np.divmod(keys, len(fleet.clusters))
+        backend = fleet.backend_of(flow, cluster)
+        answers = np.append(self.stage.truth.answers(fleet), False)
+        return floats(np.where(answers[backend], self.clock(), -np.inf))
 
 
 def sent(stage: Stage, happening: Happening) -> Batch:

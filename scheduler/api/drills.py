@@ -45,6 +45,8 @@ class Receiver(Shown):
     measured: float | None
     latency_before_ms: float | None
     latency_ms: float | None
+    p95_before_ms: float | None = None
+    p95_ms: float | None = None
 
 
 class Checked(Shown):

@@ -47,6 +47,7 @@ class Plan(Shown):
     certified_gap: Number
     readings_age_s: Number
     panic: bool
+    gateways_lost: list[str]
     cost_before_usd_per_hour: CostParts
     cost_usd_per_hour: CostParts
     flows: list[PlanFlow]

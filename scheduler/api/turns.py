@@ -158,8 +158,8 @@ class TurnsApi:
         self.board.listeners.append(hear)
         try:
             missed = await self._missed(call.request.headers.get("Last-Event-ID", ""))
-            await response.prepare(call.request)
             with contextlib.suppress(ConnectionError):  # the reader went away, as readers do
+                await response.prepare(call.request)
                 await self._tell(response, queue, missed)
         finally:
             self.board.listeners.remove(hear)

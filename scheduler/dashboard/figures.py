@@ -71,7 +71,7 @@ def _users(view: View, place: Any, name: str) -> str:
     return (
         f'<g class="users"><title>{escape(name)}</title>'
         f'<rect x="{x - 3.5:.1f}" y="{y - 3.5:.1f}" width="7" height="7"/>'
-        f'<text x="{x + 7:.1f}" y="{y + 4:.1f}">{escape(name)}</text></g>'
+        f'<text x="{x - 7:.1f}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text></g>'
     )
 
 
@@ -94,7 +94,8 @@ def spark(values: Sequence[float], label: str) -> str:
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     words = escape(f"{label}, from {usd(values[0])} to {usd(values[-1])}")
     line = f'<polyline points="{points}"/>'
-    return f'<svg class="spark" viewBox="0 0 200 42" role="img" aria-label="{words}">{line}</svg>'
+    shape = 'viewBox="0 0 200 42" preserveAspectRatio="none" role="img"'
+    return f'<svg class="spark" {shape} aria-label="{words}">{line}</svg>'
 
 
 def calls(edges: Sequence[Json]) -> str:

@@ -26,7 +26,8 @@ def usd(value: Any) -> str:
     if not _known(value):
         return DASH
     number = float(value)
-    return f"${number:,.2f}/h" if abs(number) >= 1 or number == 0 else f"${number:.4f}/h"
+    sign, size = "-" if number < 0 else "", abs(number)
+    return f"{sign}${size:,.2f}/h" if size >= 1 or size == 0 else f"{sign}${size:.4f}/h"
 
 
 def dollars(value: Any) -> str:

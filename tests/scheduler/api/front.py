@@ -38,8 +38,9 @@ spec:
   demand:
   - {service: shop, origin: europe, rps: 600, noise: 0.02}
   - {service: shop, origin: america, rps: 500, noise: 0.02}
+  world: {telemetry: {every: 1s, lag: 0s}}
   policy:
-    tick: {periodSeconds: 0.5}
+    tick: {periodSeconds: 1}
     guards: {movedPerMinute: 1.0, stepMax: 0.5, changesPerHour: 1000, dwellSeconds: 0, bakeSeconds: 0,
              reversalsPerHour: 1000, trial: {goodAfterSeconds: 1}}
     drills: {stepSeconds: 5, leaseSeconds: 2, limits: {trafficMax: 1.0}}
