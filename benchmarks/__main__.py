@@ -3,12 +3,14 @@
 import sys
 
 from benchmarks import (
+    api,
     controlplane,
     detection,
     drill,
     failover,
     failover_table,
     fleet,
+    intake,
     integers,
     policies,
     pop,
@@ -31,6 +33,8 @@ RUNS = (
     ("detection", detection.main, ["--json"]),
     ("probing", probing.main, ["--json"]),
     ("controlplane", controlplane.main, ["--json"]),
+    ("intake", intake.main, ["--json"]),
+    ("api", api.main, ["--json"]),
     ("takeover", takeover.main, ["--times", "50", "--json"]),
     ("pop", pop.main, ["--json"]),
     ("fleet", fleet.main, ["--json"]),

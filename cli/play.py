@@ -22,7 +22,6 @@ def play(
     """
     import tempfile
 
-    from config.policy import Server
     from config.problem import Invalid
     from scheduler.ports import LedgerDown
     from simulator.physics.demand import NoData
@@ -32,7 +31,7 @@ def play(
         url = ledger or f"sqlite:///{folder}/equipoise.db"
         typer.echo(f"dashboard: http://127.0.0.1:{port}/", err=True)
         try:
-            asyncio.run(perform(scenario, Server(api=f"127.0.0.1:{port}", ledger=url)))
+            asyncio.run(perform(scenario, f"127.0.0.1:{port}", url))
         except Invalid as invalid:
             _fail(str(invalid))
         except (LedgerDown, NoData, OSError, ValueError) as error:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from connectors.connector import Unavailable
 from connectors.telemetry import Batch, TelemetrySource
 
+AGENT = "agent:"
+"""How the sources that post by HTTP are called."""
 BATCHES_MAX = 10_000
 """What is kept between two ticks; past it the oldest go, and are counted."""
 
@@ -19,6 +21,8 @@ class Collector:
         self.failures: dict[str, str] = {}
         """The last words of each source that is unavailable now."""
         self.lost = 0
+        self.handed = 0
+        """Samples of agents that were handed over to the loop."""
         self.listeners: list[Callable[[Batch], None]] = []
         """Who else wants to hear of every batch, at once."""
         self._batches: deque[Batch] = deque(maxlen=BATCHES_MAX)
@@ -50,6 +54,7 @@ class Collector:
     def drain(self) -> tuple[Batch, ...]:
         """All since the last call."""
         found = tuple(self._batches)
+        self.handed += sum(len(batch.keys) for batch in found if batch.source.startswith(AGENT))
         self._batches.clear()
         return found
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from config.configuration import Configuration as Documents
-from config.policy import Server
 from connectors.rehearsal import Tally
 from connectors.telemetry import Batch, Signal
 from placement.columns import Floats, Ints, floats
@@ -150,14 +149,12 @@ def edges_of(loaded: Loaded, seed: int) -> Theatre:
     )  # fmt: skip
 
 
-async def perform(file: Path, server: Server, seed: int | None = None) -> None:
-    """Serve a controller of a scenario's fleet until SIGTERM or SIGINT. Raises Invalid for a bad scenario.
-
-    `server` says where: it takes the place of the scenario's own.
-    """
+async def perform(file: Path, api: str, ledger: str, seed: int | None = None) -> None:
+    """Serve a controller of a scenario's fleet at `api` until SIGTERM or SIGINT. Raises Invalid for a bad scenario."""
     loaded = load_scenario(file)
-    policy = loaded.configuration.policy.model_copy(update={"server": server})
-    documents = replace(loaded.configuration, policy=policy)
+    policy = loaded.configuration.policy
+    server = policy.server.model_copy(update={"api": api, "ledger": ledger})
+    documents = replace(loaded.configuration, policy=policy.model_copy(update={"server": server}))
     seed = loaded.scenario.spec.seed if seed is None else seed
-    whatif = player((), file, server.ledger)
+    whatif = player((), file, ledger)
     await serve((), whatif, documents, lambda _: edges_of(loaded, seed))

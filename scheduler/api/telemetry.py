@@ -15,7 +15,7 @@ from scheduler.access.role import Role
 from scheduler.api.metrics import Metrics
 from scheduler.api.problem import Failure
 from scheduler.api.route import KIB, Answer, Call, Route, Said, Shown
-from scheduler.intake import Collector
+from scheduler.intake import AGENT, Collector
 
 TAG = "telemetry"
 BODY_MAX_BYTES = 4 * 1024 * KIB
@@ -65,6 +65,7 @@ class TelemetryApi:
 
     def __init__(self, collector: Collector, metrics: Metrics) -> None:
         self.collector, self.metrics = collector, metrics
+        metrics.handed.set_function(lambda: float(collector.handed))
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -78,7 +79,7 @@ class TelemetryApi:
         columns, now_s = call.sent(TelemetrySent).columns, time.monotonic()
         if self.collector.room() < len(columns):
             raise Failure(503, "the loop does not keep up; send again, newer", headers={"Retry-After": "1"})
-        source = f"agent:{call.principal.name}"
+        source = f"{AGENT}{call.principal.name}"
         self.collector.post(
             Batch(Signal(c.signal), source, now_s - c.age_s, tuple(map(tuple, c.keys)), np.array(c.value))
             for c in columns

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any
 
 import aiohttp
 
-from config.policy import Server
 from simulator.theatre import perform
 from tests.scheduler.running import eventually, free_port
 
@@ -76,13 +76,10 @@ class Running:
 async def performed(folder: Path, **server: Any) -> AsyncIterator[Running]:
     """It runs until the block ends; `server` are keys of the policy's."""
     file = folder / "small.yaml"
-    file.write_text(WORLD, encoding="utf-8")
+    file.write_text(f"{WORLD}    server: {json.dumps(server)}\n", encoding="utf-8")
     api = f"127.0.0.1:{free_port()}"
-    more = Server.model_validate(server, strict=False).model_copy(
-        update={"api": api, "ledger": f"sqlite:///{folder}/ledger.db"}
-    )
     async with AsyncExitStack() as stack:
-        task = asyncio.create_task(perform(file, more))
+        task = asyncio.create_task(perform(file, api, f"sqlite:///{folder}/ledger.db"))
         stack.push_async_callback(_ended, task)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         running = Running(f"http://{api}", folder, session)

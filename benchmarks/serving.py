@@ -1,0 +1,75 @@
+"""A controller of a small simulated fleet in a process of its own, with tokens, for benchmarks of its API."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.scheduler.api.front import TOKENS, WORLD, access_of
+from tests.scheduler.running import free_port
+
+READY_S = 120.0
+
+
+@dataclass
+class Server:
+    """Where it answers."""
+
+    url: str
+    tokens: dict[str, str]
+    process: asyncio.subprocess.Process
+    session: aiohttp.ClientSession
+
+    async def say(self, method: str, path: str, body: Any, role: str) -> tuple[int, Any]:
+        """Status and body."""
+        headers = {"Authorization": f"Bearer {self.tokens[role]}"}
+        async with self.session.request(method, self.url + path, json=body, headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def text(self, path: str) -> str:
+        """What a viewer sees."""
+        headers = {"Authorization": f"Bearer {self.tokens['viewer']}"}
+        async with self.session.get(self.url + path, headers=headers) as answer:
+            return await answer.text()
+
+    def cpu_s(self) -> float:
+        """Processor time of its process, children apart (proc(5))."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    """It runs until the block ends."""
+    port, file = free_port(), folder / "small.yaml"
+    text = f"{WORLD}    server: {json.dumps({'access': access_of(TOKENS)})}\n"
+    await asyncio.to_thread(file.write_text, text, "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", "play", str(file), "--port", str(port),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with aiohttp.ClientSession() as session:
+            server, end_s = Server(f"http://127.0.0.1:{port}", TOKENS, process, session), time.monotonic() + READY_S
+            while not await _ready(server):
+                assert time.monotonic() < end_s, "the controller did not become ready"
+                await asyncio.sleep(0.1)
+            yield server
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(server: Server) -> bool:
+    try:
+        return (await server.say("GET", "/readyz", None, "viewer"))[0] == 200
+    except aiohttp.ClientError:
+        return False
