@@ -75,9 +75,7 @@ class Metrics:
             "equipoise_telemetry_source_failed", "1 while a source is unavailable.", ["source"], registry=registry
         )
         self.samples = Counter("equipoise_telemetry_samples_total", "Samples that agents sent.", registry=registry)
-        self.handed = Gauge(
-            "equipoise_telemetry_handed_samples", "Of those, given to the loop.", registry=registry
-        )
+        self.handed = Gauge("equipoise_telemetry_handed_samples", "Of those, given to the loop.", registry=registry)
         self.lag = Histogram(
             "equipoise_event_loop_lag_seconds", "How late the event loop wakes up.",
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0), registry=registry,

@@ -137,11 +137,9 @@ async def test_drill_when_begun_is_shown_live_and_aborted(desk: Desk) -> None:
         return "/drills/d-" in desk.page.url
 
     await until(ready, "the drill begins")
-    await desk.page.wait_for_function("document.querySelector('#drill').innerText.includes('away')", timeout=20_000)
+    await desk.page.locator("#drill dd", has_text="away").wait_for(timeout=20_000)
     await desk.page.click("button.danger")
-    await desk.page.wait_for_function(
-        "document.querySelector('#drill').innerText.includes('interrupted')", timeout=20_000
-    )
+    await desk.page.locator("#drill dd", has_text="interrupted").wait_for(timeout=20_000)
 
     name = desk.page.url.rpartition("/")[2].partition("?")[0]
     _, body = await desk.running.ask("GET", f"/api/v1/drills/{name}", "viewer")
@@ -179,7 +177,7 @@ async def test_override_ordered_on_the_page_is_in_force_and_in_the_audit(desk: D
     assert "new kernel" in await desk.page.inner_text("#overrides")
     assert "POST /do/override" in await desk.page.inner_text("#entries")
     await desk.page.locator("#overrides form button").click()
-    await desk.page.wait_for_function("document.querySelector('#overrides').innerText.includes('ended')")
+    await desk.page.locator("#overrides td", has_text="ended").wait_for()
 
 
 async def test_whatif_when_run_compares_with_the_same_time_without_the_event(desk: Desk) -> None:
