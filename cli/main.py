@@ -9,6 +9,7 @@ from cli.connectors import connectors
 from cli.doctor import calls, doctor
 from cli.documents import bootstrap, schema, validate
 from cli.fuzz import fuzz
+from cli.init import completion, init
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
 from cli.meshes import meshes
 from cli.play import play
@@ -48,6 +49,8 @@ VERBS = (
     report,
     doctor,
     calls,
+    init,
+    completion,
 )
 for verb in VERBS:
     app.command()(verb)

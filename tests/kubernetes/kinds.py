@@ -75,6 +75,7 @@ BUILT_IN = (
     _open("", "v1", "namespaces", "Namespace", namespaced=False),
     _open("", "v1", "services", "Service"),
     _open("", "v1", "pods", "Pod"),
+    _open("", "v1", "nodes", "Node", namespaced=False),
     _open("coordination.k8s.io", "v1", "leases", "Lease"),
     _open("", "v1", "serviceaccounts", "ServiceAccount"),
     _open("", "v1", "secrets", "Secret"),
