@@ -40,6 +40,20 @@ class _Moves(NamedTuple):
     step: Ints
 
 
+class _Table(NamedTuple):
+    """(H,) what changes at least at a site, losses apart."""
+
+    less: Floats
+    """q replicas fewer"""
+    none: Floats
+    """all fewer that may be"""
+    more: Floats
+    """q more"""
+    asked: Ints
+    """(H, 2) other numbers that were asked for last, and what these change"""
+    worth: Floats
+
+
 @njit(cache=True, nogil=True)
 def _savings(v: Service, bounds: _Bounds, h: int, replicas: int) -> float:
     """Most that so many replicas at a site can save."""
@@ -103,52 +117,77 @@ def _worth(v: Service, n: Ints, bounds: _Bounds, h: int, change: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _offer(
-    v: Service, w: Work, n: Ints, yard: Yard, bounds: _Bounds, moves: _Moves, count: int, least: float, guard: float
-) -> int:
-    """Keep the candidate in row `count` if it may change the cost by less than `least`; returns how many there are."""
-    step = moves.step[count]
+def _shortfall_after(v: Service, lost: Floats, total: float, step: Ints) -> float:
+    """`shortfall` after a move: of what each loss takes, and all raw rps, before it."""
     a, dropped, b, added = step[0], step[1], step[2], step[3]
-    if b >= 0 and n[b] + added > v.high[b]:
-        return count
-    change = _excess(v, yard, step)
-    if a >= 0:
-        change += _worth(v, n, bounds, a, -dropped)
-    if b >= 0:
-        change += _worth(v, n, bounds, b, added)
-    if len(v.survive) and change - guard < least:
-        _shift(n, step, 1)
-        change += shortfall(v, w, n) - guard
-        _shift(n, step, -1)
-    moves.change[count] = change
-    return count + 1 if change < least else count
+    less = v.raw[a] * dropped if a >= 0 else 0.0
+    more = v.raw[b] * added if b >= 0 else 0.0
+    missing = 0.0
+    for f in range(len(v.survive)):
+        gone = lost[f]
+        for i in range(2):
+            if a >= 0 and v.gone[a, i] == f:
+                gone -= less
+            if b >= 0 and v.gone[b, i] == f:
+                gone += more
+        missing += v.short[f] * max(0.0, v.survive[f] - (total - less + more) + gone)
+    return missing
+
+
+@njit(cache=True, nogil=True)
+def _table(v: Service, n: Ints, bounds: _Bounds, q: int) -> _Table:
+    """What steps of q are worth, site by site."""
+    sites = len(n)
+    table = _Table(np.zeros(sites), np.zeros(sites), np.zeros(sites), np.full((sites, 2), -1), np.zeros((sites, 2)))
+    for h in range(sites):
+        spare = n[h] - v.low[h]
+        if spare > 0:
+            table.less[h] = _worth(v, n, bounds, h, -min(q, spare))
+            table.none[h] = _worth(v, n, bounds, h, -spare)
+        table.more[h] = _worth(v, n, bounds, h, q)
+    return table
 
 
 @njit(cache=True, nogil=True)
 def _candidates(
     v: Service, w: Work, n: Ints, yard: Yard, bounds: _Bounds, moves: _Moves, q: int, least: float, guard: float
 ) -> int:
-    """All moves with steps of q that promise something; returns how many."""
-    count = 0
+    """All moves with steps of q that may change the cost by less than `least`; returns how many."""
+    count, table, priced, guarded = 0, _table(v, n, bounds, q), len(yard.room) > 0, len(v.survive) > 0
+    total, low, high, lift, steps = (v.raw * n).sum(), v.low, v.high, v.lift, moves.step
+    less, none, more = table.less, table.none, table.more
     for a in range(-1, len(n)):
-        spare = n[a] - v.low[a] if a >= 0 else 0
+        spare = n[a] - low[a] if a >= 0 else 0
         if a >= 0 and spare <= 0:
             continue
         for b in range(-1, len(n)):
             if a == b:
                 continue
-            last = (-1, -1)
+            last_dropped, last_added = -1, -1
             for kind in range(3 if a >= 0 and b >= 0 else 1):
                 dropped = 0 if a < 0 else spare if kind == 2 else min(q, spare)
                 added = 0 if b < 0 else q
                 if kind > 0:
-                    added = max(1, int(np.ceil(dropped * v.lift[a] / v.lift[b] - 1e-9)))
-                if (dropped, added) == last:
+                    added = max(1, int(np.ceil(dropped * lift[a] / lift[b] - 1e-9)))
+                if (dropped == last_dropped and added == last_added) or (b >= 0 and n[b] + added > high[b]):
                     continue
-                last = (dropped, added)
-                step = moves.step[count]
-                step[0], step[1], step[2], step[3] = a, dropped, b, added
-                count = _offer(v, w, n, yard, bounds, moves, count, least, guard)
+                last_dropped, last_added = dropped, added
+                change = 0.0
+                if a >= 0:
+                    change += none[a] if kind == 2 else less[a]
+                if b >= 0:
+                    if kind > 0 and table.asked[b, kind - 1] != added:
+                        table.asked[b, kind - 1], table.worth[b, kind - 1] = added, _worth(v, n, bounds, b, added)
+                    change += more[b] if kind == 0 else table.worth[b, kind - 1]
+                if not priced and change - guard >= least:
+                    continue
+                steps[count, 0], steps[count, 1], steps[count, 2], steps[count, 3] = a, dropped, b, added
+                if priced:
+                    change += _excess(v, yard, steps[count])
+                if guarded and change - guard < least:
+                    change += _shortfall_after(v, w.lost, total, steps[count]) - guard
+                moves.change[count] = change
+                count += 1 if change < least else 0
     return count
 
 
