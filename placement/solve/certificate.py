@@ -13,10 +13,10 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from ortools.linear_solver.python import model_builder_helper as backend
 from scipy.sparse import csr_matrix
 
 from placement.columns import Bools, Floats, Ints
+from placement.solve.highs import TOLERANCE, Question, answer
 from placement.solve.layout import Layout, service_of
 from placement.solve.pricing import Mapper, Priced, dealt, nowhere, price_out, site_prices, sites_of
 from placement.solve.programs import Programs, programs
@@ -26,24 +26,16 @@ WALKED = 3
 """Replicas up to which a service's plans are walked exhaustively."""
 NODES = 3000
 """of such a walk"""
-BRANCHES = 400
+BRANCHES = 20
 """Nodes of one mixed-integer program: a work limit."""
 STOP = 1e-3
 """Relative gap at which such a program counts as solved."""
 BATCH = 32
 """Mixed-integer programs between two looks at what is left."""
-TOLERANCE = 1e-7
-"""Relative; what a floating-point optimum may be off."""
 ROUNDED_UP = 0.05, 0.3
 """Fractions from which replicas of a linear program are rounded up, to search from there."""
 WORTH = 1e-3
 """Relative distance of a plan from its bound that is worth such a search."""
-PLAIN = ",".join(
-    [f"mip_heuristic_run_{each}=false" for each in ("feasibility_jump", "zi_round", "shifting", "rins", "rens")]
-    + ["mip_heuristic_run_root_reduced_cost=false", "mip_heuristic_effort=0"]
-    + ["mip_allow_restart=false", "mip_detect_symmetry=false"]
-)
-"""HiGHS without what takes most of its time on programs of a hundred columns: a third of the time, same answers."""
 
 
 class Certificate(NamedTuple):
@@ -67,45 +59,6 @@ class Inquiry(NamedTuple):
     pool_usd: Floats
     whole: bool
     """by mixed-integer programs"""
-
-
-class Question(NamedTuple):
-    """One service's program."""
-
-    cost: Floats
-    matrix: csr_matrix
-    row_lower: Floats
-    row_upper: Floats
-    lower: Floats
-    upper: Floats
-    replicas: Ints
-    """columns that are whole; empty for the linear program"""
-
-
-def answer(question: Question, stop: float = STOP, branches: int = BRANCHES) -> tuple[float, Floats | None]:
-    """(lower bound, solution if there is one). -inf where the solver stopped before it had a bound."""
-    model = backend.ModelBuilderHelper()
-    q = question
-    columns, rows = (q.lower, q.upper, q.cost), (q.row_lower, q.row_upper, q.matrix)
-    model.fill_model_from_sparse_data(*columns, *rows)  # type: ignore[arg-type]  # its stubs predate numpy 2's shapes
-    for column in q.replicas.tolist():
-        model.set_var_integrality(column, True)
-    whole = len(q.replicas) > 0
-    runner = backend.ModelSolverHelper("highs" if whole else "highs_lp")
-    runner.set_solver_specific_parameters(
-        f"output_flag=false,threads=1,random_seed=0,mip_rel_gap={stop},mip_max_nodes={branches},{PLAIN}"
-        if whole
-        else "output_flag=false,threads=1"
-    )
-    runner.solve(model)
-    done = backend.SolveStatus.OPTIMAL, backend.SolveStatus.FEASIBLE
-    if runner.status() not in done:
-        return -np.inf, None
-    x = np.asarray(runner.variable_values(), dtype=np.float64)
-    if whole and runner.status() != backend.SolveStatus.OPTIMAL:
-        return -np.inf, x
-    # OR-Tools 9.15 reports HiGHS's objective where its bound is asked for, so the bound is what `stop` leaves of it.
-    return float(runner.objective_value()) * (1 - (stop if whole else TOLERANCE)), x
 
 
 def question(layout: Layout, parts: Programs, i: int, price: Floats, whole: bool) -> Question:
@@ -132,7 +85,7 @@ def inquire(layout: Layout, task: Inquiry) -> tuple[Ints, Floats, Floats]:
     price[sites], n[sites] = site_prices(layout, sites, task.pool_usd), task.n
     usd, least = task.usd.copy(), np.zeros(len(task.services))
     for i, s in enumerate(task.services.tolist()):
-        lower, x = answer(question(layout, parts, i, price, task.whole))
+        lower, x = answer(question(layout, parts, i, price, task.whole), STOP, BRANCHES)
         least[i] = max(0.0, lower)
         if x is None or usd[i] - least[i] <= WORTH * usd[i]:
             continue
@@ -162,15 +115,16 @@ def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_u
     return _asked(layout, mapper, begun, dealt(services[~exact[services]]), whole=False)
 
 
-def tighten(layout: Layout, mapper: Mapper, proof: Certificate, enough: float, most: int) -> Certificate:
-    """The certificate after mixed-integer programs, until within `enough` $/h of its plans or `most` of them are done.
+def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float, most: int) -> Certificate:
+    """The certificate after mixed-integer programs, until it is a bound of so many $/h or `most` of them are done.
 
     First those that promise most for their size.
     """
     open_, work = np.where(proof.least > 0, proof.priced.usd - proof.least, 0.0), np.diff(layout.cost0)
     order = np.argsort(-open_ / np.maximum(work, 1), kind="stable")[: min(most, int((open_ > 0).sum()))]
+    rent = layout.rent(proof.pool_usd)
     for i in range(0, len(order), BATCH):
-        if (proof.priced.usd - proof.least)[proof.least > 0].sum() <= enough:
+        if proof.least.sum() - rent >= goal_usd:
             break
         batch = order[i : i + BATCH]
         proof = _asked(layout, mapper, proof, [batch[j : j + 1] for j in range(len(batch))], whole=True)

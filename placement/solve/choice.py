@@ -21,7 +21,7 @@ DOUBLINGS = 60
 def pack(layout: Layout, n: Ints, pool_usd: Floats) -> Ints:
     """(H,) replicas that fit the pools, from any n, near shadow prices (P, R)."""
     owner = np.repeat(np.arange(layout.services), np.diff(layout.site0))
-    over = pool_usd + _typical(layout)
+    over = pool_usd + typical_usd(layout)
     for _ in range(DOUBLINGS):
         full = ~fits(layout, n)
         if not full.any():
@@ -48,7 +48,7 @@ def choose(plans: Plans, n: Ints, pool_usd: Floats, goal_usd: float, exchanges: 
     return settle(layout, n, np.zeros(0, np.int64))
 
 
-def _typical(layout: Layout) -> Floats:
+def typical_usd(layout: Layout) -> Floats:
     """(P, R) $/h per unit of a resource at which it would double the price of what can stand in the pool."""
     resources = layout.use.shape[1]
     cell = (layout.pool[:, None] * resources + np.arange(resources)).ravel()

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from placement.columns import Floats, Ints
-from placement.solve.certificate import Question, answer
+from placement.solve.highs import Question, answer
 from placement.solve.layout import THOUSANDTHS, Layout
 from placement.solve.plans import Plans, usage
 from placement.solve.rows import spread

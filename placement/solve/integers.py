@@ -20,20 +20,15 @@ import numpy as np
 
 from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Floats, Ints, floats, ints
-from placement.solve.certificate import Certificate, bound, tighten
+from placement.solve.certificate import bound, tighten
 from placement.solve.choice import choose, pack
 from placement.solve.exchanges import exchange
+from placement.solve.generation import generate, keep, relaxed_prices
 from placement.solve.layout import Layout, fits, lay_out, moved
-from placement.solve.plans import Plans, relax
+from placement.solve.plans import Plans
 from placement.solve.pricing import Mapper, expenses, flows, nearest_plans, polish, price_out
 
-LARGE = 100.0
-"""Replicas from which a service's plans come from its linear program too."""
 CLOSE = 1.2e-3
-"""Relative distance of master and Lagrangian value at which generation ends."""
-
-DOUBT = 4e-3
-"""Relative part of that value which better plans may take away without another look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +37,13 @@ class Effort:
 
     gap: float = 0.009
     """An answer that is certified to this is good enough."""
-    aim: float = 0.007
-    """A choice ends when it is certified to this."""
+    aim: float = 0.003
+    """A choice ends when it costs no more than this above what its prices say."""
     open: float = 0.003
-    """Certification ends when its services leave no more of the cost open."""
+    """Certification of what moved ends when it leaves no more of the cost open."""
     passes: int = 3
     """of generation, certificate and choice, at most"""
-    rounds: int = 16
+    rounds: int = 24
     """of column generation in each"""
     mips: int = 4000
     """Mixed-integer programs of a certificate."""
@@ -88,14 +83,6 @@ class WholeAssignment:
         assert self.assignment.objective_usd_per_hour >= self.assignment.lower_bound_usd_per_hour * (1 - 1e-6)
 
 
-class _Generated(NamedTuple):
-    proof: Certificate
-    """at the best prices tried, without mixed-integer programs"""
-    usd: float
-    """Lagrangian value of its plans: what a bound at these prices can reach"""
-    rounds: int
-
-
 def solve_integers(
     problem: AssignmentProblem,
     standing: Standing | None = None,
@@ -120,9 +107,9 @@ def solve_integers(
 def _cold(problem: AssignmentProblem, layout: Layout, mapper: Mapper, effort: Effort) -> WholeAssignment:
     every = np.arange(layout.services)
     plans = Plans(layout)
-    plans.add(every, layout.low, layout.usd, expenses(layout, layout.low))
-    n = nearest_plans(layout)
-    return _passes(problem, mapper, effort, plans, np.zeros(layout.capacity.shape), n, None)
+    for n in (layout.low, nearest_plans(layout)):
+        plans.add(every, n, layout.usd, expenses(layout, n))
+    return _passes(problem, mapper, effort, plans, relaxed_prices(problem, layout), None)
 
 
 def _warm(
@@ -130,8 +117,10 @@ def _warm(
 ) -> WholeAssignment:
     """Price, certify and place only what moved, at the prices that stand; if that is not enough, choose anew."""
     priced = price_out(layout, mapper, changed, old.n, old.pool_usd)
+    proof = bound(layout, mapper, changed, priced, old.pool_usd)
     enough = effort.open * float(old.least.sum()) * len(changed) / layout.services
-    proof = tighten(layout, mapper, bound(layout, mapper, changed, priced, old.pool_usd), enough, effort.mips)
+    goal = float(proof.priced.usd.sum()) - layout.rent(old.pool_usd) - enough
+    proof = tighten(layout, mapper, proof, goal, effort.mips)
     least = old.least.copy()
     least[changed] = proof.least[changed]
     plans = old.plans.without(layout, changed)
@@ -143,14 +132,14 @@ def _warm(
     of_changed = np.isin(np.repeat(np.arange(layout.services), np.diff(layout.site0)), changed)
     n = pack(layout, np.where(of_changed, proof.priced.n, within), old.pool_usd)
     n, usd = polish(layout, changed, n)
-    goal = _bound(Standing(layout, old.pool_usd, least, plans, n)) * (1 + effort.aim)
+    goal = _bound(Standing(layout, old.pool_usd, least, plans, n)) * (1 + effort.gap)
     if usd.sum() > goal:
         n, usd = exchange(plans, n, usd, old.pool_usd, goal, effort.exchanges)
     standing = Standing(layout, old.pool_usd, least, plans, n)
     answer = _answer(problem, standing, usd, 0, proof.mips, len(changed))
     if answer.assignment.gap <= max(effort.gap, old.gap + effort.open):
         return answer
-    return _passes(problem, mapper, effort, plans, old.pool_usd, n, answer)
+    return _passes(problem, mapper, effort, plans, old.pool_usd, answer)
 
 
 def _passes(
@@ -159,62 +148,25 @@ def _passes(
     effort: Effort,
     plans: Plans,
     pool_usd: Floats,
-    n: Ints,
     best: WholeAssignment | None,
 ) -> WholeAssignment:
-    """Generate, certify and choose from the plans there are, until the gap is small enough; the best of all."""
+    """Generate, choose and certify from the plans there are, until the gap is small enough; the best of all."""
     layout, rounds, mips = plans.layout, 0, 0
     for _ in range(max(1, effort.passes)):
-        made = _generate(mapper, plans, pool_usd, n, effort.rounds)
-        proof = tighten(layout, mapper, made.proof, effort.open * abs(made.usd), effort.mips)
-        _keep(plans, proof)
-        rounds, mips, master = rounds + made.rounds, mips + proof.mips, relax(plans)
-        start = plans.replicas_of(plans.first(-master.share))
-        standing = Standing(layout, proof.pool_usd, proof.least, plans, start)
-        goal = _bound(standing) * (1 + effort.aim)
-        n, usd = choose(plans, start, master.pool_usd, goal, effort.exchanges + layout.services // 20)
-        standing = standing._replace(n=n)
+        made = generate(mapper, plans, pool_usd, effort.rounds)
+        start = plans.replicas_of(plans.first(-made.share))
+        times = effort.exchanges + layout.services // 20
+        n, usd = choose(plans, start, made.pool_usd, made.usd * (1 + effort.aim), times)
+        proof = tighten(layout, mapper, made.proof, float(usd.sum()) / (1 + effort.gap), effort.mips)
+        keep(plans, proof)
+        rounds, mips = rounds + made.rounds, mips + proof.mips
+        standing = Standing(layout, proof.pool_usd, proof.least, plans, n)
         best = _better(_answer(problem, standing, usd, rounds, mips, layout.services), best)
         if best.assignment.gap <= effort.gap:
             break
-        pool_usd, n = (proof.pool_usd + master.pool_usd) / 2, start
+        pool_usd = (proof.pool_usd + made.pool_usd) / 2
     assert best is not None, "there is at least one pass"
     return best
-
-
-def _generate(mapper: Mapper, plans: Plans, pool_usd: Floats, n: Ints, rounds: int) -> _Generated:
-    """Columns until the master and the best Lagrangian value are close, and linear programs find no better plans."""
-    layout, used, best = plans.layout, 0, -np.inf
-    every, large = np.arange(layout.services), _large(layout)
-    while True:
-        used += 1
-        now = bound(layout, mapper, large, price_out(layout, mapper, every, n, pool_usd), pool_usd).priced
-        plans.add(every, now.n, layout.price(pool_usd), now.usd)
-        master, value = relax(plans), now.usd.sum() - layout.rent(pool_usd)
-        if value > best:
-            best, centre, priced = value, pool_usd, now
-        if master.usd - best < CLOSE * abs(best) or used >= rounds:
-            proof = bound(layout, mapper, every, priced, centre)
-            _keep(plans, proof)
-            best, claimed = proof.priced.usd.sum() - layout.rent(centre), best
-            if claimed - best < DOUBT * abs(best) or used >= rounds:
-                return _Generated(proof, best, used)
-            master, priced = relax(plans), proof.priced
-        pool_usd = (centre + master.pool_usd) / 2
-        n = plans.replicas_of(plans.first(plans.priced(pool_usd)))
-
-
-def _large(layout: Layout) -> Ints:
-    """Services that so many replicas carry that a linear program knows their plans better than a search."""
-    sites = np.maximum(np.diff(layout.site0), 1)
-    lift = np.maximum(layout.sums(layout.lift) / sites, 1e-12)
-    rps = np.concatenate([[0.0], np.cumsum(layout.rps)])
-    return np.flatnonzero((rps[layout.demand0[1:]] - rps[layout.demand0[:-1]]) / lift >= LARGE)
-
-
-def _keep(plans: Plans, proof: Certificate) -> None:
-    """Its plans are columns."""
-    plans.add(np.arange(plans.layout.services), proof.priced.n, plans.layout.price(proof.pool_usd), proof.priced.usd)
 
 
 def _better(new: WholeAssignment, old: WholeAssignment | None) -> WholeAssignment:

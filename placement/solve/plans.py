@@ -7,16 +7,14 @@
 The first plan of every service, its least replicas, is always offered, so that the master has a solution.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csc_matrix, csr_matrix, hstack
+from scipy.sparse import csc_matrix, csr_matrix, hstack, vstack
 
 from placement.columns import Floats, Ints
+from placement.solve.highs import Growing
 from placement.solve.layout import THOUSANDTHS, Layout
-from placement.solve.linear import Unsolved
 from placement.solve.rows import spread
 
 
@@ -97,12 +95,7 @@ def usage(layout: Layout, replicas: csc_matrix) -> csr_matrix:
     return out
 
 
-_linprog: Any = linprog
-"""Its annotations know neither sparse rows nor the duals it returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Master:
+class Relaxed(NamedTuple):
     """An optimum of the master."""
 
     usd: float
@@ -112,17 +105,40 @@ class Master:
     """(P, R)"""
 
 
-def relax(plans: Plans) -> Master:
-    """The master over all plans. Raises Unsolved."""
-    layout, count = plans.layout, len(plans)
-    owners, row = np.unique(plans.owner, return_inverse=True)
-    one = csr_matrix((np.ones(count), (row, np.arange(count))), shape=(len(owners), count))
-    pools = usage(layout, plans.replicas)
-    used = np.diff(pools.indptr) > 0
-    room = (layout.capacity / THOUSANDTHS).ravel()[used]
-    found = _linprog(plans.usd, pools[used], room, one, np.ones(len(owners)), bounds=(0, None), method="highs")
-    if found.status != 0:
-        raise Unsolved(f"master of {count} plans: {found.message}")
-    price = np.zeros(layout.capacity.size)
-    price[used] = np.maximum(0.0, -found.ineqlin.marginals)
-    return Master(float(found.fun), found.x, price.reshape(layout.capacity.shape))
+class Master:
+    """The master over plans that grow: every solve starts from the basis of the last one.
+
+    Pools may be overfilled at a price, which is then the most that their shadow prices can be.
+    """
+
+    def __init__(self, plans: Plans) -> None:
+        self.plans, self._taken = plans, 0
+        services, room = plans.layout.services, (plans.layout.capacity / THOUSANDTHS).ravel()
+        one, cells = np.ones(services), len(room)
+        self._program = Growing(np.concatenate([one, np.full(cells, -np.inf)]), np.concatenate([one, room]))
+        over = csc_matrix((-np.ones(cells), (services + np.arange(cells), np.arange(cells))), (services + cells, cells))
+        self._program.add(np.zeros(cells), over)
+
+    def relax(self, most_usd: Floats | None = None) -> Relaxed:
+        """Its optimum over all plans there are by now, at shadow prices of at most (P, R). Raises Unsolved."""
+        plans, new = self.plans, slice(self._taken, len(self.plans))
+        services, shape = plans.layout.services, plans.layout.capacity.shape
+        if new.start < new.stop:
+            count = new.stop - new.start
+            one = csc_matrix((np.ones(count), plans.owner[new], np.arange(count + 1)), (services, count))
+            use = usage(plans.layout, plans.replicas[:, new])
+            self._program.add(plans.usd[new], vstack([one, use], format="csc"))
+            self._taken = new.stop
+        cells = plans.layout.capacity.size
+        if most_usd is None:
+            self._program.offer(np.zeros(cells), 0.0)
+        else:
+            self._program.offer(most_usd.ravel(), np.inf)
+        found = self._program.solve()
+        price = np.maximum(0.0, -found.row_price[services:])
+        return Relaxed(found.usd, found.x[cells:], price.reshape(shape))
+
+
+def relax(plans: Plans) -> Relaxed:
+    """The master over all plans, pools never overfull. Raises Unsolved."""
+    return Master(plans).relax()

@@ -152,43 +152,45 @@ def _table(v: Service, n: Ints, bounds: _Bounds, q: int) -> _Table:
 def _candidates(
     v: Service, w: Work, n: Ints, yard: Yard, bounds: _Bounds, moves: _Moves, q: int, least: float, guard: float
 ) -> int:
-    """All moves with steps of q that may change the cost by less than `least`; returns how many."""
-    count, table, priced, guarded = 0, _table(v, n, bounds, q), len(yard.room) > 0, len(v.survive) > 0
+    """All moves with steps of q that may change the cost by less than `least`; returns how many.
+
+    One loop over plain arrays: a call per pair, with all arrays of a service, costs more than what it works out.
+    """
+    count, table, priced = 0, _table(v, n, bounds, q), len(yard.room) > 0
     total, low, high, lift, steps = (v.raw * n).sum(), v.low, v.high, v.lift, moves.step
-    less, none, more = table.less, table.none, table.more
+    less, none, more, asked, worth = table
     for a in range(-1, len(n)):
         spare = n[a] - low[a] if a >= 0 else 0
         if a >= 0 and spare <= 0:
             continue
+        relief = a >= 0 and priced and (yard.room[v.pool[a]] < 0).any()
         for b in range(-1, len(n)):
-            if a == b:
-                continue
-            last_dropped, last_added = -1, -1
-            for kind in range(3 if a >= 0 and b >= 0 else 1):
+            dropped, added = -1, -1
+            for kind in range(0 if a == b else 3 if a >= 0 and b >= 0 else 1):
+                before = dropped, added
                 dropped = 0 if a < 0 else spare if kind == 2 else min(q, spare)
                 added = 0 if b < 0 else q
                 if kind > 0:
                     added = max(1, int(np.ceil(dropped * lift[a] / lift[b] - 1e-9)))
-                if (dropped == last_dropped and added == last_added) or (b >= 0 and n[b] + added > high[b]):
+                if (dropped, added) == before or (b >= 0 and n[b] + added > high[b]):
                     continue
-                last_dropped, last_added = dropped, added
-                change = 0.0
-                if a >= 0:
-                    change += none[a] if kind == 2 else less[a]
-                if b >= 0:
-                    if kind > 0 and table.asked[b, kind - 1] != added:
-                        table.asked[b, kind - 1], table.worth[b, kind - 1] = added, _worth(v, n, bounds, b, added)
-                    change += more[b] if kind == 0 else table.worth[b, kind - 1]
-                if not priced and change - guard >= least:
+                change = 0.0 if a < 0 else none[a] if kind == 2 else less[a]
+                if kind > 0 and asked[b, kind - 1] != added:
+                    asked[b, kind - 1], worth[b, kind - 1] = added, _worth(v, n, bounds, b, added)
+                change += 0.0 if b < 0 else more[b] if kind == 0 else worth[b, kind - 1]
+                if change - guard >= least and not relief:
                     continue
                 steps[count, 0], steps[count, 1], steps[count, 2], steps[count, 3] = a, dropped, b, added
-                if priced:
-                    change += _excess(v, yard, steps[count])
-                if guarded and change - guard < least:
-                    change += _shortfall_after(v, w.lost, total, steps[count]) - guard
+                change += _rest(v, yard, w.lost, total, steps[count], guard)
                 moves.change[count] = change
                 count += 1 if change < least else 0
     return count
+
+
+@njit(cache=True, nogil=True)
+def _rest(v: Service, yard: Yard, lost: Floats, total: float, step: Ints, guard: float) -> float:
+    """What a move changes besides: overfull pools, and what is missing after losses."""
+    return _excess(v, yard, step) + (_shortfall_after(v, lost, total, step) - guard if len(v.survive) else 0.0)
 
 
 @njit(cache=True, nogil=True)

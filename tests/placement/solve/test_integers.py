@@ -11,9 +11,10 @@ from scipy.optimize import linprog
 from benchmarks.instances import synthetic
 from placement.assignment import AssignmentProblem, AssignmentRoutes, AssignmentSites, Demands, Links, Losses
 from placement.columns import Floats, Ints, floats, ints
-from placement.solve.certificate import answer, bound, question, tighten
+from placement.solve.certificate import BRANCHES, STOP, bound, question, tighten
 from placement.solve.choice import pack
 from placement.solve.exchanges import exchange
+from placement.solve.highs import answer
 from placement.solve.integers import Effort, solve_integers
 from placement.solve.layout import fits, lay_out
 from placement.solve.plans import Plans, relax
@@ -175,7 +176,7 @@ def test_cost_when_sites_are_many_and_too_small_is_that_of_the_program() -> None
         asked = question(layout, parts, s, layout.usd, whole=True)
         lower, upper = asked.lower.copy(), asked.upper.copy()
         lower[asked.replicas] = upper[asked.replicas] = n[layout.site0[s] : layout.site0[s + 1]]
-        least, _ = answer(asked._replace(lower=lower, upper=upper, replicas=asked.replicas[:0]))
+        least, _ = answer(asked._replace(lower=lower, upper=upper, replicas=asked.replicas[:0]), STOP, BRANCHES)
         assert usd[s] == pytest.approx(least, rel=1e-5)
 
 
