@@ -26,8 +26,9 @@ WALKED = 3
 """Replicas up to which a service's plans are walked exhaustively."""
 NODES = 3000
 """of such a walk"""
-BRANCHES = 20
-"""Nodes of one mixed-integer program: a work limit."""
+BRANCHES = 20, 400
+"""Nodes of one mixed-integer program, a work limit: most of what it can say is said after a few; then for those in
+which most is left open."""
 STOP = 1e-3
 """Relative gap at which such a program counts as solved."""
 BATCH = 32
@@ -57,8 +58,8 @@ class Inquiry(NamedTuple):
     usd: Floats
     """what these cost at the prices"""
     pool_usd: Floats
-    whole: bool
-    """by mixed-integer programs"""
+    branches: int
+    """nodes of mixed-integer programs, 0 for linear ones"""
 
 
 def question(layout: Layout, parts: Programs, i: int, price: Floats, whole: bool) -> Question:
@@ -85,14 +86,14 @@ def inquire(layout: Layout, task: Inquiry) -> tuple[Ints, Floats, Floats]:
     price[sites], n[sites] = site_prices(layout, sites, task.pool_usd), task.n
     usd, least = task.usd.copy(), np.zeros(len(task.services))
     for i, s in enumerate(task.services.tolist()):
-        lower, x = answer(question(layout, parts, i, price, task.whole), STOP, BRANCHES)
+        lower, x = answer(question(layout, parts, i, price, task.branches > 0), STOP, task.branches)
         least[i] = max(0.0, lower)
         if x is None or usd[i] - least[i] <= WORTH * usd[i]:
             continue
         mine = slice(*np.searchsorted(parts.site_column, parts.column0[[i, i + 1]]))
         found = x[parts.site_column[mine] - parts.column0[i]]
         here = slice(int(layout.site0[s]), int(layout.site0[s + 1]))
-        for up in (0.5,) if task.whole else ROUNDED_UP:
+        for up in (0.5,) if task.branches else ROUNDED_UP:
             replicas = np.floor(found + (1 - up)).astype(np.int64)
             cost = search(service_of(layout, price, s), replicas, nowhere(layout))
             if cost < usd[i]:
@@ -112,7 +113,7 @@ def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_u
     exact: Bools = walked.exact > 0
     least[exact] = walked.usd[exact] * (1 - TOLERANCE)
     begun = Certificate(pool_usd, least, Priced(n, usd, walked.exact), 0)
-    return _asked(layout, mapper, begun, dealt(services[~exact[services]]), whole=False)
+    return _asked(layout, mapper, begun, dealt(services[~exact[services]]), 0)
 
 
 def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float, most: int) -> Certificate:
@@ -120,23 +121,25 @@ def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float,
 
     First those that promise most for their size.
     """
-    open_, work = np.where(proof.least > 0, proof.priced.usd - proof.least, 0.0), np.diff(layout.cost0)
-    order = np.argsort(-open_ / np.maximum(work, 1), kind="stable")[: min(most, int((open_ > 0).sum()))]
-    rent = layout.rent(proof.pool_usd)
-    for i in range(0, len(order), BATCH):
-        if proof.least.sum() - rent >= goal_usd:
-            break
-        batch = order[i : i + BATCH]
-        proof = _asked(layout, mapper, proof, [batch[j : j + 1] for j in range(len(batch))], whole=True)
+    work, rent, done = np.maximum(np.diff(layout.cost0), 1), layout.rent(proof.pool_usd), 0
+    for branches in BRANCHES:
+        open_ = np.where(proof.least > 0, proof.priced.usd - proof.least, 0.0)
+        order = np.argsort(-open_ / work, kind="stable")[: int((open_ > STOP * proof.priced.usd).sum())]
+        for i in range(0, len(order), BATCH):
+            batch = order[i : min(i + BATCH, i + most - done)]
+            if proof.least.sum() - rent >= goal_usd or not len(batch):
+                return proof
+            done += len(batch)
+            proof = _asked(layout, mapper, proof, [batch[j : j + 1] for j in range(len(batch))], branches)
     return proof
 
 
-def _asked(layout: Layout, mapper: Mapper, proof: Certificate, parts: list[Ints], *, whole: bool) -> Certificate:
+def _asked(layout: Layout, mapper: Mapper, proof: Certificate, parts: list[Ints], branches: int) -> Certificate:
     """The certificate with what programs of some services say."""
     n, usd, least = proof.priced.n.copy(), proof.priced.usd.copy(), proof.least.copy()
-    tasks = [Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, whole) for each in parts]
+    tasks = [Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, branches) for each in parts]
     for each, (replicas, cost, lower) in zip(parts, mapper(partial(inquire, layout), tasks), strict=True):
         n[sites_of(layout, each)], usd[each] = replicas, cost
         least[each] = np.maximum(least[each], lower)
-    mips = proof.mips + (len(parts) if whole else 0)
+    mips = proof.mips + (len(parts) if branches else 0)
     return Certificate(proof.pool_usd, least, Priced(n, usd, proof.priced.exact), mips)

@@ -45,7 +45,7 @@ class Effort:
     """of generation, certificate and choice, at most"""
     rounds: int = 24
     """of column generation in each"""
-    mips: int = 4000
+    mips: int = 8000
     """Mixed-integer programs of a certificate."""
     exchanges: int = 100
     """of a choice, and one for every twenty services besides"""

@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 from benchmarks.instances import synthetic
 from placement.assignment import AssignmentProblem, AssignmentRoutes, AssignmentSites, Demands, Links, Losses
 from placement.columns import Floats, Ints, floats, ints
-from placement.solve.certificate import BRANCHES, STOP, bound, question, tighten
+from placement.solve.certificate import STOP, bound, question, tighten
 from placement.solve.choice import pack
 from placement.solve.exchanges import exchange
 from placement.solve.highs import answer
@@ -176,7 +176,7 @@ def test_cost_when_sites_are_many_and_too_small_is_that_of_the_program() -> None
         asked = question(layout, parts, s, layout.usd, whole=True)
         lower, upper = asked.lower.copy(), asked.upper.copy()
         lower[asked.replicas] = upper[asked.replicas] = n[layout.site0[s] : layout.site0[s + 1]]
-        least, _ = answer(asked._replace(lower=lower, upper=upper, replicas=asked.replicas[:0]), STOP, BRANCHES)
+        least, _ = answer(asked._replace(lower=lower, upper=upper, replicas=asked.replicas[:0]), STOP, 0)
         assert usd[s] == pytest.approx(least, rel=1e-5)
 
 
@@ -189,7 +189,7 @@ def test_bound_when_prices_are_arbitrary_is_never_above_the_optimum(seed: int) -
         pool_usd = scale * np.random.default_rng(seed).random(p.capacity.shape)
         priced = price_out(layout, map, every, layout.low, pool_usd)
         for mips in (0, 100):
-            proof = tighten(layout, map, bound(layout, map, every, priced, pool_usd), 0.0, mips)
+            proof = tighten(layout, map, bound(layout, map, every, priced, pool_usd), np.inf, mips)
             assert proof.least.sum() - layout.rent(pool_usd) <= best * (1 + 1e-6)
 
 
@@ -281,7 +281,7 @@ def test_packing_when_everything_wants_the_same_pools_never_overfills_and_ends_n
     full = synthetic(24, 8, seed)
     tight = replace(full, capacity=floats(full.capacity * 0.8))
 
-    answer = solve_integers(tight, effort=Effort(passes=1)).assignment
+    answer = solve_integers(tight, effort=Effort(passes=1, rounds=8, mips=40, exchanges=20)).assignment
 
     assert (used(tight, np.asarray(answer.replicas)) <= tight.capacity + 1e-9).all()
     assert answer.lower_bound_usd_per_hour * (1 - 1e-9) <= answer.objective_usd_per_hour
