@@ -281,7 +281,7 @@ def test_packing_when_everything_wants_the_same_pools_never_overfills_and_ends_n
     full = synthetic(24, 8, seed)
     tight = replace(full, capacity=floats(full.capacity * 0.8))
 
-    answer = solve_integers(tight, effort=Effort(passes=1, rounds=8, mips=40, exchanges=20)).assignment
+    answer = solve_integers(tight, effort=Effort(passes=1)).assignment
 
     assert (used(tight, np.asarray(answer.replicas)) <= tight.capacity + 1e-9).all()
     assert answer.lower_bound_usd_per_hour * (1 - 1e-9) <= answer.objective_usd_per_hour
