@@ -1,7 +1,6 @@
 """What a structural OpenAPI schema does to an object: unknown fields, defaults, validation, CEL rules."""
 
 import copy
-import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -62,7 +61,7 @@ def defaulted(schema: Schema, value: Any) -> Any:
 def faults(schema: Schema, value: Any, old: Any = None) -> list[str]:
     """What is wrong with an object, in the words of the API server as far as they matter."""
     found = []
-    for error in _validator(json.dumps(schema, sort_keys=True)).iter_errors(value):
+    for error in _validator(schema).iter_errors(value):
         where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path).lstrip(".") or "<nil>"
         found.append(f"{where}: Invalid value: {json.dumps(error.instance)[:80]}: {where} in body {_said(error)}")
     return found or [f"{where}: Invalid value: {message}" for where, message in broken_rules(schema, value, old)]
@@ -101,9 +100,14 @@ def _below(schema: Schema, key: str) -> Schema | None:
     return METADATA if more is True or schema.get(PRESERVE) or "properties" not in schema else None
 
 
-@functools.lru_cache(maxsize=256)
-def _validator(text: str) -> Any:
-    return jsonschema.Draft202012Validator(_plain(json.loads(text)))
+VALIDATORS: dict[int, tuple[Schema, Any]] = {}
+"""By the identity of the schema, which is kept so that no other one can take its place."""
+
+
+def _validator(schema: Schema) -> Any:
+    if id(schema) not in VALIDATORS:
+        VALIDATORS[id(schema)] = (schema, jsonschema.Draft202012Validator(_plain(schema)))
+    return VALIDATORS[id(schema)][1]
 
 
 def _plain(schema: Any) -> Any:
