@@ -152,6 +152,32 @@ def p95_ms(record: Record, *, model: bool) -> float:
     return round(float(delay[order][np.searchsorted(np.cumsum(rps[order]), 0.95 * rps.sum())]), 1)
 
 
+def compared(
+    dollars: dict[str, dict[str, float]],
+    records: dict[str, Record],
+    without: dict[str, dict[str, dict[str, float]]],
+    name: str,
+) -> dict[str, object]:
+    """What ours saves against one policy, $/h, where that is from, and whether its p95 and N-1 are no better than ours.
+
+    N-1: requests/s refused and above capacity after the worst single loss of each kind. Moving is left out: it is paid
+    once.
+    """
+    ours, theirs = dollars[OURS], dollars[name]
+    parts = {c: round(theirs[c] - ours[c], 2) for c in COMPONENTS if c != "churn" and abs(theirs[c] - ours[c]) >= 0.005}
+    p95 = [p95_ms(records[OURS], model=m) <= p95_ms(records[name], model=m) for m in (False, True)]
+    losses = [without[OURS][kind]["refused_rps"] <= without[name][kind]["refused_rps"] + 1e-3 for kind in without[OURS]]
+    return {
+        "billed_saving_usd_per_hour": round(theirs["billed"] - ours["billed"], 2),
+        "saving_usd_per_hour": round(sum(parts.values()), 2),
+        "saving_ratio": round(sum(parts.values()) / max(theirs["objective"] - theirs["churn"], 1e-9), 4),
+        "from": parts,
+        "p95_no_worse": p95[0],
+        "llm_p95_no_worse": p95[1],
+        "n_minus_1_no_worse": all(losses),
+    }
+
+
 def measure(day: Day, policies: dict[str, Callable[[Problem], Routing]]) -> dict[str, object]:
     """The whole benchmark."""
     records, plans = play(day, policies)
@@ -176,6 +202,7 @@ def measure(day: Day, policies: dict[str, Callable[[Problem], Routing]]) -> dict
         "llm_p95_ms": {name: p95_ms(record, model=True) for name, record in records.items()},
         "refused_share_max": {name: round(max(record.refused), 6) for name, record in records.items()},
         "n_minus_1": without,
+        "compared": {name: compared(dollars, records, without, name) for name in policies},
         "decide_s_median": {name: round(float(np.median(r.seconds)), 3) for name, r in records.items()},
     }
 

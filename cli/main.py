@@ -2,12 +2,13 @@
 
 import typer
 
-from cli import deployment, drill, imports, token
+from cli import deployment, drill, imports, prices, token
 from cli.atlas import atlas, sweep
 from cli.compare import compare
 from cli.connectors import connectors
 from cli.doctor import calls, doctor
 from cli.documents import bootstrap, schema, validate
+from cli.forecast import forecast
 from cli.fuzz import fuzz
 from cli.init import completion, init
 from cli.loop import explain, freeze, place, plan, serve, unfreeze
@@ -51,12 +52,14 @@ VERBS = (
     calls,
     init,
     completion,
+    forecast,
 )
 for verb in VERBS:
     app.command()(verb)
 
 app.add_typer(drill.app)
 app.add_typer(imports.app)
+app.add_typer(prices.app)
 app.add_typer(deployment.app)
 app.add_typer(token.app)
 app.command()(vantage)

@@ -82,9 +82,8 @@ def fitted(seen: Floats) -> Growth:
     return Growth(days, floats(weights), floats(shift), floats(np.sqrt(_mean(rest**2))), seasonal)
 
 
-def seasonal_naive(seen: Floats, ahead: int) -> Floats:
-    """(ahead, N) the same days a year ago where there is a year and more, else the same days of last week."""
-    season = 52 * WEEK_DAYS if len(seen) >= 52 * WEEK_DAYS + ahead else WEEK_DAYS
+def seasonal_naive(seen: Floats, ahead: int, season: int = WEEK_DAYS) -> Floats:
+    """(ahead, N) the last `season` days again: a week, or 52 of them for the same days of a year ago."""
     rows = len(seen) - season + np.arange(ahead) % season
     return floats(seen[rows])
 

@@ -74,22 +74,29 @@ def read_history(text: str) -> History:
 
 
 def backtest(history: History, ahead: int) -> dict[str, float | int] | None:
-    """Errors of the model and of seasonal-naive on windows of the past that they did not see; None if too short."""
+    """Errors of the model and of seasonal-naive on windows of the past that they did not see; None if too short.
+
+    Seasonal-naive repeats the last week or the same days of a year ago, whichever is better over all windows.
+    """
     days = len(history.rps)
     origins = [days - ahead * (i + 1) for i in range(BACKTESTS)]
     origins = [at for at in origins if at >= max(8 * WEEK_DAYS, ahead)]
     if not origins:
         return None
-    model, naive = [], []
+    model: list[float] = []
+    naive: dict[int, list[float]] = {WEEK_DAYS: [], 52 * WEEK_DAYS: []}
     for at in origins:
         seen, after = history.rps[:at], history.rps[at : at + ahead]
         model.append(error_ratio(after, fitted(seen).mean(ahead)))
-        naive.append(error_ratio(after, seasonal_naive(seen, ahead)))
+        for season, errors in naive.items():
+            if len(seen) >= season:
+                errors.append(error_ratio(after, seasonal_naive(seen, ahead, season)))
+    best = min(float(np.mean(errors)) for errors in naive.values() if len(errors) == len(origins))
     return {
         "windows": len(origins),
         "days_ahead": ahead,
         "error_ratio": round(float(np.mean(model)), 6),
-        "seasonal_naive_error_ratio": round(float(np.mean(naive)), 6),
+        "seasonal_naive_error_ratio": round(best, 6),
     }
 
 

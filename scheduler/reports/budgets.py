@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from config.budget import Budget
@@ -9,7 +10,7 @@ from config.configuration import Configuration
 from placement.pricing.shares import UNITS_PER_USD
 from scheduler.reports.allocation import allocate
 from scheduler.reports.cost import HOURS_PER_MONTH, named
-from scheduler.reports.gather import Gathered
+from scheduler.reports.gather import Gathered, folded
 from scheduler.reports.sources import Reading, gathered
 from scheduler.usage import HOUR_S
 
@@ -48,7 +49,8 @@ def _row(budget: Budget, spent: dict[str, int], lately: dict[str, int], hours: f
 
 def _spent(found: Gathered) -> dict[str, int]:
     """Units by `team NAME` and by `service NAME`."""
-    cells = named(allocate(found.rows, found.names, found.bill, ("service",)), found)
+    whole = folded(found, np.zeros(len(found.bill.periods), dtype=np.int64))
+    cells = named(allocate(whole.rows, whole.names, whole.bill, ("service",)), found)
     totals: dict[str, int] = {}
     for by in ("team", "service"):
         for name, units in cells.group_by(by).agg(pl.col("units").sum()).rows():

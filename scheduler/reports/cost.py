@@ -8,7 +8,7 @@ import polars as pl
 
 from placement.pricing.shares import UNITS_PER_USD
 from scheduler.reports.allocation import COMPONENTS, EGRESS, Cells, allocate
-from scheduler.reports.gather import Gathered
+from scheduler.reports.gather import Gathered, folded
 from scheduler.reports.window import WHOLE, stamp
 from scheduler.usage import HOUR_S, NAMES, NONE
 
@@ -22,9 +22,9 @@ NOBODY = "(nobody)"
 
 def cost_report(found: Gathered) -> Json:
     """The body of `equipoise report cost -o json`. Every amount is a whole number of millionths of a dollar."""
-    cells = allocate(found.rows, found.names, found.bill)
+    whole = folded(found, np.zeros(len(found.bill.periods), dtype=np.int64))
     trend = allocate(found.rows, found.names, found.bill, ())
-    rows = named(cells, found)
+    rows = named(allocate(whole.rows, whole.names, whole.bill), found)
     hours = float(found.covered_s.sum()) / HOUR_S
     total, grams = int(rows["units"].sum()), int(rows["grams"].sum())
     assert total == found.bill.units, "the parts of a bill add up to it"
@@ -165,9 +165,10 @@ def movers(found: Gathered) -> list[Json]:
     hours = [sum(p.hours for p in part) for part in (periods[:half], periods[half:])]
     if half == 0 or min(hours) <= 0:
         return []
-    cells = allocate(found.rows, found.names, found.bill, ("service", "cluster"))
+    halves = folded(found, (np.arange(len(periods)) >= half).astype(np.int64))
+    cells = allocate(halves.rows, halves.names, halves.bill, ("service", "cluster"))
     rows = named(cells, found).filter(pl.col("service") != NOBODY)
-    late = pl.col("period") >= half
+    late = pl.col("period") >= (1 if halves is not found else half)
     both = rows.group_by("service", "cluster").agg(
         (pl.col("units").filter(~late).sum() / (hours[0] * UNITS_PER_USD)).alias("before"),
         (pl.col("units").filter(late).sum() / (hours[1] * UNITS_PER_USD)).alias("after"),

@@ -1,18 +1,20 @@
 """From usage records and rates to the rows and the bill of a window."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from placement.columns import Floats
+from placement.columns import Floats, Ints
 from scheduler.reports.allocation import Names, priced, transfers
 from scheduler.reports.bill import Bill, Period, bill_of, month_of, volumes_of
 from scheduler.reports.rates import Rates
 from scheduler.reports.window import Gap, Window, covered, gaps, stamp
-from scheduler.usage import HOUR_S, NAMES, Usage, recoded
+from scheduler.usage import HOUR_S, NAMES, QUANTITIES, Usage, recoded
 
+FOLD_ROWS = 2_000_000
 Before = Mapping[tuple[str, str, str], float]
 """Gigabytes by (month, sending, receiving region)."""
 
@@ -56,6 +58,37 @@ def gather(records: list[Usage], rates: Rates, window: Window, source: str, befo
     )
     bill = bill_of(rates, periods, volumes_of(moved, len(periods)), before or {})
     return Gathered(window, rates, rows, names, bill, seconds, gaps(seconds, window), source)
+
+
+def folded(found: Gathered, bucket: Ints) -> Gathered:
+    """The same window in fewer periods: period i becomes a part of `bucket[i]`. Every amount is a sum of whole ones.
+
+    Only large windows are folded: where replicas ask for more than the nodes in some periods and not in others, what is
+    idle differs a little from adding up the periods. Smaller ones come back as they are.
+    """
+    if found.rows.height <= FOLD_ROWS:
+        return found
+    count = int(bucket.max(initial=0)) + 1
+    bill = found.bill
+    keys = ("period", *NAMES, "usd", "gpu", "here", "there")
+    of = pl.Series("period", bucket.astype(np.int32)[found.rows["period"].to_numpy()])
+    rows = found.rows.with_columns(of).group_by(keys).agg(pl.col(*QUANTITIES, "out_gb", "back_gb").sum()).sort(keys)
+    periods = []
+    for i in range(count):
+        mine = [period for period, b in zip(bill.periods, bucket.tolist(), strict=True) if b == i]
+        hours = sum(period.hours for period in mine)
+        periods.append(Period(mine[0].starts_s, sum(period.span_s for period in mine), hours))
+    summed: dict[str, Any] = {
+        part: {key: _by_bucket(amounts, bucket, count) for key, amounts in getattr(bill, part).items()}
+        for part in ("nodes", "disks", "balancers", "transfers", "unused", "grams")
+    }
+    return replace(found, rows=rows, bill=Bill(tuple(periods), **summed))
+
+
+def _by_bucket(amounts: Ints, bucket: Ints, count: int) -> Ints:
+    out = np.zeros(count, dtype=np.int64)
+    np.add.at(out, bucket, np.asarray(amounts, dtype=np.int64))
+    return out
 
 
 def earlier(records: list[Usage], rates: Rates) -> Before:

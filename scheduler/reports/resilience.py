@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from placement.pricing.shares import UNITS_PER_USD
 from placement.solve.resilience import standby
 from scheduler.reports.allocation import COMPONENTS, RESILIENCE, allocate
 from scheduler.reports.cost import FORMAT, header, named
-from scheduler.reports.gather import Gathered
+from scheduler.reports.gather import Gathered, folded
 from scheduler.reports.replay import Hour, peak_of
 from scheduler.reports.window import stamp
 
@@ -19,7 +20,8 @@ def resilience_report(found: Gathered, hours: list[Hour]) -> Json:
     """The resilience share by service and cluster, and the price of surviving none, one and two losses at the peak."""
     if not hours:
         raise ValueError("no hour of this window can be replayed: parts of hours are kept for 35 days")
-    cells = named(allocate(found.rows, found.names, found.bill, ("service", "cluster")), found)
+    whole = folded(found, np.zeros(len(found.bill.periods), dtype=np.int64))
+    cells = named(allocate(whole.rows, whole.names, whole.bill, ("service", "cluster")), found)
     paid = cells.filter(cells["component"] == COMPONENTS[RESILIENCE])
     measured = max(sum(period.hours for period in found.bill.periods), 1e-9)
     total = max(int(cells["units"].sum()), 1)
