@@ -1,7 +1,7 @@
 """Small programs and one that grows, by SciPy's HiGHS through SciPy's own bindings.
 
 Public interfaces hide what whole replicas live on: a bound where a limit of nodes ends the work, options of the
-mixed-integer solver, and a basis that survives new columns and new costs (docs/decisions/014). Nothing else imports
+mixed-integer solver, and a basis that survives new columns and new costs (docs/decisions/015). Nothing else imports
 these bindings, and the lock pins SciPy.
 """
 
