@@ -14,7 +14,7 @@ from scheduler.reports.rates import Rates
 from scheduler.reports.window import Gap, Window, covered, gaps, stamp
 from scheduler.usage import HOUR_S, NAMES, QUANTITIES, Usage, recoded
 
-FOLD_ROWS = 2_000_000
+FOLD_ROWS = 200_000
 Before = Mapping[tuple[str, str, str], float]
 """Gigabytes by (month, sending, receiving region)."""
 
