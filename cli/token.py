@@ -35,6 +35,7 @@ def create(
     out: Annotated[Path | None, typer.Option(help="Write it to this new file, for its owner alone.")] = None,
 ) -> None:
     """Draw a token: it goes to stdout (or --out), its entry for `server.access.tokens` of the policy to stderr."""
+    import json
     import os
 
     from pydantic import ValidationError
@@ -56,7 +57,7 @@ def create(
                 file.write(token + "\n")
         except OSError as error:
             _fail(f"--out: {error}")
-    lines = [f"{key}: {value}" for key, value in entry.items()]
+    lines = [f"{key}: {json.dumps(value)}" for key, value in entry.items()]
     typer.echo("# under spec.server.access.tokens of the policy:\n- " + "\n  ".join(lines), err=True)
 
 

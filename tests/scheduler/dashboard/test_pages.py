@@ -138,7 +138,7 @@ async def test_drill_when_begun_is_shown_live_and_aborted(desk: Desk) -> None:
 
     await until(ready, "the drill begins")
     await desk.page.locator("#drill dd", has_text="away").wait_for(timeout=20_000)
-    await desk.page.click("button.danger")
+    await desk.page.click("#drill button.danger")
     await desk.page.locator("#drill dd", has_text="interrupted").wait_for(timeout=20_000)
 
     name = desk.page.url.rpartition("/")[2].partition("?")[0]
