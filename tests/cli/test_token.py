@@ -1,10 +1,7 @@
 """`equipoise token`: what is drawn is known by what is written into the documents, and by nothing else."""
 
-import asyncio
 import hashlib
-import json
 import stat
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A listener of the API as `serve` opens it, with three routes: whom one is taken for, a change, and what anybody may ask."""
+"""A listener of the API as `serve` opens it, with a few routes: whom one is taken for, and what each role may do."""
 
 import hashlib
 from collections.abc import AsyncIterator

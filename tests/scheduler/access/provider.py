@@ -1,4 +1,4 @@
-"""An identity provider on loopback: keys of its own, the documents that say where they are, and a count of who asked."""
+"""An identity provider on loopback: keys of its own, the document that says where they are, and a count."""
 
 import json
 import time

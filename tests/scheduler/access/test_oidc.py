@@ -1,4 +1,4 @@
-"""Tokens of an identity provider that really answers: whose they are, which are worth nothing, how often it is asked."""
+"""Tokens of an identity provider that really answers: whose they are, which are forged, how often it is asked."""
 
 import base64
 import json

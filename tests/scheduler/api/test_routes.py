@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner, Result
 
+from cli.main import app
 from scheduler.access.role import HELD, Role
 from scheduler.ledger import Ledger
 from tests.scheduler.api.front import TOKENS, Running, access_of, performed, until
@@ -210,6 +212,21 @@ async def test_every_change_is_in_the_audit_and_the_chains_are_whole(running: Ru
     assert page["items"][1]["detail"] == {"scope": "frozen", "reason": "lunch"}
     assert status == 200
     assert whole["audit"] >= 2
+
+
+async def test_token_list_on_the_command_line_shows_who_has_access_to_an_admin_alone(running: Running) -> None:
+    def listed(role: str) -> Result:
+        environment = {"EQUIPOISE_TOKEN": TOKENS[role]}
+        return CliRunner().invoke(app, ["token", "list", "--server", running.url, "-o", "json"], env=environment)
+
+    shown, refused = await asyncio.to_thread(listed, "admin"), await asyncio.to_thread(listed, "operator")
+    known = json.loads(shown.stdout)["known"]
+
+    assert shown.exit_code == 0
+    assert {(one["name"], one["role"], one["how"]) for one in known} == {(f"the-{r}", r, "token") for r in TOKENS}
+    assert all(one.keys() == {"name", "role", "how", "expires"} for one in known), "and no hash"
+    assert refused.exit_code == 1
+    assert "the-operator is operator; this needs admin" in refused.stderr
 
 
 async def test_cost_report_adds_up_the_turns_of_the_ledger(running: Running) -> None:
