@@ -2,9 +2,10 @@
 
     # equipoise record {"fence":[1,7],...}        on as many lines as it takes
     # equipoise version 9f2c...
+    # equipoise before 4711/123456        a worker that ran when this was written; or: unknown
     upstream frontend { zone ...; server 10.0.0.1:80 weight=6 max_fails=3 fail_timeout=2s; # east ... }
 
-The version is that of everything but the record, and NGINX itself says it at the status address: which file it *runs*
+The version is that of everything but this head, and NGINX itself says it at the status address: which file it *runs*
 with. So a new fence over the same weights reloads nothing.
 """
 
@@ -16,11 +17,14 @@ from collections.abc import Iterator
 from connectors.fenced import Row, Rows
 from connectors.fit import to_unit
 from connectors.nginx.spec import NginxSpec
+from connectors.nginx.workers import Worker, worker_of
 from placement.fleet import ClusterId, ServiceId
 
 UNIT = 10_000
 RECORD = "# equipoise record "
 VERSION = "# equipoise version "
+BEFORE = "# equipoise before "
+UNKNOWN = "unknown"
 LINE_MAX = 2_000
 """Characters of the record on a line: NGINX refuses a file with a comment of more than 4,096."""
 STATUS_PATH = "/equipoise"
@@ -65,7 +69,7 @@ server {{
     access_log off;
     location = {path} {{
         default_type application/json;
-        return 200 '"{version}"';
+        return 200 '{{"version": "{version}", "pid": $pid}}';
     }}
 }}
 """
@@ -74,8 +78,11 @@ _SERVER = re.compile(r"^    server \S+ weight=(\d{1,9}) max_fails=\d+ fail_timeo
 _SHED = re.compile(r"^    (?:# )?(\d{1,3}\.\d\d)% 1;$")
 
 
-def configuration(spec: NginxSpec, rows: Rows, record: str = "") -> str:
-    """The whole file. A service without a row has equal weights: fail open until the first table comes."""
+def configuration(spec: NginxSpec, rows: Rows, record: str = "", before: frozenset[Worker] | None = frozenset()) -> str:
+    """The whole file. A service without a row has equal weights: fail open until the first table comes.
+
+    `before` are the workers that accept connections before NGINX is told of this file, None where nobody knows.
+    """
     parts = [_service(spec, service, rows.get(service), n) for n, service in enumerate(spec.services)]
     body = "".join(parts) + REST.format(
         listener=at(spec.listener), status=at(spec.status), path=STATUS_PATH, version="{version}"
@@ -84,7 +91,9 @@ def configuration(spec: NginxSpec, rows: Rows, record: str = "") -> str:
     pieces = (record[start : start + LINE_MAX] for start in range(0, len(record), LINE_MAX))
     written = "".join(f"{RECORD}{piece}\n" for piece in pieces)
     head = written or "# equipoise: equal weights, until the first table comes\n"
-    return f"{head}{VERSION}{version}\n{body.replace('{version}', version)}"
+    old = [UNKNOWN] if before is None else [str(worker) for worker in sorted(before)]
+    noted = "".join(f"{BEFORE}{worker}\n" for worker in old)
+    return f"{head}{VERSION}{version}\n{noted}{body.replace('{version}', version)}"
 
 
 def _service(spec: NginxSpec, service: ServiceId, row: Row | None, number: int) -> str:
@@ -129,6 +138,13 @@ def record_in(text: str) -> str:
 def version_in(text: str) -> str:
     """The version of a file; empty where it has none."""
     return next((line.removeprefix(VERSION) for line in text.split("\n") if line.startswith(VERSION)), "")
+
+
+def before_in(text: str) -> frozenset[Worker] | None:
+    """The workers that ran before NGINX was told of a file; None where nobody knows."""
+    noted = [line.removeprefix(BEFORE) for line in text.split("\n") if line.startswith(BEFORE)]
+    found = [worker_of(words) for words in noted]
+    return None if None in found else frozenset(worker for worker in found if worker)
 
 
 def rows_in(text: str) -> dict[ServiceId, Row]:

@@ -1,15 +1,28 @@
-"""One NGINX by its files: render, test, put in place, reload, and wait until new connections meet the new weights."""
+"""One NGINX by its files: render, test, put in place, reload, and wait until no old worker accepts connections."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+from connectors.answers import Shape, Whole
 from connectors.connector import Fencing, MeshLimits, Refused, Unavailable
 from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict, fitted
 from connectors.files import alone, replace_file, text_of
 from connectors.http import Access, Edge
-from connectors.nginx.configuration import STATUS_PATH, UNIT, at, configuration, record_in, rows_in, version_in
+from connectors.nginx.configuration import (
+    STATUS_PATH,
+    UNIT,
+    at,
+    before_in,
+    configuration,
+    record_in,
+    rows_in,
+    version_in,
+)
 from connectors.nginx.spec import NginxSpec
+from connectors.nginx.workers import Worker, old_workers, still_accepting, workers_beside
 from connectors.record import record_of, record_text
 from placement.fleet import OriginId, ServiceId
 from placement.weights import Target, WeightTable
@@ -20,10 +33,12 @@ LIMITS = MeshLimits(
 )  # fmt: skip
 """One standby, because NGINX shares the requests among all servers that are `backup`. Refused shares come in steps of
 0.01 %. A connection that was open at a reload may be served once more by the old weights."""
-POLL_S = 0.002
+POLL_S = 0.005
 SURE = 10
-"""New connections in a row that must meet the new workers."""
-SHUTTING_DOWN = b"nginx: worker process is shutting down"
+"""New connections in a row that must meet new workers where the old ones cannot be seen. It is not called a proof."""
+ANEW_MAX = 3
+LOOKS_MAX = 20
+"""Questions until a new worker answers, while old ones accept connections too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,15 @@ class Files:
 
     text: str
     running: str
+    pid: int
+    """Of the worker that said so, as it sees itself; 0 where it did not say."""
+    accepting: tuple[Worker, ...]
+    """Workers from before the reload that may accept connections still."""
+
+
+class _Running(Shape):
+    version: str
+    pid: Whole
 
 
 @dataclass(slots=True)
@@ -66,10 +90,10 @@ class NginxDialect:
     async def look(self) -> Look[Files]:
         """The file, and whether NGINX runs with it. What it runs with otherwise nobody can tell: no rows then."""
         text = await self._text()
-        running = await self.running()
+        running, accepting = await self._met(text)
         record = record_of(record_in(text), self._named("record")) if record_in(text) else None
-        rows = rows_in(text) if running == version_in(text) else {}
-        return Look(record, rows, Files(text, running))
+        rows = rows_in(text) if running.version == version_in(text) else {}
+        return Look(record, rows, Files(text, running.version, running.pid, accepting))
 
     def row(self, service: ServiceId, targets: tuple[Target, ...], shed: int, unit: int) -> Row:
         """Weights in 10,000ths, the first standby, and the refused share."""
@@ -79,13 +103,17 @@ class NginxDialect:
         """Write the file, have NGINX test it, and reload where it differs by more than the record."""
         after: dict[ServiceId, Row | None] = {**rows_in(seen.state.text), **changes}
         wanted = {service: row for service, row in after.items() if row is not None}
-        text = configuration(self.spec, wanted, record_text(record) if record else "")
+        written = record_text(record) if record else ""
+        text = configuration(self.spec, wanted, written, before_in(seen.state.text))
+        reloads = version_in(text) != seen.state.running
+        if reloads:
+            text = configuration(self.spec, wanted, written, await self._workers(seen.state.pid))
         what = self._named("write")
         with alone(Path(f"{self.spec.file}.lock"), what):
             if await self._text() != seen.state.text:
                 raise Unavailable(f"{what}: somebody else changed it since it was read")
             await self._write(text)
-            if version_in(text) == seen.state.running:
+            if not reloads:
                 return
             try:
                 await self._test()
@@ -93,25 +121,58 @@ class NginxDialect:
             except (Refused, Unavailable):
                 await self._write(seen.state.text)
                 raise
-        await self._runs(version_in(text))
+        await self._runs(version_in(text), before_in(text))
 
     async def verdict(self, now: Look[Files], table: WeightTable, rows: Rows) -> Verdict:
-        """New connections meet the new weights; `look` has asked NGINX itself."""
-        return Verdict(accepted=True, programmed=now.state.running == version_in(now.state.text))
+        """Programmed once no worker from before the reload accepts connections; `look` has asked NGINX itself."""
+        if now.state.running != version_in(now.state.text):
+            return Verdict(programmed=False, detail=f"{self.where} runs with another file")
+        if now.state.accepting:
+            pids = ", ".join(str(worker.pid) for worker in now.state.accepting[:8])
+            return Verdict(programmed=False, detail=f"old workers of {self.where} may accept connections yet: {pids}")
+        if before_in(now.state.text) is None:
+            said = f"the workers of {self.where} cannot be seen from here; old ones may accept connections yet"
+            return Verdict(programmed=None, detail=said)
+        return Verdict(programmed=True)
 
-    async def running(self) -> str:
-        """The version that new connections meet."""
+    async def running(self) -> _Running:
+        """What the worker says that a new connection meets."""
         # A connection that is kept open would go on speaking to an old worker.
         answer = await self._status.ask("GET", STATUS_PATH, "status", headers={"connection": "close"})
-        return answer.understood(str)
+        # A file that an earlier release wrote says its version alone.
+        found = answer.understood(cast("type[_Running | str]", _Running | str))
+        return _Running(version=found, pid=0) if isinstance(found, str) else found
 
-    async def _runs(self, version: str) -> None:
-        """Wait until only new workers answer: for some milliseconds the old ones accept connections as well."""
-        met = 0
-        while met < SURE:
-            met = met + 1 if await self.running() == version else 0
-            if not met:
-                await asyncio.sleep(POLL_S)
+    async def _workers(self, pid: int) -> frozenset[Worker] | None:
+        """Those that accept connections now, by one that answered. It may have gone since: then by another."""
+        found = await asyncio.to_thread(workers_beside, pid)
+        for _ in range(ANEW_MAX if found is None else 0):
+            found = await asyncio.to_thread(workers_beside, (await self.running()).pid)
+            if found is not None:
+                break
+        return found
+
+    async def _met(self, text: str) -> tuple[_Running, tuple[Worker, ...]]:
+        """What NGINX runs with: where old workers answer beside new ones, what the new ones say."""
+        for _ in range(LOOKS_MAX):
+            running = await self.running()
+            accepting = await asyncio.to_thread(still_accepting, before_in(text) or ())
+            if running.version == version_in(text) or not accepting:
+                break
+            await asyncio.sleep(POLL_S)
+        return running, accepting
+
+    async def _runs(self, version: str, before: frozenset[Worker] | None) -> None:
+        """Wait until no old worker accepts connections, but not for ever. Unavailable where no new one answers."""
+        met, sure = 0, SURE if before is None else 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.spec.reload_timeout_s):
+                while met < sure or len(await asyncio.to_thread(still_accepting, before or ())):
+                    met = met + 1 if (await self.running()).version == version else 0
+                    await asyncio.sleep(POLL_S)
+        if not met:
+            waited = f"{self.spec.reload_timeout_s:g} s after it"
+            raise Unavailable(self._named(f"reload: {waited} NGINX runs with the file of before; see its error log"))
 
     async def _test(self) -> None:
         code, said = await self._call("-t", "-q")
@@ -158,17 +219,6 @@ class NginxDialect:
 
     def _named(self, what: str) -> str:
         return f"{self.origin}: {self.where}, {what}"
-
-
-def old_workers() -> int:
-    """NGINX workers of this machine that finish what they began before a reload."""
-    found = 0
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found += process.read_bytes().startswith(SHUTTING_DOWN)
-        except OSError:
-            continue  # it ended meanwhile
-    return found
 
 
 def nginx_connector(spec: NginxSpec) -> FencedConnector[Files]:

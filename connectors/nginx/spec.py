@@ -32,6 +32,8 @@ class NginxSpec:
     connect_timeout_s: float = 0.5
     workers_max: int = 8
     """With more old workers than that still at work nothing is reloaded: each holds its memory and its old weights."""
+    reload_timeout_s: float = 5.0
+    """A reload that has not replaced every worker by then is said to be unfinished."""
 
     def clusters(self, service: ServiceId) -> frozenset[ClusterId]:
         """Where a service has endpoints."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ BROKEN = "broken"
 """A cluster in the address book whose address NGINX cannot resolve."""
 MAIN = """\
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid nginx.pid;
 error_log error.log;
 worker_shutdown_timeout 1s;
@@ -98,11 +98,14 @@ class NginxHarness:
 
 
 @contextlib.asynccontextmanager
-async def nginx(folder: Path, **changes: Any) -> AsyncIterator[NginxHarness]:
-    """A real NGINX with the file that we print for a spec with `changes`; skips the test without one."""
+async def nginx(
+    folder: Path, *, workers: int = 1, first: Callable[[str], str] = str, **changes: Any
+) -> AsyncIterator[NginxHarness]:
+    """A real NGINX with what `first` makes of the file that we print for a spec with `changes`; skips without one."""
     harness = NginxHarness(real.require("nginx"), folder, **changes)
-    harness.file.write_text(configuration(harness.rendered, {}))
-    (folder / "nginx.conf").write_text(MAIN.replace("include equipoise.conf", f"include {harness.file}"))
+    harness.file.write_text(first(configuration(harness.rendered, {})))
+    main = MAIN.replace("{workers}", str(workers)).replace("include equipoise.conf", f"include {harness.file}")
+    (folder / "nginx.conf").write_text(main)
     for backend in harness.backends.values():
         await backend.start()
     try:
