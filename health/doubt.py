@@ -8,6 +8,7 @@
 | one vantage says dead | fail                       | out: the clients are the second witness                    |
 | content | all fail, beyond an accident             | out, within the budgets                                    |
 | content | fail, and ask for more than it can serve | overloaded: kept; taking it out would overload the next    |
+| content | fail, and so does what it calls          | kept: its failures are those of what it calls              |
 | content | some fail                                | gray: moved in steps (gray.py)                             |
 
 Probes alone take out no more than the budgets: `ejection_ratio` of the clusters, `ejection_capacity_ratio` of a
@@ -30,6 +31,9 @@ from placement.fleet import Backends
 TOLERANCE = 1e-9
 FULL = 0.9
 """Part of its capacity at which a backend that fails requests may fail them for want of room."""
+EXPLAINED = 0.6
+"""A backend whose calls account for this part of its failures fails for them: of what is left no outage is made, whose
+score grows only where more than 40 % fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,16 @@ class Charges:
     """The probes say that it is out, and clients are served well."""
 
 
-def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules, capacity_rps: Floats | None = None) -> Charges:
-    """What probes and clients say together: the table above. Without (B,) `capacity_rps` nobody counts as overloaded.
+def charges(
+    evidence: Evidence,
+    said: Votes,
+    at_s: float,
+    rules: Rules,
+    capacity_rps: Floats | None = None,
+    below_ratio: Floats | None = None,
+) -> Charges:
+    """What probes and clients say together: the table above. Without (B,) `capacity_rps` nobody counts as overloaded,
+    and without (B,) `below_ratio`, the part of its requests that fails with what it calls, nobody fails for another.
 
     An overload that takes its victim out moves on to the next: the loop of a metastable failure (Bronson et al.,
     Metastable Failures in Distributed Systems, HotOS 2021). It is for the optimizer and for shedding to end it.
@@ -68,6 +80,8 @@ def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules, capacity
     contradicted = said.failing & fine & ~confirmed
     if capacity_rps is not None:
         certain &= clients.rate_rps(at_s) < FULL * capacity_rps
+    if below_ratio is not None:
+        certain &= said.leaving | (below_ratio < EXPLAINED * clients.error_ratio())
     charged = (said.failing & ~fine & ~waiting) | (said.accused & confirmed) | certain
     return Charges(charged, confirmed, contradicted)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from health.callees import failing_callees
 from health.doubt import charges, doubtful
 from health.evidence import Evidence
 from health.gray import Steps, carried_steps, no_steps, stepped
@@ -20,7 +21,7 @@ from health.quorum import Votes, votes
 from health.rules import Rules
 from health.states import TRANSITIONS, State
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
-from placement.fleet import Backends
+from placement.fleet import Backends, Calls
 
 RAMP = np.array([0.01, 0.05, 0.1, 0.25, 0.5, 1.0])
 """Part of its capacity that a returned backend is given, step by step; all but the last take the same time. Caches
@@ -135,19 +136,21 @@ def judge(
     rules: Rules,
     capacity_rps: Floats | None = None,
     behind_since_s: Floats | None = None,
+    calls: Calls | None = None,
 ) -> Verdicts:
     """The verdicts at `at_s`, one step of TRANSITIONS after `verdicts`. `at_s` never goes back.
 
     `capacity_rps` (B,) is what the budget of a service counts in, and what tells an overload from an outage; without it
     all backends count the same. `behind_since_s` (B,) says since when the gateway before a backend is out, +inf where
-    it is not: what clients miss there is the gateway's.
+    it is not: what clients miss there is the gateway's. `calls` says who fails when another does.
     """
     assert len(verdicts) == len(evidence.fails) == len(backends), "verdicts, evidence and backends disagree in rows"
     assert rules.quorum <= evidence.vantages, f"quorum {rules.quorum} of {evidence.vantages} vantages is never reached"
     behind = np.zeros(len(backends), dtype=bool) if behind_since_s is None else np.isfinite(behind_since_s)
+    below = None if calls is None else failing_callees(evidence.clients, backends.service, calls, at_s)
     evidence = replace(evidence, clients=unheard(evidence.clients, bools(behind)))
     said = votes(evidence, backends.cluster, at_s, rules)
-    charge = charges(evidence, said, at_s, rules, capacity_rps)
+    charge = charges(evidence, said, at_s, rules, capacity_rps, below)
     weight = np.ones(len(backends)) if capacity_rps is None else capacity_rps
     in_service = usable(verdicts)
     free = in_service & (verdicts.state != State.FROZEN)

@@ -153,7 +153,7 @@ def judged(
     gateways = judged_gateways(state.gateways, evidence, at_s, policy.rules)
     backends, before = state.fleet.backends, usable(state.verdicts)
     behind, capacity = behind_since_s(state.fleet, gateways), state.readings.capacity_rps
-    verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind)
+    verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind, state.fleet.calls)
     now = usable(verdicts)
     conduct = evacuating(state.conduct, state.fleet, before, now, resumed, at_s, policy.conduct)
     alive = not_refused(state.fleet, now, conduct.refused)
