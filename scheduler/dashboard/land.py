@@ -59,8 +59,14 @@ def view_of(places: list[tuple[float, float]]) -> View:
 
 
 def land(view: View) -> str:
-    """The land as polygons."""
-    return "".join(f'<polygon class="land" points="{_points(ring, view)}"/>' for ring in _land())
+    """The land that is in sight, as polygons. Longitudes go round: Eurasia's outline runs over the date line."""
+    shifted = (np.add(ring, (turn, 0.0)) for ring in _land() for turn in (-360.0, 0.0, 360.0))
+    return "".join(f'<polygon class="land" points="{_points(ring, view)}"/>' for ring in shifted if _seen(ring, view))
+
+
+def _seen(ring: Floats, view: View) -> bool:
+    (west, south), (east, north) = ring.min(axis=0), ring.max(axis=0)
+    return bool(west < view.east and east > view.west and south < view.north and north > view.south)
 
 
 def _points(ring: Floats, view: View) -> str:

@@ -27,6 +27,8 @@ def usd(value: Any) -> str:
         return DASH
     number = float(value)
     sign, size = "-" if number < 0 else "", abs(number)
+    if size >= 1_000:
+        return f"{sign}${size:,.0f}/h"
     return f"{sign}${size:,.2f}/h" if size >= 1 or size == 0 else f"{sign}${size:.4f}/h"
 
 
