@@ -21,7 +21,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.push_origins import PLANES, push_all
+from benchmarks.push_origins import KINDS, push_all
 from benchmarks.push_origins import line as origins_line
 from tests.contract.harness import SERVICE, UNIT, eventually, table
 from tests.contract.harness_dns import PowerDnsHarness, powerdns
@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines for people")
     parser.add_argument("--flips", type=int, default=20)
     parser.add_argument("--requests", type=int, default=3_000, help="to measure the split")
-    parser.add_argument("--connector", choices=("all", *PLANES), help="push whole tables of 50 services to it as well")
+    parser.add_argument("--connector", choices=("all", *KINDS), help="push whole tables of 50 services to it as well")
     parser.add_argument("--origins", type=int, default=1_000, help="tables to push to each connector")
-    parser.add_argument("--budget", type=float, default=20.0, help="s for each connector, then its pushes are cut off")
+    parser.add_argument("--budget", type=float, default=20.0, help="s for each connector until its last push")
     asked = parser.parse_args(argv)
     planes: dict[str, Open] = {"envoy": xds_envoy} if envoy_path() else {}
     planes["grpc"] = xds_grpc
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     planes |= {"powerdns": powerdns} if powerdns_path() else {}
     found = {name: asyncio.run(measure(start, asked.flips, asked.requests)) for name, start in planes.items()}
     medians = {f"{name}_p50_ms": each["first_request_ms"]["median"] for name, each in found.items()}
-    wanted = list(PLANES) if asked.connector == "all" else [asked.connector] if asked.connector else []
+    wanted = list(KINDS) if asked.connector == "all" else [asked.connector] if asked.connector else []
     pushed = push_all(wanted, asked.origins, SERVICES, asked.budget)
     lines = [
         *(line(name, each) for name, each in found.items()),

@@ -112,7 +112,7 @@ class Route53Harness(MotoHarness):
 
 
 @contextlib.asynccontextmanager
-async def route53(_: Path) -> AsyncIterator[Route53Harness]:
+async def route53(_: Path, services: tuple[str, ...] = (SERVICE,)) -> AsyncIterator[Route53Harness]:
     """Weighted records."""
     harness = Route53Harness(free_port())
     async with moto(harness) as access:
@@ -120,8 +120,8 @@ async def route53(_: Path) -> AsyncIterator[Route53Harness]:
         created = await api.call("CreateHostedZone", "zone", Name=ZONE, CallerReference="of a test")
         await api.close()
         harness.zone_id = created["HostedZone"]["Id"].rpartition("/")[2]
-        book = {(ServiceId(SERVICE), ClusterId(c)): ((host, 80),) for c, host in HOSTS.items()}
-        book[ServiceId(SERVICE), ClusterId(BROKEN)] = (("999.0.0.1", 80),)
+        book = {(ServiceId(s), ClusterId(c)): ((host, 80),) for s in services for c, host in HOSTS.items()}
+        book[ServiceId(services[0]), ClusterId(BROKEN)] = (("999.0.0.1", 80),)
         names = Names(OriginId(ORIGIN), ZONE, book, ttl_s=1)
         harness.connector = route53_connector(Route53Spec(names, access, harness.zone_id))
         yield harness
@@ -130,36 +130,37 @@ async def route53(_: Path) -> AsyncIterator[Route53Harness]:
 class AlbHarness(MotoHarness):
     """A rule of a load balancer."""
 
-    rule = ""
+    rules: dict[str, str]
+    """The ARN of the rule of each service."""
     clusters: dict[str, str]
 
     def weights(self, service: str) -> dict[str, int]:
         """Of the rule's action."""
-        rules = get_backend("elbv2")[ACCOUNT][REGION].describe_rules(None, [self.rule])
+        rules = get_backend("elbv2")[ACCOUNT][REGION].describe_rules(None, [self.rules[service]])
         action = next(a for rule in rules for a in rule.actions if a.type == "forward")
         listed = action.data["ForwardConfig"]["TargetGroups"]
         return {self.clusters[each["TargetGroupArn"]]: int(each["Weight"]) for each in listed}
 
 
 @contextlib.asynccontextmanager
-async def alb(_: Path) -> AsyncIterator[AlbHarness]:
+async def alb(_: Path, services: tuple[str, ...] = (SERVICE,)) -> AsyncIterator[AlbHarness]:
     """Weighted target groups."""
     harness = AlbHarness(free_port())
     async with moto(harness) as access:
         api, network = AwsApi("elbv2", access, "test"), AwsApi("ec2", access, "test")
-        groups = await _balancer(api, network, harness)
+        groups = await _balancer(api, network, harness, services)
         await api.close()
         await network.close()
         harness.clusters = {arn: cluster for cluster, arn in groups.items()}
-        book = {(ServiceId(SERVICE), ClusterId(c)): arn for c, arn in groups.items()}
-        book[ServiceId(SERVICE), ClusterId(BROKEN)] = f"{groups['east']}-which-is-none"
-        rules = AlbRules(OriginId(ORIGIN), access, {ServiceId(SERVICE): harness.rule})
+        book = {(ServiceId(s), ClusterId(c)): arn for s in services for c, arn in groups.items()}
+        book[ServiceId(services[0]), ClusterId(BROKEN)] = f"{groups['east']}-which-is-none"
+        rules = AlbRules(OriginId(ORIGIN), access, {ServiceId(s): arn for s, arn in harness.rules.items()})
         harness.connector = groups_connector(OriginId(ORIGIN), book, rules)
         yield harness
 
 
-async def _balancer(api: AwsApi, network: AwsApi, harness: AlbHarness) -> dict[str, str]:
-    """A load balancer with a listener, a rule and a target group for each cluster; returns the groups' ARNs."""
+async def _balancer(api: AwsApi, network: AwsApi, harness: AlbHarness, services: tuple[str, ...]) -> dict[str, str]:
+    """A load balancer with a listener, a rule for each service, a target group for each cluster; the groups' ARNs."""
     vpc = (await network.call("CreateVpc", "vpc", CidrBlock="10.0.0.0/16"))["Vpc"]["VpcId"]
     subnets = []
     for place in (1, 2):
@@ -175,12 +176,14 @@ async def _balancer(api: AwsApi, network: AwsApi, harness: AlbHarness) -> dict[s
     listener = await api.call(
         "CreateListener", "listener", LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=forward
     )
-    host = [{"Field": "host-header", "Values": [f"{SERVICE}.example"]}]
-    rule = await api.call(
-        "CreateRule", "rule", ListenerArn=listener["Listeners"][0]["ListenerArn"], Priority=1,
-        Conditions=host, Actions=forward,
-    )  # fmt: skip
-    harness.rule = rule["Rules"][0]["RuleArn"]
+    harness.rules = {}
+    for priority, service in enumerate(services, start=1):
+        host = [{"Field": "host-header", "Values": [f"{service}.example"]}]
+        rule = await api.call(
+            "CreateRule", "rule", ListenerArn=listener["Listeners"][0]["ListenerArn"], Priority=priority,
+            Conditions=host, Actions=forward,
+        )  # fmt: skip
+        harness.rules[service] = rule["Rules"][0]["RuleArn"]
     return groups
 
 

@@ -146,13 +146,14 @@ class DataPlaneHarness(HaproxyHarness):
 
 
 @contextlib.asynccontextmanager
-async def haproxy_dataplane(folder: Path) -> AsyncIterator[HaproxyHarness]:
+async def haproxy_dataplane(folder: Path, **changes: Any) -> AsyncIterator[HaproxyHarness]:
     """A real HAProxy behind its Data Plane API, which is a stand-in."""
-    async with haproxy(folder, kind=DataPlaneHarness) as harness:
+    async with haproxy(folder, kind=DataPlaneHarness, **changes) as harness:
         assert isinstance(harness, DataPlaneHarness)
         harness.api = DataPlane(harness.rendered)
         await harness.api.start()
-        harness.connector = DataPlaneConnector(harness.connector.spec, Access(harness.api.url))
+        spec = harness.rendered if changes else harness.connector.spec
+        harness.connector = DataPlaneConnector(spec, Access(harness.api.url))
         try:
             yield harness
         finally:

@@ -97,12 +97,12 @@ class KubernetesHarness:
         await self.connector.api.close()
 
 
-def spec_of(namespace: str, home: str, **changes: Any) -> KubernetesSpec:
-    """SERVICE in CLUSTERS and in BROKEN."""
+def spec_of(namespace: str, home: str, services: tuple[str, ...] = (SERVICE,), **changes: Any) -> KubernetesSpec:
+    """The services in CLUSTERS and in BROKEN."""
     names = (*CLUSTERS, BROKEN)
-    place = Place(ServiceId(SERVICE), namespace, SERVICE, PORT)
+    places = [Place(ServiceId(service), namespace, service, PORT) for service in services]
     made = KubernetesSpec(
-        origin=OriginId(ORIGIN), namespace=namespace, places={place.service: place},
+        origin=OriginId(ORIGIN), namespace=namespace, places={place.service: place for place in places},
         clusters={ClusterId(name): name for name in names}, home=ClusterId(home) if home else None, patience_s=5.0,
         regions={ClusterId(name): f"eu-{name}" for name in names},
     )  # fmt: skip
@@ -110,16 +110,18 @@ def spec_of(namespace: str, home: str, **changes: Any) -> KubernetesSpec:
 
 
 @contextlib.asynccontextmanager
-async def kubernetes(name: str, **changes: Any) -> AsyncIterator[KubernetesHarness]:
+async def kubernetes(
+    name: str, services: tuple[str, ...] = (SERVICE,), **changes: Any
+) -> AsyncIterator[KubernetesHarness]:
     """A mesh of one flavour, with its controller running and nothing written yet."""
     flavour = FLAVOURS[name]
     async with cluster() as given:
         dialect = flavour.dialect(given.namespace)
-        spec = spec_of(given.namespace, flavour.home, **changes)
+        spec = spec_of(given.namespace, flavour.home, services, **changes)
         harness = KubernetesHarness(flavour, given, spec, dialect)
         for group in flavour.groups:
             await given.install(definitions_of(group))
-        for service in (SERVICE, *(f"{SERVICE}-{known}" for known in CLUSTERS)):
+        for service in (full for s in services for full in (s, *(f"{s}-{known}" for known in CLUSTERS))):
             body = {"ports": [{"port": PORT}]}
             await given.admin.create(clusters.SERVICE.blank(given.namespace, service, spec=body), clusters.SERVICE)
         await given.grant(rights(spec, dialect))

@@ -169,7 +169,8 @@ async def xds_grpc(folder: Path, **changes: Any) -> AsyncIterator[GrpcHarness]:
     bootstrap = grpc_bootstrap(f"{ORIGIN}/client", "contract", "127.0.0.1", harness.port)
     environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
     async with harness.running(), harness.orders() as desk:
-        command = [sys.executable, grpc_client.__file__, str(desk), WHO, SERVICE]
+        services = sorted({service for service, _ in harness.spec.endpoints})
+        command = [sys.executable, grpc_client.__file__, str(desk), WHO, *services]
         async with child(command, folder, environment):
             await harness.connected()
             yield harness

@@ -40,6 +40,8 @@ class StandInMesh:
         """What the data plane runs with, by service."""
         self.silent = False
         """Whether the controller does nothing."""
+        self._judged: dict[str, str] = {}
+        """The version of each object that lacked nothing when it was judged last."""
         self._rng = np.random.default_rng(7)
 
     @contextlib.asynccontextmanager
@@ -81,7 +83,8 @@ class StandInMesh:
                 async with aclosing(followed(self.api, resource, namespace)) as looks:
                     async for held in looks:
                         for live in list(held.values()):
-                            await self._judge(live)
+                            if self._judged.get(text(live, "metadata", "name")) != _version(live):
+                                await self._judge(live)
             except (Unavailable, Refused):
                 await asyncio.sleep(0.02)
 
@@ -97,6 +100,7 @@ class StandInMesh:
             await self.api.merge(resource, namespace, name, {"status": status}, subresource="status")
         if not lacks:
             self.programmed[place.service] = self.dialect.found(self.spec, place, live)
+            self._judged[place.route_name] = _version(live)
 
     async def _lacks(self, live: Manifest) -> str:
         """A destination that is not there."""
@@ -135,6 +139,10 @@ class StandInMesh:
             at = dt.datetime.now(dt.UTC).isoformat()
             return {"conditions": [synced], "lastSyncedTime": at, "stand-in-generation": generation}
         return None
+
+
+def _version(live: Manifest) -> str:
+    return text(live, "metadata", "resourceVersion")
 
 
 def _condition(
