@@ -21,6 +21,8 @@ class Imposter:
         self.spoil: Spoil | None = None
         self.spoil_writes_only = False
         self.written: list[str] = []
+        self.said: list[int] = []
+        """The true status of each of these."""
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._pass)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -51,6 +53,8 @@ class Imposter:
         answer = await self._client.request(
             request.method, f"{self.target}{request.raw_path}", content=body, headers=headers
         )
+        if not reads:
+            self.said.append(answer.status_code)
         if self.spoil is not None and not login and not (reads and self.spoil_writes_only):
             return await self.spoil(request, answer)
         kept = {k: v for k, v in answer.headers.items() if k in PASSED_ON}

@@ -5,6 +5,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,24 +13,27 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from connectors.avi import avi_connector
 from connectors.aws.api import AwsAccess
 from connectors.aws.groups import groups_connector
 from connectors.aws.lattice import LatticeRules, RuleName
+from connectors.aws.route53 import route53_connector
 from connectors.connector import Connector, Refused, Unavailable
+from connectors.consul.connector import consul_connector
 from connectors.deadline import within
+from connectors.dns.powerdns import powerdns_connector
+from connectors.haproxy.dataplane import DataPlaneConnector
 from connectors.http import Access, Edge
+from connectors.kuma.connector import kuma_connector
+from connectors.nginx.plus import plus_connector
 from placement.fleet import ClusterId, OriginId, ServiceId
 from tests.connectors.imposter import SPOILS, Imposter
 from tests.contract.backends import free_port
 from tests.contract.harness import ORIGIN, SERVICE, table
-from tests.contract.harness_aws import REGION, credentials
-from tests.contract.harness_standin import (
-    CLUSTERS,
-    avi_spec,
-    consul_spec,
-    kuma_spec,
-    plus_spec,
-)
+from tests.contract.harness_aws import REGION, alb, credentials, route53
+from tests.contract.harness_dns import powerdns
+from tests.contract.harness_haproxy import haproxy_dataplane
+from tests.contract.harness_standin import CLUSTERS, avi_spec, consul_spec, kuma_spec, plus_spec
 from tests.contract.standins.avi import Avi
 from tests.contract.standins.consul import Consul
 from tests.contract.standins.kuma import Kuma
@@ -43,114 +47,161 @@ DEADLINE_S = 2.0
 GROUPS = {f"tg-0123456789-{cluster}": cluster for cluster in CLUSTERS}
 
 
+Found = tuple[str, Callable[[Access], Connector]]
+"""Where an API is, and what makes a connector to it by another address."""
+Open = Callable[[Path], AbstractAsyncContextManager[Found]]
+
+
+def standing(make_standin: Callable[[], StandIn], connector: Callable[[Access], Connector]) -> Open:
+    """A stand-in of ours."""
+
+    @contextlib.asynccontextmanager
+    async def opened(_: Path) -> AsyncIterator[Found]:
+        standin = make_standin()
+        await standin.start()
+        try:
+            yield standin.url, connector
+        finally:
+            await standin.stop()
+
+    return opened
+
+
 def lattice_connector(access: Access) -> Connector:
     book = {(ServiceId(SERVICE), ClusterId(cluster)): group for group, cluster in GROUPS.items()}
     name = RuleName("svc-0123456789abcdef0", "listener-0123456789abcdef0", "rule-0123456789abcdef0")
-    rules = LatticeRules(OriginId(ORIGIN), AwsAccess(REGION, access.url, timeout_s=0.5), {ServiceId(SERVICE): name})
+    rules = LatticeRules(OriginId(ORIGIN), aws(access), {ServiceId(SERVICE): name})
     return groups_connector(OriginId(ORIGIN), book, rules)
 
 
-def make_avi(access: Access) -> Connector:
-    from connectors.avi import avi_connector
-
-    return avi_connector(avi_spec(access))
-
-
-def make_consul(access: Access) -> Connector:
-    from connectors.consul.connector import consul_connector
-
-    return consul_connector(consul_spec(access))
+def aws(access: Access) -> AwsAccess:
+    """The same address for AWS."""
+    return AwsAccess(REGION, access.url, timeout_s=access.timeout_s)
 
 
-def make_kuma(access: Access) -> Connector:
-    from connectors.kuma.connector import kuma_connector
+@contextlib.asynccontextmanager
+async def in_alb(folder: Path) -> AsyncIterator[Found]:
+    """Moto's."""
+    async with alb(folder) as mesh:
+        dialect = mesh.connector.dialect  # type: ignore[attr-defined]
+        yield (
+            f"http://127.0.0.1:{mesh.port}",
+            lambda access: groups_connector(dialect.origin, dialect.groups, replace(dialect.api, access=aws(access))),
+        )
 
-    return kuma_connector(kuma_spec(access))
+
+@contextlib.asynccontextmanager
+async def in_route53(folder: Path) -> AsyncIterator[Found]:
+    """Moto's."""
+    async with route53(folder) as mesh:
+        spec = mesh.connector.dialect.spec  # type: ignore[attr-defined]
+        yield (
+            f"http://127.0.0.1:{mesh.port}",
+            lambda access: route53_connector(replace(spec, access=aws(access))),
+        )
 
 
-def make_plus(access: Access) -> Connector:
-    from connectors.nginx.plus import plus_connector
+@contextlib.asynccontextmanager
+async def in_powerdns(folder: Path) -> AsyncIterator[Found]:
+    """A real one."""
+    async with powerdns(folder) as mesh:
+        spec = mesh.connector.dialect.spec  # type: ignore[attr-defined]
 
-    return plus_connector(plus_spec(access))
+        def connector(access: Access) -> Connector:
+            return powerdns_connector(replace(spec, access=replace(access, secret_headers=mesh.access.secret_headers)))
+
+        yield mesh.access.url, connector
 
 
-MESHES: dict[str, tuple[Callable[[], StandIn], Callable[[Access], Connector]]] = {
-    "avi": (lambda: Avi({f"10.0.0.{n}": c for n, c in enumerate(CLUSTERS, start=1)}), make_avi),
-    "consul": (Consul, make_consul),
-    "kuma": (Kuma, make_kuma),
-    "lattice": (lambda: Lattice(GROUPS), lattice_connector),
-    "nginx-plus": (Plus, make_plus),
+@contextlib.asynccontextmanager
+async def in_dataplane(folder: Path) -> AsyncIterator[Found]:
+    """A real HAProxy behind a stand-in of its API."""
+    async with haproxy_dataplane(folder) as mesh:
+        yield mesh.api.url, lambda access: DataPlaneConnector(mesh.rendered, access)  # type: ignore[attr-defined]
+
+
+MESHES: dict[str, Open] = {
+    "alb": in_alb,
+    "avi": standing(
+        lambda: Avi({f"10.0.0.{n}": c for n, c in enumerate(CLUSTERS, start=1)}),
+        lambda access: avi_connector(avi_spec(access)),
+    ),
+    "consul": standing(Consul, lambda access: consul_connector(consul_spec(access))),
+    "haproxy-dataplane": in_dataplane,
+    "kuma": standing(Kuma, lambda access: kuma_connector(kuma_spec(access))),
+    "lattice": standing(lambda: Lattice(GROUPS), lattice_connector),
+    "nginx-plus": standing(Plus, lambda access: plus_connector(plus_spec(access))),
+    "powerdns": in_powerdns,
+    "route53": in_route53,
 }
 
 
 @contextlib.asynccontextmanager
-async def spoiled(mesh: str) -> AsyncIterator[tuple[Imposter, Connector]]:
-    """A connector to a stand-in through an imposter that is honest so far."""
-    make_standin, make_connector = MESHES[mesh]
-    standin = make_standin()
-    await standin.start()
-    imposter = Imposter(standin.url)
-    await imposter.start()
-    connector = make_connector(Access(imposter.url, timeout_s=0.5))
-    try:
-        with credentials():
-            yield imposter, connector
-    finally:
-        await connector.close()  # type: ignore[attr-defined]
-        await imposter.stop()
-        await standin.stop()
+async def spoiled(mesh: str, folder: Path) -> AsyncIterator[tuple[Imposter, Connector, Connector]]:
+    """An imposter that is honest so far, and connectors through it: a hurried one, and one that has time."""
+    with credentials():
+        async with MESHES[mesh](folder) as (url, make_connector):
+            imposter = Imposter(url)
+            await imposter.start()
+            hurried, patient = (make_connector(Access(imposter.url, timeout_s=limit_s)) for limit_s in (0.5, 10.0))
+            try:
+                yield imposter, hurried, patient
+            finally:
+                await hurried.close()  # type: ignore[attr-defined]
+                await patient.close()  # type: ignore[attr-defined]
+                await imposter.stop()
 
 
 @pytest.mark.parametrize("mesh", sorted(MESHES))
-async def test_read_of_a_bad_answer_is_unavailable_or_refused_and_says_whose_and_why(mesh: str) -> None:
-    async with spoiled(mesh) as (imposter, connector):
-        await connector.write(table(SPLIT))
+async def test_read_of_a_bad_answer_is_unavailable_or_refused_and_says_whose_and_why(mesh: str, tmp_path: Path) -> None:
+    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient):
+        await patient.write(table(SPLIT))
         for name, spoil in SPOILS.items():
             imposter.spoil = spoil
 
             with pytest.raises((Unavailable, Refused)) as caught:
-                await within(DEADLINE_S, connector.read(), f"{ORIGIN}: read")
+                await within(DEADLINE_S, hurried.read(), f"{ORIGIN}: read")
 
             said = str(caught.value)
             assert re.match(rf"{ORIGIN}: .+, .+: .+", said), f"{name}: {said}"
             assert len(said) < 700, f"{name}: {said}"
         imposter.spoil = None
-        read = await connector.read()
+        read = await patient.read()
         assert read is not None
         assert read.content() == table(SPLIT).content()
 
 
 @pytest.mark.parametrize("mesh", sorted(MESHES))
-async def test_write_after_a_bad_look_writes_nothing(mesh: str) -> None:
-    async with spoiled(mesh) as (imposter, connector):
-        await connector.write(table(SPLIT))
+async def test_write_after_a_bad_look_writes_nothing(mesh: str, tmp_path: Path) -> None:
+    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient):
+        await patient.write(table(SPLIT))
         imposter.written.clear()
         for spoil in SPOILS.values():
             imposter.spoil = spoil
             with pytest.raises((Unavailable, Refused)):
-                await within(DEADLINE_S, connector.write(table(OTHER, fence=(1, 2))), f"{ORIGIN}: write")
+                await within(DEADLINE_S, hurried.write(table(OTHER, fence=(1, 2))), f"{ORIGIN}: write")
 
         assert imposter.written == []
 
 
 @pytest.mark.parametrize("mesh", sorted(MESHES))
-async def test_write_whose_answers_are_bad_sends_nothing_twice_and_a_later_one_lands(mesh: str) -> None:
-    for place, (name, spoil) in enumerate(SPOILS.items()):
-        async with spoiled(mesh) as (imposter, connector):
-            await connector.write(table(SPLIT))
+async def test_write_whose_answers_are_bad_sends_nothing_twice_and_a_later_one_lands(mesh: str, tmp_path: Path) -> None:
+    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient):
+        for epoch, (name, spoil) in enumerate(SPOILS.items(), start=1):
+            await patient.write(table(SPLIT, fence=(epoch, 1)))
             imposter.written.clear()
             imposter.spoil, imposter.spoil_writes_only = spoil, True
 
             with contextlib.suppress(Unavailable, Refused):
-                await within(DEADLINE_S, connector.write(table(OTHER, fence=(1, 2 + place))), f"{ORIGIN}: write")
+                await within(DEADLINE_S, hurried.write(table(OTHER, fence=(epoch, 2))), f"{ORIGIN}: write")
 
             twice = [sent for sent, times in Counter(imposter.written).items() if times > 1]
             assert not twice, f"{name}: {twice}"
             imposter.spoil = None
-            await connector.write(table(OTHER, fence=(2, 1)))
-            read = await connector.read()
+            await patient.write(table(OTHER, fence=(epoch, 3)))
+            read = await patient.read()
             assert read is not None
-            assert read.content() == table(OTHER, fence=(2, 1)).content(), name
+            assert read.content() == table(OTHER, fence=(epoch, 3)).content(), name
 
 
 async def test_certificate_that_nobody_vouches_for_is_unavailable_and_named_so(tmp_path: Path) -> None:
