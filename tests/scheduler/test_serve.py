@@ -1,8 +1,11 @@
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
 from config.access import Access
@@ -15,7 +18,108 @@ from scheduler.api.process import ProcessApi
 from scheduler.board import Board
 from scheduler.solver import ThreadSolver
 from scheduler.watch import ProbeWatch
-from tests.scheduler.running import eventually, running, write_documents
+from tests.scheduler.running import START_WITHIN_S, Controller, eventually, running, write_documents
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def controller(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Controller]:
+    """One for all that leave it as it was: a start takes seconds of a processor."""
+    async with running(write_documents(tmp_path_factory.mktemp("serve"))) as found:
+        yield found
+
+
+async def test_readiness_guards_and_an_operators_word_are_answered_by_a_running_controller(
+    controller: Controller,
+) -> None:
+
+    async def proved() -> bool:
+        return (await controller.get("/api/v1/readiness")).status_code == 200
+
+    await eventually(proved, "a failover table")
+    body = (await controller.get("/api/v1/readiness")).json()
+    guards = (await controller.get("/api/v1/guards")).json()
+    bad = await controller.client.post(controller.url + "/api/v1/resume", content=b'{"raison": 1}')
+    resumed = await controller.client.post(controller.url + "/api/v1/resume", json={"reason": "looked at it"})
+    metrics = (await controller.get("/metrics")).text
+
+    losses = {row["loss"]: row for row in body["losses"]}
+    assert {"cluster eu-central", "gateway us-east", "tier storefront/us-east"} <= set(losses)
+    assert losses["cluster eu-central"]["verified"] is None, "nobody drilled yet"
+    assert body["standby"]["n1_bound_usd_per_hour"] > body["standby"]["today_bound_usd_per_hour"] > 0
+    assert guards["waits_for_a_human"] == []
+    assert guards["known_good"] == 0
+    assert (bad.status_code, resumed.status_code) == (422, 200)
+    assert 'equipoise_failover_unmet_rps{loss="cluster eu-central"}' in metrics
+    assert 'equipoise_standby_usd_per_hour{part="n1_bound"}' in metrics
+
+
+async def test_freeze_with_a_bad_body_is_refused_and_changes_nothing(controller: Controller) -> None:
+    for body in (b"{", b'{"scope": "everything"}', b'{"skope": "frozen"}', b'{"scope": "auto"}'):
+        answer = await controller.client.post(controller.url + "/api/v1/freeze", content=body)
+        assert answer.status_code == 422, body
+        assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert (await controller.plan())["mode"] in {"auto", "safe"}, "not frozen; safe while the probes are in doubt"
+
+
+async def test_documents_that_become_invalid_are_refused_and_the_last_good_ones_stay(controller: Controller) -> None:
+    clusters = controller.documents / "clusters.yaml"
+    good = clusters.read_text(encoding="utf-8")
+    clusters.write_text(good.replace("kind: Cluster", "kind: Clustr", 1), encoding="utf-8")
+
+    async def said() -> bool:
+        return "clusters.yaml" in (await controller.plan())["reload_error"]
+
+    await eventually(said, "the error is shown")
+    error = (await controller.plan())["reload_error"]
+    assert 'unknown kind "Clustr"; did you mean "Cluster"?' in error
+    assert (await controller.get("/readyz")).status_code == 200
+
+    clusters.write_text(good, encoding="utf-8")
+
+    async def mended() -> bool:
+        return bool((await controller.plan())["reload_error"] == "")
+
+    await eventually(mended, "the error is gone")
+
+
+async def test_price_that_changes_in_the_documents_is_planned_with(controller: Controller) -> None:
+    before = (await controller.plan())["cost_usd_per_hour"]["compute"]
+    prices = controller.documents / "prices.yaml"
+    text = prices.read_text(encoding="utf-8")
+    prices.write_text(text.replace("usdPerHour: 0.", "usdPerHour: 9."), encoding="utf-8")
+
+    async def dearer() -> bool:
+        return bool((await controller.plan())["cost_usd_per_hour"]["compute"] > 2 * before)
+
+    await eventually(dearer, "compute is dearer")
+
+
+async def test_second_controller_on_the_same_port_says_what_is_wrong(controller: Controller) -> None:
+    second = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli", "serve", "-f", str(controller.documents),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, words = await asyncio.wait_for(second.communicate(), START_WITHIN_S)
+
+    assert second.returncode == 1
+    assert b"127.0.0.1:" in words
+    assert b"Traceback" not in words
+
+
+async def test_freeze_is_in_force_within_a_second(controller: Controller) -> None:
+    asked_s = time.monotonic()
+    await controller.client.post(controller.url + "/api/v1/freeze", json={"reason": "look"})
+
+    async def frozen() -> bool:
+        return bool((await controller.plan())["mode"] == "frozen")
+
+    await eventually(frozen, "mode frozen")
+    took_s = time.monotonic() - asked_s
+    await controller.client.delete(controller.url + "/api/v1/freeze")
+
+    assert took_s < 1.0, "an operator can always stop the automation"
 
 
 async def test_serve_answers_every_route_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
@@ -89,66 +193,6 @@ async def test_freeze_holds_over_a_restart_until_unfreeze(tmp_path: Path) -> Non
         await eventually(thawed, "mode auto")
 
 
-async def test_freeze_with_a_bad_body_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    async with running(write_documents(tmp_path)) as controller:
-        for body in (b"{", b'{"scope": "everything"}', b'{"skope": "frozen"}', b'{"scope": "auto"}'):
-            answer = await controller.client.post(controller.url + "/api/v1/freeze", content=body)
-            assert answer.status_code == 422, body
-            assert answer.headers["Content-Type"].startswith("application/problem+json")
-        assert (await controller.plan())["mode"] in {"auto", "safe"}, "not frozen; safe while the probes are in doubt"
-
-
-async def test_documents_that_become_invalid_are_refused_and_the_last_good_ones_stay(tmp_path: Path) -> None:
-    documents = write_documents(tmp_path)
-    async with running(documents) as controller:
-        clusters = documents / "clusters.yaml"
-        good = clusters.read_text(encoding="utf-8")
-        clusters.write_text(good.replace("kind: Cluster", "kind: Clustr", 1), encoding="utf-8")
-
-        async def said() -> bool:
-            return "clusters.yaml" in (await controller.plan())["reload_error"]
-
-        await eventually(said, "the error is shown")
-        error = (await controller.plan())["reload_error"]
-        assert 'unknown kind "Clustr"; did you mean "Cluster"?' in error
-        assert (await controller.get("/readyz")).status_code == 200
-
-        clusters.write_text(good, encoding="utf-8")
-
-        async def mended() -> bool:
-            return (await controller.plan())["reload_error"] == ""
-
-        await eventually(mended, "the error is gone")
-
-
-async def test_price_that_changes_in_the_documents_is_planned_with(tmp_path: Path) -> None:
-    documents = write_documents(tmp_path)
-    async with running(documents) as controller:
-        before = (await controller.plan())["cost_usd_per_hour"]["compute"]
-        prices = documents / "prices.yaml"
-        text = prices.read_text(encoding="utf-8")
-        prices.write_text(text.replace("usdPerHour: 0.", "usdPerHour: 9."), encoding="utf-8")
-
-        async def dearer() -> bool:
-            return bool((await controller.plan())["cost_usd_per_hour"]["compute"] > 2 * before)
-
-        await eventually(dearer, "compute is dearer")
-
-
-async def test_second_controller_on_the_same_port_says_what_is_wrong(tmp_path: Path) -> None:
-    documents = write_documents(tmp_path)
-    async with running(documents):
-        second = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli", "serve", "-f", str(documents),
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _, words = await asyncio.wait_for(second.communicate(), 20.0)
-
-    assert second.returncode == 1
-    assert b"127.0.0.1:" in words
-    assert b"Traceback" not in words
-
-
 async def test_plan_before_the_first_tick_is_a_problem_document() -> None:
     solver, board = ThreadSolver(ProbeWatch(1, Rules())), Board()
     routes = [*PlanApi(board, solver).routes(), *ProcessApi(board, Metrics()).routes()]
@@ -169,46 +213,8 @@ async def test_serve_with_an_api_beyond_this_machine_is_refused_in_one_line(tmp_
         sys.executable, "-m", "cli", "serve", "-f", str(documents),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    _, words = await asyncio.wait_for(process.communicate(), 20.0)
+    _, words = await asyncio.wait_for(process.communicate(), START_WITHIN_S)
 
     assert process.returncode == 1
     assert b"loopback" in words
     assert b"Traceback" not in words
-
-
-async def test_readiness_guards_and_an_operators_word_are_answered_by_a_running_controller(tmp_path: Path) -> None:
-    async with running(write_documents(tmp_path)) as controller:
-
-        async def proved() -> bool:
-            return (await controller.get("/api/v1/readiness")).status_code == 200
-
-        await eventually(proved, "a failover table")
-        body = (await controller.get("/api/v1/readiness")).json()
-        guards = (await controller.get("/api/v1/guards")).json()
-        bad = await controller.client.post(controller.url + "/api/v1/resume", content=b'{"raison": 1}')
-        resumed = await controller.client.post(controller.url + "/api/v1/resume", json={"reason": "looked at it"})
-        metrics = (await controller.get("/metrics")).text
-
-        losses = {row["loss"]: row for row in body["losses"]}
-        assert {"cluster eu-central", "gateway us-east", "tier storefront/us-east"} <= set(losses)
-        assert losses["cluster eu-central"]["verified"] is None, "nobody drilled yet"
-        assert body["standby"]["n1_bound_usd_per_hour"] > body["standby"]["today_bound_usd_per_hour"] > 0
-        assert guards["waits_for_a_human"] == []
-        assert guards["known_good"] == 0
-        assert (bad.status_code, resumed.status_code) == (422, 200)
-        assert 'equipoise_failover_unmet_rps{loss="cluster eu-central"}' in metrics
-        assert 'equipoise_standby_usd_per_hour{part="n1_bound"}' in metrics
-
-
-async def test_freeze_is_in_force_within_a_second(tmp_path: Path) -> None:
-    async with running(write_documents(tmp_path)) as controller:
-        asked_s = time.monotonic()
-        await controller.client.post(controller.url + "/api/v1/freeze", json={"reason": "look"})
-
-        async def frozen() -> bool:
-            return bool((await controller.plan())["mode"] == "frozen")
-
-        await eventually(frozen, "mode frozen")
-        took_s = time.monotonic() - asked_s
-
-    assert took_s < 1.0, "an operator can always stop the automation"
