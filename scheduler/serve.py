@@ -255,7 +255,7 @@ def _prime(
 
 
 async def listen(stack: AsyncExitStack, application: web.Application, server: Server) -> None:
-    """Serve the API. ValueError for an address beyond this machine without credentials, or without TLS."""
+    """Serve the API. OSError for a taken address, ValueError for one beyond this machine without credentials or TLS."""
     host = host_port(server.api)[0]
     local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     if not local and server.access.open:
@@ -273,9 +273,12 @@ async def listen(stack: AsyncExitStack, application: web.Application, server: Se
     tls = server.tls
     context = server_context(tls.certificate_file, tls.key_file, tls.client_ca_file, required=False) if tls else None
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, *host_port(server.api), ssl_context=context).start()
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, *host_port(server.api), ssl_context=context).start()
+    except OSError as error:
+        raise OSError(f"the API cannot listen on {server.api}: {error}; is another controller there?") from None
 
 
 def _close_on_signals(desk: Desk, clock: SystemClock) -> None:

@@ -104,7 +104,7 @@ async def test_second_controller_on_the_same_port_says_what_is_wrong(controller:
     _, words = await asyncio.wait_for(second.communicate(), START_WITHIN_S)
 
     assert second.returncode == 1
-    assert b"127.0.0.1:" in words
+    assert b"the API cannot listen on 127.0.0.1:" in words
     assert b"Traceback" not in words
 
 

@@ -98,6 +98,13 @@ async def test_key_that_does_not_belong_to_its_certificate_is_refused_at_the_sta
             pass
 
 
+async def test_address_that_is_taken_is_named() -> None:
+    async with opened() as doors, AsyncExitStack() as stack:
+        taken = doors.url.removeprefix("http://")
+        with pytest.raises(OSError, match=f"the API cannot listen on {taken}: .*is another controller there"):
+            await listen(stack, web.Application(), Server.model_validate({"api": taken}))
+
+
 @pytest.mark.parametrize(("server", "words"), [
     ({}, "without credentials"),
     ({"access": {"tokens": known(ada="viewer")}}, "show tokens to the network"),
