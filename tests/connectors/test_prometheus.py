@@ -99,6 +99,7 @@ async def test_collect_asks_every_query_and_keys_each_signal_by_its_labels() -> 
         Signal.SENT_RPS: ("shop", "eu", "us"),
         Signal.CAPACITY_RPS: ("shop", "us"),
         Signal.LATENCY_MS: ("shop", "us"),
+        Signal.LATENCY_P95_MS: ("shop", "us"),
         Signal.ERROR_RATIO: ("shop", "us"),
     }
 
