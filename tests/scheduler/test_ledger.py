@@ -68,7 +68,7 @@ async def test_tables_after_a_crash_are_the_newest_intents(tmp_path: Path) -> No
     assert [t.weight for t in tables[EU].targets(0)] == [40, 60]
 
 
-async def test_verify_of_an_untouched_chain_counts_it_and_of_a_changed_one_names_the_turn(tmp_path: Path) -> None:
+async def test_verify_of_an_untouched_chain_counts_it_and_of_a_changed_one_names_the_row(tmp_path: Path) -> None:
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
     await ledger.open()
     for turn in await turns(4):
@@ -80,7 +80,7 @@ async def test_verify_of_an_untouched_chain_counts_it_and_of_a_changed_one_names
     plain.commit()
     plain.close()
 
-    with pytest.raises(LedgerDown, match="turn 2"):
+    with pytest.raises(LedgerDown, match="turns breaks at row 2"):
         await ledger.verify()
     ledger.close()
 

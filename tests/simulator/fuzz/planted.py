@@ -142,7 +142,7 @@ BUGS = (
     ),
     Bug(1, "nobody is ever judged", "scheduler.loop", "judge", lambda _: lambda verdicts, *rest: verdicts),
     Bug(
-        5,
+        6,
         "an overload is an outage",
         "health.verdict",
         "charges",
@@ -155,7 +155,11 @@ BUGS = (
         6, "shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)
     ),
     Bug(
-        5, "a called service forgets its callers", "placement.evacuation", "inherited", lambda _: lambda value, _: value
+        10,
+        "a called service forgets its callers",
+        "placement.evacuation",
+        "inherited",
+        lambda _: lambda value, _: value,
     ),
     Bug(4, "nonsense in a report ends the loop", "scheduler.loop", "clean", _chokes_on_nonsense),
     Bug(1, "SAFE mode never ends", "scheduler.loop", "solved", _never_answers),
