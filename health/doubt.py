@@ -17,12 +17,12 @@ probes that are doubted: nobody goes whose failure the clients do not confirm. W
 its last backends: somebody has to be asked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from health.evidence import Evidence
-from health.passive import ALARM, CERTAIN, OUTAGE
+from health.passive import ALARM, CERTAIN, OUTAGE, Clients
 from health.quorum import Votes, beyond_one_cluster, missing_since_s
 from health.rules import Rules
 from placement.columns import Bools, Floats, Ints
@@ -31,6 +31,8 @@ from placement.fleet import Backends
 TOLERANCE = 1e-9
 FULL = 0.9
 """Part of its capacity at which a backend that fails requests may fail them for want of room."""
+DRAIN_S = 30.0
+"""How long a queue may last that an overload left behind: the load is gone, and answers are still late."""
 EXPLAINED = 0.6
 """A backend whose calls account for this part of its failures fails for them: of what is left no outage is made, whose
 score grows only where more than 40 % fail."""
@@ -46,18 +48,14 @@ class Charges:
     """Clients say so."""
     contradicted: Bools
     """The probes say that it is out, and clients are served well."""
+    overloaded: Bools
+    """Clients fail, and ask for more than it can serve."""
+    alone: Bools
+    """Clients alone say that it is out: no quorum of probes missed it."""
 
 
-def charges(
-    evidence: Evidence,
-    said: Votes,
-    at_s: float,
-    rules: Rules,
-    capacity_rps: Floats | None = None,
-    below_ratio: Floats | None = None,
-) -> Charges:
-    """What probes and clients say together: the table above. Without (B,) `capacity_rps` nobody counts as overloaded,
-    and without (B,) `below_ratio`, the part of its requests that fails with what it calls, nobody fails for another.
+def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules, capacity_rps: Floats | None = None) -> Charges:
+    """What probes and clients say together: the table above. Without (B,) `capacity_rps` nobody counts as overloaded.
 
     An overload that takes its victim out moves on to the next: the loop of a metastable failure (Bronson et al.,
     Metastable Failures in Distributed Systems, HotOS 2021). It is for the optimizer and for shedding to end it.
@@ -65,7 +63,7 @@ def charges(
     clients = evidence.clients
     if not len(clients):
         none = np.zeros(len(evidence.fails), dtype=bool)
-        return Charges(said.failing, none, none)
+        return Charges(said.failing, none, none, none, none)
     fresh = clients.fresh(at_s)
     outage = np.where(fresh, clients.score[:, OUTAGE], 0.0)
     confirmed, certain = outage >= ALARM, outage >= CERTAIN
@@ -78,12 +76,26 @@ def charges(
     fine = often & (counted > 0) & well
     waiting = busy & (counted == 0) & (at_s - since_s < rules.testimony_s)
     contradicted = said.failing & fine & ~confirmed
+    overloaded = np.zeros(len(certain), dtype=bool)
     if capacity_rps is not None:
-        certain &= clients.rate_rps(at_s) < FULL * capacity_rps
+        overloaded = certain & (clients.rate_rps(at_s) >= FULL * capacity_rps)
+    certain &= ~overloaded
+    probed = (said.failing & ~fine & ~waiting) | (said.accused & confirmed)
+    return Charges(probed | certain, confirmed, contradicted, overloaded, certain & ~probed & ~said.leaving)
+
+
+def excused(charge: Charges, clients: Clients, below_ratio: Floats | None, drained_for_s: Floats) -> Charges:
+    """The charges without those of clients alone that have a cause elsewhere, or one that is over.
+
+    `below_ratio` (B,) is the part of the requests that may fail with what it calls; `drained_for_s` (B,) the time since
+    it was overloaded: what waits since then is still answered late.
+    """
+    if not charge.alone.any():
+        return charge
+    excuse = drained_for_s < DRAIN_S
     if below_ratio is not None:
-        certain &= said.leaving | (below_ratio < EXPLAINED * clients.error_ratio())
-    charged = (said.failing & ~fine & ~waiting) | (said.accused & confirmed) | certain
-    return Charges(charged, confirmed, contradicted)
+        excuse = excuse | (below_ratio >= EXPLAINED * clients.error_ratio())
+    return replace(charge, charged=charge.charged & ~(charge.alone & excuse))
 
 
 def doubtful(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from health.callees import failing_callees
-from health.doubt import charges, doubtful
+from health.doubt import charges, doubtful, excused
 from health.evidence import Evidence
 from health.gray import Steps, carried_steps, no_steps, stepped
 from health.passive import OUTAGE, Clients, unheard
@@ -58,6 +58,8 @@ class Verdicts:
     """Its last fall was seen by clients while the probes were content."""
     suppressed: Bools
     """Fell too often lately to come back yet."""
+    overloaded_at_s: Floats
+    """When clients last failed there because they asked for more than it can serve; -inf where they never did."""
     steps: Steps
     """What is kept away from it because a part of its requests fails."""
 
@@ -85,6 +87,7 @@ def all_up(backends: int, at_s: float) -> Verdicts:
         fell_at_s=floats(never),
         unseen=none,
         suppressed=none,
+        overloaded_at_s=floats(never),
         steps=no_steps(backends),
     )
 
@@ -150,7 +153,8 @@ def judge(
     below = None if calls is None else failing_callees(evidence.clients, backends.service, calls, at_s)
     evidence = replace(evidence, clients=unheard(evidence.clients, bools(behind)))
     said = votes(evidence, backends.cluster, at_s, rules)
-    charge = charges(evidence, said, at_s, rules, capacity_rps, below)
+    charge = charges(evidence, said, at_s, rules, capacity_rps)
+    charge = excused(charge, evidence.clients, below, floats(at_s - verdicts.overloaded_at_s))
     weight = np.ones(len(backends)) if capacity_rps is None else capacity_rps
     in_service = usable(verdicts)
     free = in_service & (verdicts.state != State.FROZEN)
@@ -168,7 +172,12 @@ def judge(
     fell, content = in_service & ~usable(after), ~(said.failing | said.accused)
     unseen = np.where(fell, content, verdicts.unseen & (state != State.UP))
     return replace(
-        after, doubted=bools(doubted), contradicted=bools(charge.contradicted), unseen=bools(unseen), steps=steps
+        after,
+        doubted=bools(doubted),
+        contradicted=bools(charge.contradicted),
+        unseen=bools(unseen),
+        overloaded_at_s=floats(np.where(charge.overloaded, at_s, verdicts.overloaded_at_s)),
+        steps=steps,
     )
 
 

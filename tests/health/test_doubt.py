@@ -90,6 +90,14 @@ def test_all_requests_failing_of_more_than_it_can_serve_keeps_an_overloaded_back
     assert Scene(rps=100, capacity_rps=80).run(5).run(10, failing={1}).out == []
 
 
+def test_answers_late_from_the_queue_of_an_overload_keep_the_backend_until_it_must_have_drained() -> None:
+    scene = Scene(rps=100, capacity_rps=80).run(5).run(3, failing={1})
+    scene.rps = 40.0
+
+    assert scene.run(20, failing={1}).out == []
+    assert scene.run(20, failing={1}).out == [1]
+
+
 def test_part_of_the_requests_failing_takes_nobody_out() -> None:
     scene = Scene().run(5).run(20, failing={1}, part=0.2)
 

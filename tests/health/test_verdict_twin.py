@@ -73,6 +73,7 @@ def columns(fleet: list[Belief]) -> tuple[Verdicts, Evidence, Backends]:
         fell_at_s=floats([b.fell_at_s for b in fleet]),
         unseen=bools([b.unseen for b in fleet]),
         suppressed=bools([b.suppressed for b in fleet]),
+        overloaded_at_s=floats([-np.inf for _ in fleet]),
         steps=no_steps(len(fleet)),
     )
     backends = Backends(service=ints([b.service for b in fleet]), cluster=ints([b.cluster for b in fleet]))
