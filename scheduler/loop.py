@@ -41,6 +41,8 @@ from scheduler.turn import Turn, VerdictChange
 NO_ORDERS = Orders()
 EARLY = 0.5
 """A solve this part of a period after the last one is too early."""
+ON_TIME_S = 1e-6
+"""A clock may wake us this much before the time that is due, by rounding alone: that turn is the one that was due."""
 
 
 async def tick(state: State, ports: Ports, policy: Policy) -> tuple[State, Turn]:
@@ -139,7 +141,7 @@ async def run(state: State, ports: Ports, show: Callable[[State, Turn], None]) -
         state, turn = await tick(state, ports, configuration.policy)
         show(state, turn)
         now_s = ports.clock.now_s()
-        due_s = due_s if now_s < due_s else max(due_s + configuration.policy.period_s, now_s)
+        due_s = due_s if now_s < due_s - ON_TIME_S else max(due_s + configuration.policy.period_s, now_s)
         await ports.clock.sleep_until(due_s)
     return state
 

@@ -10,7 +10,7 @@ from scheduler.loop import run, tick
 from scheduler.state import Mode
 from scheduler.turn import Turn
 from simulator.run import POLICY
-from tests.scheduler.ports import Bench, bench, dearer
+from tests.scheduler.ports import Bench, HandClock, bench, dearer
 
 
 async def turned(b: Bench) -> Turn:
@@ -240,6 +240,23 @@ async def test_run_when_a_price_rises_moves_traffic_away_within_a_few_steps() ->
     assert max(turn.fraction for turn in turns) <= 1.0
     steps = [t.pushed.dense()[1, 1] for t in turns]
     assert max(np.abs(np.diff(steps))) <= b.policy.limits.step_max + 1e-3, "in steps"
+
+
+class Early(HandClock):
+    """Wakes a rounding before the time that is due, and its time stands still until it is asked to sleep longer."""
+
+    async def sleep_until(self, at_s: float) -> None:
+        await super().sleep_until(at_s - 1e-9)
+
+
+async def test_run_whose_clock_wakes_a_rounding_early_takes_one_turn_a_period() -> None:
+    b = bench()
+    b.desk.ticks = 4
+    at_s: list[float] = []
+
+    await run(b.state, replace(b.ports, clock=Early()), lambda _, turn: at_s.append(turn.at_s))
+
+    assert np.diff(at_s).min() > b.policy.period_s / 2
 
 
 def hijacked(table: WeightTable) -> WeightTable:
