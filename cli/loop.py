@@ -3,6 +3,9 @@
 # ruff: noqa: PLC0415  each verb imports what it needs and no more, so that --help is quick
 
 import asyncio
+import atexit
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +54,15 @@ def serve(
         _fail(str(invalid))
     except (LedgerDown, OSError, ValueError) as error:
         _fail(str(error))
+    _leave()
+
+
+def _leave() -> None:
+    """End now: the ledger is closed, and a thread that still waits for a name server must not keep us from it."""
+    atexit._run_exitfuncs()  # noqa: SLF001  what would run at the end, without waiting for threads
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def plan(
