@@ -52,8 +52,9 @@ async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
     found: dict[str, list[Outcome]] = {}
     async with running(options, note) as trial:
         for turn in range(times):
-            # At any moment of a probe's period and of a tick, when all vantages are back with the controller.
-            await asyncio.sleep(dice.uniform(2.0, 4.0))
+            # At any moment of a probe's period and of a tick, when all vantages are back with the controller, and past
+            # the first ten seconds of their probers, which wait longer for answers.
+            await asyncio.sleep(dice.uniform(11.0, 13.0))
             is_long = turn == 0 and K8GB_LIKE in options.anchors
             note(f"{fault} {turn + 1} of {times}")
             span = await trial.suffer(fault, LONG_WINDOW_S if is_long else window_s)
