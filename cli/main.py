@@ -1,5 +1,7 @@
 """The one command, `equipoise`. Verbs import what they need when they run, so that --help is quick."""
 
+from collections.abc import Callable
+
 import typer
 
 from cli import deployment, drill, imports, prices, token
@@ -26,46 +28,28 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-VERBS = (
-    serve,
-    plan,
-    explain,
-    place,
-    freeze,
-    unfreeze,
-    validate,
-    schema,
-    bootstrap,
-    connectors,
-    rbac,
-    meshes,
-    simulate,
-    play,
-    compare,
-    sweep,
-    atlas,
-    fuzz,
-    readiness,
-    resume,
-    report,
-    doctor,
-    calls,
-    init,
-    completion,
-    forecast,
-)
-for verb in VERBS:
-    app.command()(verb)
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Run the controller": (serve, init, validate, schema, bootstrap, rbac, vantage),
+    "Ask it": (plan, explain, place, meshes, doctor, calls, connectors),
+    "Steer it": (freeze, unfreeze, resume),
+    "Prove failover": (readiness,),
+    "What if": (simulate, play, compare, sweep, atlas, fuzz),
+    "What it costs": (report, forecast),
+    "Other": (completion,),
+}
+"""Each verb under the heading where `--help` shows it."""
+for panel, verbs in PANELS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
 
-app.add_typer(drill.app)
-app.add_typer(imports.app)
-app.add_typer(prices.app)
-app.add_typer(deployment.app)
-app.add_typer(token.app)
-app.command()(vantage)
+app.add_typer(drill.app, rich_help_panel="Prove failover")
+app.add_typer(deployment.app, rich_help_panel="Prove failover")
+app.add_typer(prices.app, rich_help_panel="What it costs")
+app.add_typer(imports.app, rich_help_panel="Run the controller")
+app.add_typer(token.app, rich_help_panel="Run the controller")
 
 
-@app.command()
+@app.command(rich_help_panel="Other")
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed  # noqa: PLC0415  as above

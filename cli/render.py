@@ -85,7 +85,7 @@ def explain_tables(body: Body) -> Iterator[RenderableType]:
         )  # fmt: skip
         for route in flow["routes"]:
             parts = ("latency", "quality", "egress", "compute", "called", "scarcity", "moving", "total")
-            table.add_row(route["cluster"], f"{route['share']:.1%}", *(f"{route[p + '_usd']:.6f}" for p in parts))
+            table.add_row(route["cluster"], f"{route['share']:.1%}", *(f"{route[p + '_usd']:z.6f}" for p in parts))
         yield table
         yield "\n".join(_notes(flow)) + "\n"
     services = {flow["flow"].split("@")[0] for flow in body["flows"]}

@@ -48,12 +48,17 @@ async def test_principal_of_a_good_token_has_the_highest_of_its_roles_by_discove
 
 @pytest.mark.parametrize("wrong", [
     {"aud": "another"}, {"aud": None}, {"iss": "http://127.0.0.1:1"}, {"iss": None}, {"sub": None}, {"exp": None},
-    {"iat": None}, {"exp": int(time.time()) - 3600}, {"iat": int(time.time()) + 3600},
-    {"nbf": int(time.time()) + 3600},
+    {"iat": None},
 ], ids=str)  # fmt: skip
 async def test_token_with_a_wrong_or_missing_claim_is_nobodys(wrong: dict[str, Any]) -> None:
     async with issuing() as issuer:
         assert await Provider(issuer.spec()).principal(issuer.token(**wrong)) is None
+
+
+@pytest.mark.parametrize(("claim", "later_s"), [("exp", -3600), ("iat", 3600), ("nbf", 3600)])
+async def test_token_that_is_over_or_not_yet_begun_is_nobodys(claim: str, later_s: int) -> None:
+    async with issuing() as issuer:
+        assert await Provider(issuer.spec()).principal(issuer.token(**{claim: int(time.time()) + later_s})) is None
 
 
 async def test_token_just_over_is_good_within_the_leeway_alone() -> None:
