@@ -71,8 +71,7 @@ def bootstrap(
     from config.load import load
     from config.problem import Invalid
     from connectors.haproxy.configuration import configuration
-    from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
-    from scheduler.bootstraps import text_of
+    from scheduler.bootstraps import text_of, xds_body
     from scheduler.translate import haproxy_specs
 
     try:
@@ -88,15 +87,9 @@ def bootstrap(
     if other:
         typer.echo(other, nl=False)
         return
-    found = [(o, o.spec.mesh.xds) for o in documents.origins if o.name == origin and o.spec.mesh and o.spec.mesh.xds]
-    if not found:
+    body = xds_body(documents, origin, admin_port if proxy is Proxy.ENVOY else None)
+    if body is None:
         meshes = ", ".join(o.name for o in documents.origins if o.spec.mesh)
         typer.echo(f"no Origin {origin!r} with a mesh; there are {meshes or 'none'}", err=True)
         raise typer.Exit(1)
-    host, _, port = documents.policy.server.xds.rpartition(":")
-    node, home = found[0][1].node, found[0][0].spec.cluster or origin
-    if proxy is Proxy.ENVOY:
-        body = envoy_bootstrap(node, home, host.strip("[]"), int(port), admin_port)
-    else:
-        body = grpc_bootstrap(node, home, host.strip("[]"), int(port))
     typer.echo(json.dumps(body, indent=2))

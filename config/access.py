@@ -1,10 +1,10 @@
-"""The part of a Policy that says who may use the API, and how they show who they are."""
+"""The part of a Policy that says who may use the API and the xDS server, and how they show who they are."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.fields import Day, Many, Name, Pause, Positive, Shape, Text, Url
+from config.fields import Address, Day, Many, Name, Pause, Positive, Shape, Text, Url
 
 RoleName = Literal["viewer", "operator", "admin", "agent"]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
@@ -103,3 +103,29 @@ class Tls(Shape):
     """PEM file with its key."""
     client_ca_file: Text | None = None
     """PEM file with the authorities of client certificates. Omitted: none is asked for."""
+
+
+class ProxyTls(Shape):
+    """What `equipoise bootstrap` tells the proxies: where the controller is for them, and files on their machines."""
+
+    address: Address
+    """host:port where they reach `xds`. The certificate there has to name the host."""
+    ca_file: Text
+    """PEM file with the authority of our certificate."""
+    certificate_file: Text
+    """PEM file with the certificate that they show."""
+    key_file: Text
+    """PEM file with its key."""
+
+
+class XdsTls(Shape):
+    """Mutual TLS of the xDS server. Each proxy shows a certificate that is good for its node."""
+
+    certificate_file: Text
+    """PEM file with the certificate that is shown to proxies. Read anew when it changes, as the others are."""
+    key_file: Text
+    """PEM file with its key."""
+    client_ca_file: Text
+    """PEM file with the authorities of the proxies' certificates."""
+    proxies: ProxyTls
+    """What goes into their configuration."""

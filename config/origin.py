@@ -21,6 +21,9 @@ class XdsMesh(Shape):
 
     node: Word
     """The node id a proxy must present."""
+    subjects: Many[Text] = ()
+    """With `server.xdsTls`: common names, DNS names or URIs of certificates, any of which is good for this node.
+    Omitted: the node id itself."""
     listener: Address
     """Where the proxies listen for the requests of this origin."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from config.access import Access, Tls
+from config.access import Access, Tls, XdsTls
 from config.document import Document
 from config.drills import Drills
 from config.fields import (
@@ -146,6 +146,8 @@ class Server(Shape):
     """Where vantages on other machines join. Omitted: on `api` alone."""
     xds: Address = "127.0.0.1:9601"
     """The xDS server that proxies connect to."""
+    xds_tls: XdsTls | None = None
+    """Mutual TLS of `xds`. Omitted: none, so only proxies on this machine are served."""
     ledger: Url = "sqlite:///equipoise.db"
     """The database of decisions: `sqlite:///FILE` for one controller, `postgresql://USER@HOST/NAME` for several. Never
     with a password: PostgreSQL's own PGPASSFILE or certificates say who we are."""

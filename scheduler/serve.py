@@ -59,7 +59,7 @@ from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, State, initial_state
 from scheduler.switches import MODE_SWITCH
 from scheduler.tracing import Trace, traced, tracer_of
-from scheduler.translate import host_port, loop_configuration, pace_of
+from scheduler.translate import host_port, loop_configuration, pace_of, tls_files
 from scheduler.turn import Turn
 from scheduler.vantages import Roster
 from scheduler.watch import ProbeWatch
@@ -234,7 +234,7 @@ def real_edges(documents: Documents) -> Controller:
     jitter = random.Random(0)  # noqa: S311  jitter needs no secrecy
     prober = Prober((), endpoints.report, pace_of(documents.policy), time.monotonic, jitter)
     roster = Roster(endpoints.report, time.monotonic)
-    return Controller(XdsServer(), watch, Collector(), prober, endpoints, roster)
+    return Controller(XdsServer(tls=tls_files(documents.policy.server)), watch, Collector(), prober, endpoints, roster)
 
 
 def _prime(

@@ -9,8 +9,9 @@ from config.distances import round_trips, rtt_ms
 from config.fleet import declared_readings, fleet_of
 from config.guards import Guards
 from config.origin import HaproxyMesh, Origin, XdsMesh
-from config.policy import PolicySpec
+from config.policy import PolicySpec, Server
 from connectors.haproxy.spec import HaproxySpec
+from connectors.xds.credentials import TlsFiles
 from connectors.xds.spec import Address, MeshSpec
 from health.probe import ProbeTarget
 from health.prober import Pace
@@ -144,7 +145,18 @@ def mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMes
         retries=xds.retries,
         outlier_detection=xds.outlier_detection,
         upstream_log_path=xds.upstream_log,
+        subjects=frozenset(xds.subjects),
     )
+
+
+def tls_files(server: Server) -> TlsFiles | None:
+    """The TLS of the xDS server. Raises OSError for files that cannot be used: before there is a term to lead."""
+    found = server.xds_tls
+    if found is None:
+        return None
+    files = TlsFiles(found.certificate_file, found.key_file, found.client_ca_file)
+    files.check()
+    return files
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class XdsConnector:
         self._publication = Publication()
         self._fence = (0, 0)
         self._overlay: Overlay | None = None
-        server.admit(spec.origin, Tenant(self._owns, self._publication, reports))
+        server.admit(spec.origin, Tenant(self._owns, self._trusts, self._publication, reports))
+        self._server = server
 
     @property
     def origin(self) -> OriginId:
@@ -133,11 +134,13 @@ class XdsConnector:
     async def replace_spec(self, spec: MeshSpec) -> Receipt | None:
         """Take another address book, and publish the current table with it; None where there is no table yet.
 
-        Raises Refused as `write` does; the old address book then stays. The origin must be the same. Another node name
-        holds for the proxies that connect from now on.
+        Raises Refused as `write` does; the old address book then stays, and the certificates that it takes do not. The
+        origin must be the same. Another node name holds for the proxies that connect from now on.
         """
         assert spec.origin == self.origin, f"an address book of {spec.origin} is given to {self.origin}"
         current = self._publication.current
+        self._spec = replace(self._spec, subjects=spec.subjects)  # who is trusted follows whatever comes of the rest
+        self._server.review()
         resources = translate(current.table, spec, self._overlay) if current else None
         before, self._spec = self._spec, spec
         if self._reports:
@@ -154,6 +157,9 @@ class XdsConnector:
 
     def _owns(self, node_id: str) -> bool:
         return self._spec.owns(node_id)
+
+    def _trusts(self, shown: frozenset[str]) -> bool:
+        return self._spec.trusts(shown)
 
     async def _put(self, edition: Edition) -> Receipt:
         self._publication.publish(edition)

@@ -9,9 +9,11 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
+import structlog
 from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.load_stats.v3 import lrs_pb2
 
+from connectors.xds.credentials import TlsFiles, credentials, subjects_of
 from connectors.xds.load import LoadReports
 from connectors.xds.publication import Publication, Session
 from connectors.xds.stream import Request, Response
@@ -23,6 +25,7 @@ KEEPALIVE_S = 5
 # grpc.aio stops its poller when its last channel or server is collected, and joins its thread right there, in the
 # middle of whatever was running; with a call not quite done that join never ends. This keeps the poller for good.
 grpc.aio.init_grpc_aio()
+log = structlog.get_logger()
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_time_ms", KEEPALIVE_S * 1_000),
@@ -40,6 +43,8 @@ class Tenant:
 
     owns: Callable[[str], bool]
     """Whether a node id is one of its proxies."""
+    trusts: Callable[[frozenset[str]], bool]
+    """Whether a certificate with these names is good for them."""
     publication: Publication
     reports: LoadReports | None
     """None where load reports are not wanted."""
@@ -48,12 +53,15 @@ class Tenant:
 class XdsServer:
     """Serves each proxy the resources of its own origin, and nothing to one that belongs to none.
 
+    With `tls` proxies show a certificate, which has to be good for their origin; one that no longer is ends its stream.
     Must be made and used on one event loop. `start` binds, `stop` ends every stream; a stopped server may start again.
     """
 
-    def __init__(self, streams_max: int = STREAMS_MAX) -> None:
-        self._streams_max = streams_max
+    def __init__(self, streams_max: int = STREAMS_MAX, tls: TlsFiles | None = None) -> None:
+        self._streams_max, self.tls = streams_max, tls
         self._streams_open = {"ads": 0, "lrs": 0}
+        self._shown: dict[asyncio.Task[Any] | None, tuple[str, frozenset[str]]] = {}
+        self._revoked: set[asyncio.Task[Any] | None] = set()
         self._tenants: dict[str, Tenant] = {}
         self._server: grpc.aio.Server | None = None
 
@@ -65,20 +73,33 @@ class XdsServer:
         """Turn away its proxies from now on; those that are connected keep their streams until they end."""
         self._tenants.pop(origin, None)
 
-    async def start(self, host: str, port: int, allow_insecure: bool = False) -> int:
+    def review(self) -> None:
+        """End the streams of proxies whose certificate is no longer good for their node."""
+        for task, (node_id, shown) in self._shown.items():
+            tenant = self._tenant_of(node_id)
+            if tenant is not None and not tenant.trusts(shown):
+                self._revoked.add(task)
+                task.cancel()
+
+    async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which differs from the given one where that is 0.
 
-        Raises ValueError for an address beyond this machine unless `allow_insecure`, and OSError when it is taken.
+        Raises ValueError for an address beyond this machine without TLS, and OSError when it is taken or the files of
+        TLS cannot be used.
         """
-        if not allow_insecure and not _is_loopback(host):
+        if self.tls is None and not _is_loopback(host):
             raise ValueError(
-                f"xDS on {host}:{port} would be open to the network without TLS; "
-                "bind a loopback address, or say allow_insecure where the network itself is trusted"
+                f"xDS on {host}:{port} would be open to the network; bind a loopback address, or give server.xdsTls"
             )
         server = grpc.aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers((_discovery_handler(self._discover), _load_handler(self._take_load)))
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = int(server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+            bound = int(
+                server.add_secure_port(address, credentials(self.tls))
+                if self.tls
+                else server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise OSError(f"xDS cannot listen on {host}:{port}: {error}") from error
         await server.start()
@@ -96,7 +117,7 @@ class XdsServer:
             first = await anext(aiter(requests), None)
             if first is None:
                 return
-            tenant = await self._tenant(first.node.id, context)
+            tenant = await self._admitted(first.node.id, context)
             session = Session(first.node.id)
             tenant.publication.join(session)
             sending = asyncio.create_task(_send(tenant.publication, session, context))
@@ -113,7 +134,7 @@ class XdsServer:
             first = await anext(aiter(requests), None)
             if first is None:
                 return
-            reports = (await self._tenant(first.node.id, context)).reports
+            reports = (await self._admitted(first.node.id, context)).reports
             if reports is None:
                 await _abort(context, grpc.StatusCode.UNIMPLEMENTED, f"no load reports are wanted of {first.node.id}")
             wish = lrs_pb2.LoadStatsResponse(send_all_clusters=True)
@@ -124,14 +145,26 @@ class XdsServer:
             async for message in requests:
                 reports.take(stream, message)
 
-    async def _tenant(self, node_id: str, context: grpc.aio.ServicerContext) -> Tenant:
-        for tenant in self._tenants.values():
-            if tenant.owns(node_id):
-                return tenant
-        return await _abort(
-            context, grpc.StatusCode.PERMISSION_DENIED,
-            f"node id {node_id!r} belongs to no origin; set node.id to an origin's node name, or <node name>/<proxy>",
-        )  # fmt: skip
+    def _tenant_of(self, node_id: str) -> Tenant | None:
+        return next((tenant for tenant in self._tenants.values() if tenant.owns(node_id)), None)
+
+    async def _admitted(self, node_id: str, context: grpc.aio.ServicerContext) -> Tenant:
+        """The origin of a proxy that may be served."""
+        tenant = self._tenant_of(node_id)
+        if tenant is None:
+            return await _abort(
+                context, grpc.StatusCode.PERMISSION_DENIED,
+                f"node id {node_id!r} belongs to no origin; "
+                "set node.id to an origin's node name, or <node name>/<proxy>",
+            )  # fmt: skip
+        if self.tls is not None:
+            shown = subjects_of(context)
+            if not tenant.trusts(shown):
+                words = f"a certificate of {', '.join(sorted(shown)) or 'nobody'} is not good for node id {node_id!r}"
+                log.warning("proxy turned away", detail=words)
+                await _abort(context, grpc.StatusCode.PERMISSION_DENIED, f"{words}; see mesh.xds.subjects")
+            self._shown[asyncio.current_task()] = node_id, shown
+        return tenant
 
     @contextlib.asynccontextmanager
     async def _counted(self, kind: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
@@ -141,10 +174,18 @@ class XdsServer:
                 f"{self._streams_open[kind]} {kind} streams are open and {self._streams_max} is the limit",
             )  # fmt: skip
         self._streams_open[kind] += 1
+        task = asyncio.current_task()
         try:
             yield
+        except asyncio.CancelledError:
+            if task not in self._revoked:
+                raise
+            words = "the certificate is no longer good for this node id"
+            await _abort(context, grpc.StatusCode.PERMISSION_DENIED, words)
         finally:
             self._streams_open[kind] -= 1
+            self._shown.pop(task, None)
+            self._revoked.discard(task)
 
 
 async def _send(publication: Publication, session: Session, context: grpc.aio.ServicerContext) -> None:

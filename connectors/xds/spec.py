@@ -38,6 +38,8 @@ class MeshSpec:
     """Above the longest round trip of the fleet, and as short as that allows: a silent cluster costs this much."""
     upstream_log_path: str | None = None
     """A file to which an Envoy adds one line for every attempt to reach a backend."""
+    subjects: frozenset[str] = frozenset()
+    """Where proxies show certificates: those that name one of these are good for the node. Empty: the node itself."""
 
     def addresses(self) -> dict[ServiceId, dict[ClusterId, tuple[Address, ...]]]:
         """The endpoints by service, clusters in a fixed order; without those that have no address."""
@@ -50,3 +52,7 @@ class MeshSpec:
     def owns(self, node_id: str) -> bool:
         """Whether a proxy that calls itself `node_id` belongs to this origin."""
         return node_id == self.node or node_id.startswith(self.node + "/")
+
+    def trusts(self, shown: frozenset[str]) -> bool:
+        """Whether a certificate with these names is good for its proxies."""
+        return not shown.isdisjoint(self.subjects or {self.node})

@@ -120,9 +120,23 @@ def test_bootstrap_of_an_origin_connects_its_envoy_to_the_controller() -> None:
     code, out, _ = run("bootstrap", "eu-central", "-f", EXAMPLE)
 
     body = json.loads(out)
+    (controller,) = body["static_resources"]["clusters"]
     assert code == 0
     assert body["node"]["id"].startswith("eu-central")
-    assert "9601" in out
+    assert "equipoise.example.net" in str(controller["load_assignment"])
+    assert controller["transport_socket"]["typed_config"]["sni"] == "equipoise.example.net"
+
+
+def test_bootstrap_of_an_origin_connects_a_grpc_client_by_the_files_that_the_documents_name() -> None:
+    code, out, _ = run("bootstrap", "eu-central", "-f", EXAMPLE, "--proxy", "grpc")
+
+    (server,) = json.loads(out)["xds_servers"]
+    assert code == 0
+    assert server["server_uri"] == "equipoise.example.net:9601"
+    assert server["channel_creds"] == [{"type": "tls", "config": {
+        "ca_certificate_file": "/etc/envoy/equipoise-ca.pem", "certificate_file": "/etc/envoy/proxy.crt",
+        "private_key_file": "/etc/envoy/proxy.key", "refresh_interval": "60s",
+    }}]  # fmt: skip
 
 
 def test_bootstrap_of_an_origin_with_an_haproxy_is_its_configuration() -> None:

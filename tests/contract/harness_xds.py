@@ -13,8 +13,9 @@ from typing import Any
 
 from connectors.connector import Unavailable
 from connectors.http import Access
-from connectors.xds.bootstrap import envoy_bootstrap, grpc_bootstrap
+from connectors.xds.bootstrap import ProxyTlsFiles, envoy_bootstrap, grpc_bootstrap
 from connectors.xds.connector import XdsConnector
+from connectors.xds.credentials import TlsFiles
 from connectors.xds.folder import EMPTY, folder_bootstrap
 from connectors.xds.foldermesh import FolderSpec, folder_connector
 from connectors.xds.load import LoadReports
@@ -152,21 +153,27 @@ def mesh_spec(backends: Mapping[str, Backend], protocol: HttpVersion, listener: 
 
 
 @contextlib.asynccontextmanager
-async def xds_envoy(folder: Path, **changes: Any) -> AsyncIterator[EnvoyHarness]:
+async def xds_envoy(
+    folder: Path, tls: TlsFiles | None = None, shown: ProxyTlsFiles | None = None, **changes: Any
+) -> AsyncIterator[EnvoyHarness]:
     """A real Envoy, with `changes` to the MeshSpec; skips the test where there is none."""
     path = real.require("envoy")
     harness = EnvoyHarness(**changes)
-    bootstrap = envoy_bootstrap(f"{ORIGIN}/envoy", "contract", "127.0.0.1", harness.port, harness.admin_port)
+    harness.server.tls = tls
+    bootstrap = envoy_bootstrap(f"{ORIGIN}/envoy", "contract", "127.0.0.1", harness.port, harness.admin_port, shown)
     async with harness.running(), envoy(path, bootstrap, folder):
         await harness.connected()
         yield harness
 
 
 @contextlib.asynccontextmanager
-async def xds_grpc(folder: Path, **changes: Any) -> AsyncIterator[GrpcHarness]:
+async def xds_grpc(
+    folder: Path, tls: TlsFiles | None = None, shown: ProxyTlsFiles | None = None, **changes: Any
+) -> AsyncIterator[GrpcHarness]:
     """A real gRPC client, with `changes` to the MeshSpec."""
     harness = GrpcHarness(**changes)
-    bootstrap = grpc_bootstrap(f"{ORIGIN}/client", "contract", "127.0.0.1", harness.port)
+    harness.server.tls = tls
+    bootstrap = grpc_bootstrap(f"{ORIGIN}/client", "contract", "127.0.0.1", harness.port, shown)
     environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
     async with harness.running(), harness.orders() as desk:
         services = sorted({service for service, _ in harness.spec.endpoints})

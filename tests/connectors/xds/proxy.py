@@ -28,8 +28,10 @@ def content(_kind: str, _resources: dict[str, bytes]) -> str:
 class Proxy:
     """Subscribes as an Envoy does. What it has is in `held`; `versions` outlive a connection, as in a real one."""
 
-    def __init__(self, port: int, node: str, opinion: Opinion = content) -> None:
-        self.node, self.opinion = node, opinion
+    def __init__(
+        self, port: int, node: str, opinion: Opinion = content, tls: grpc.ChannelCredentials | None = None
+    ) -> None:
+        self.node, self.opinion, self.tls = node, opinion, tls
         self.target = f"127.0.0.1:{port}"
         self.held: dict[str, dict[str, bytes]] = {kind: {} for kind in PUSH_ORDER}
         self.versions = dict.fromkeys(PUSH_ORDER, "")
@@ -43,7 +45,7 @@ class Proxy:
     async def connected(self) -> AsyncIterator["Proxy"]:
         """On a stream while the block lasts."""
         self._nonces = dict.fromkeys(PUSH_ORDER, "")
-        async with grpc.aio.insecure_channel(self.target) as channel:
+        async with self.channel() as channel:
             self._call = channel.stream_stream(
                 ADS_METHOD,
                 request_serializer=discovery_pb2.DiscoveryRequest.SerializeToString,
@@ -55,6 +57,10 @@ class Proxy:
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
+
+    def channel(self) -> grpc.aio.Channel:
+        """A new one to the server."""
+        return grpc.aio.secure_channel(self.target, self.tls) if self.tls else grpc.aio.insecure_channel(self.target)
 
     async def fate(self) -> tuple[grpc.StatusCode, str]:
         """How and with which words the server ended the stream; waits until it does."""
@@ -98,6 +104,19 @@ def named(kind: str, body: bytes) -> str:
     assert kind in PUSH_ORDER
     assert body[0] == 0x0A, "field 1, a string"
     return body[2 : 2 + body[1]].decode()
+
+
+async def turned_away(port: int, node: str, tls: grpc.ChannelCredentials | None = None) -> tuple[grpc.StatusCode, str]:
+    """How a proxy is refused; it is given nothing. A server that hangs up while the client still writes may be heard
+    as INTERNAL, for the reset can overtake the words: proxies try again, and so does this.
+    """
+    for _ in range(20):
+        async with Proxy(port, node, tls=tls).connected() as proxy:
+            code, words = await proxy.fate()
+            assert not any(proxy.held.values())
+        if code is not grpc.StatusCode.INTERNAL:
+            break
+    return code, words
 
 
 @contextlib.asynccontextmanager

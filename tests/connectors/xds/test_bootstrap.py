@@ -4,13 +4,19 @@ import asyncio
 import json
 from pathlib import Path
 
-from connectors.xds.bootstrap import CONTROLLER, envoy_bootstrap, grpc_bootstrap
+import pytest
+
+from connectors.xds.bootstrap import CONTROLLER, ProxyTlsFiles, envoy_bootstrap, grpc_bootstrap
 from tests import real
+from tests.scheduler.access.authority import Authority
 
 
-async def test_envoy_finds_nothing_wrong_with_its_bootstrap(tmp_path: Path) -> None:
-    bootstrap = tmp_path / "bootstrap.json"
-    bootstrap.write_text(json.dumps(envoy_bootstrap("home/1", "edge", "127.0.0.1", 9601, 0)))
+@pytest.mark.parametrize("host", ["127.0.0.1", "controller.example"])
+@pytest.mark.parametrize("tls", [False, True])
+async def test_envoy_finds_nothing_wrong_with_its_bootstrap(tls: bool, host: str, tmp_path: Path) -> None:
+    authority, bootstrap = Authority(tmp_path), tmp_path / "bootstrap.json"
+    files = ProxyTlsFiles(authority.file, *authority.signed("home")) if tls else None
+    bootstrap.write_text(json.dumps(envoy_bootstrap("home/1", "edge", host, 9601, 0, files)))
 
     command = [real.require("envoy"), "--mode", "validate", "-c", str(bootstrap), "-l", "off"]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)

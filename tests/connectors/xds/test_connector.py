@@ -14,7 +14,7 @@ from connectors.xds.connector import XdsConnector
 from connectors.xds.resources import CDS, EDS, LDS
 from connectors.xds.server import XdsServer
 from placement.fleet import OriginId
-from tests.connectors.xds.proxy import Proxy
+from tests.connectors.xds.proxy import Proxy, turned_away
 from tests.connectors.xds.specs import EAST, SHOP, spec, table
 from tests.contract.harness import eventually
 
@@ -259,19 +259,6 @@ async def test_write_overtaken_by_another_says_so(plane: Plane) -> None:
         last.cancel()
 
 
-async def turned_away(port: int, node: str) -> tuple[grpc.StatusCode, str]:
-    """How a proxy is refused; it is given nothing. A server that hangs up while the client still writes may be heard
-    as INTERNAL, for the reset can overtake the words: proxies try again, and so does this.
-    """
-    for _ in range(20):
-        async with Proxy(port, node).connected() as proxy:
-            code, words = await proxy.fate()
-            assert not any(proxy.held.values())
-        if code is not grpc.StatusCode.INTERNAL:
-            break
-    return code, words
-
-
 async def test_node_of_no_origin_is_denied(plane: Plane) -> None:
     code, words = await turned_away(plane.port, "homestead")
 
@@ -319,14 +306,10 @@ async def test_streams_beyond_the_limit_are_turned_away() -> None:
     await server.stop()
 
 
-async def test_address_beyond_this_machine_is_bound_only_on_demand() -> None:
-    server = XdsServer()
-
-    with pytest.raises(ValueError, match="without TLS"):
-        await server.start("0.0.0.0", 0)  # noqa: S104  refused
-
-    with pytest.raises(ValueError, match="without TLS"):
-        await server.start("example.org", 0)
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])  # noqa: S104  refused
+async def test_address_beyond_this_machine_without_tls_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r"open to the network; .* server\.xdsTls"):
+        await XdsServer().start(host, 0)
 
 
 async def test_port_that_is_taken_is_an_oserror(plane: Plane) -> None:

@@ -72,6 +72,31 @@ async def test_certificate_of_another_authority_or_one_that_has_expired_ends_the
                 await doors.ask(ssl=trusting(authority, *shown))
 
 
+async def test_renewed_certificate_is_shown_to_the_next_client_and_a_torn_one_never(tmp_path: Path) -> None:
+    before, after = Authority(tmp_path, "before"), Authority(tmp_path, "after")
+    files = tls_of(before)
+    async with opened(tls=files, access={"tokens": known(ada="viewer")}) as doors:
+        assert (await doors.ask(ssl=trusting(before)))[0] == 401
+
+        replaced(files, b"half a file")
+        assert (await doors.ask(ssl=trusting(before)))[0] == 401
+
+        replaced(files, *(content(file) for file in after.signed("localhost")))
+        assert (await doors.ask(ssl=trusting(after)))[0] == 401
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await doors.ask(ssl=trusting(before))
+
+
+def replaced(files: dict[str, str], *contents: bytes) -> None:
+    """As a renewal does, one file after the other."""
+    for file, body in zip((files["certificateFile"], files["keyFile"]), contents, strict=False):
+        Path(file).write_bytes(body)
+
+
+def content(file: str) -> bytes:
+    return Path(file).read_bytes()
+
+
 async def test_tls_listener_speaks_no_plain_http_nothing_old_and_takes_tokens(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with opened(tls=tls_of(authority), access={"tokens": known(ada="viewer")}) as doors:
