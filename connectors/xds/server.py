@@ -77,7 +77,7 @@ class XdsServer:
         """End the streams of proxies whose certificate is no longer good for their node."""
         for task, (node_id, shown) in self._shown.items():
             tenant = self._tenant_of(node_id)
-            if tenant is not None and not tenant.trusts(shown):
+            if task is not None and tenant is not None and not tenant.trusts(shown):
                 self._revoked.add(task)
                 task.cancel()
 
