@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from config.document import Document
 from config.fields import Amount, Count, Label, Many, Name, Positive, Shape
+from config.floors import Workloads
 
 
 class Resources(Shape):
@@ -59,6 +60,8 @@ class ClusterSpec(Shape):
     """Most requests/s that the gateway of the cluster passes. Omitted: no limit."""
     pools: Many[Pool] = Field(min_length=1)
     """Its nodes."""
+    workloads: Workloads | None = None
+    """What keeps the replicas of services here. Omitted: they are never touched. See `placement.floors` of a Policy."""
 
 
 class Cluster(Document):

@@ -24,6 +24,7 @@ from config.fields import (
     Text,
     Url,
 )
+from config.floors import Floors
 from config.guards import Guards
 from config.telemetry import Prometheus
 from config.vantages import Vantage, VantageListener
@@ -108,7 +109,7 @@ class PriceRatios(Shape):
 
 
 class Placement(Shape):
-    """The slow cadence: where workloads should run. Said, priced and certified, never applied by itself."""
+    """The slow cadence: where workloads should run. Said, priced and certified; applied where `floors` says so."""
 
     period_seconds: Pause = 60.0
     """From one look at the fleet to the next; a cluster that is lost does not wait for it. 0: never."""
@@ -122,6 +123,8 @@ class Placement(Shape):
     """Price of starting a replica, as a part of what it costs in an hour."""
     short_multiple: Positive = 5.0
     """Price of a request/s that would be lost with a region or provider: a multiple of serving it."""
+    floors: Floors = Floors()
+    """Whether least replicas follow what is decided."""
 
 
 class Push(Shape):

@@ -6,6 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from config.budget import Budget
 from config.cluster import Cluster
 from config.declared import Declarations, Declared, Location, repeated
+from config.keepers import check_keepers
 from config.kubernetes import KubernetesMesh
 from config.latencymatrix import LatencyMatrix
 from config.meshnames import check_meshes, claims
@@ -38,6 +39,7 @@ def check_references(declared: Declarations) -> Iterator[Problem]:
         yield from repeated(names)
     yield from repeated(("the policy of the fleet", policy, ("kind",)) for policy in declared.of(Policy))
     yield from _shared_by_origins(declared)
+    yield from check_keepers(declared)
     yield from _cycles(declared)
 
 

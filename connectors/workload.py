@@ -48,5 +48,14 @@ class WorkloadConnector(Protocol):
     async def read(self) -> FloorTable | None:
         """The floors it has from us, as they are now; None where it never had any."""
 
+    async def standing(self) -> Mapping[FloorKey, int]:
+        """The floors of all that it keeps, ours or not. Objects that are not there are left out."""
+
     async def write(self, table: FloorTable) -> Receipt:
         """Make it so. Refuses a lower fence than any of its objects has."""
+
+    async def judge(self, table: FloorTable) -> Receipt:
+        """What a write would say; nothing is changed."""
+
+    async def restore(self, service: ServiceId, fence: tuple[int, int]) -> bool:
+        """Give the object of a service back as it was before our first write; False where we never wrote to it."""

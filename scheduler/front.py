@@ -13,6 +13,7 @@ from scheduler.api.deployments import DeploymentRoutes
 from scheduler.api.doctor import DoctorApi
 from scheduler.api.drills import DrillRoutes
 from scheduler.api.fleet import FleetApi
+from scheduler.api.floors import FloorRoutes
 from scheduler.api.gate import Gate
 from scheduler.api.guards import GuardsApi
 from scheduler.api.meshes import MeshesApi
@@ -38,6 +39,7 @@ from scheduler.costing import CostService
 from scheduler.desk import Desk
 from scheduler.drill_metrics import DrillMetrics
 from scheduler.drill_service import DrillService
+from scheduler.floors import Floors
 from scheduler.jobs import Jobs
 from scheduler.ledger import Ledger
 from scheduler.observed import Observed
@@ -70,11 +72,13 @@ class Parts:
     switches: Switches = field(init=False)
     overrides: Overrides = field(init=False)
     meshes: MeshesApi = field(init=False)
+    floors: Floors = field(init=False)
 
     def __post_init__(self) -> None:
         """What people change it by."""
         self.switches = Switches(self.desk, self.clock, self.ledger)
         self.overrides = Overrides(self.desk, self.clock, OverrideLedger(self.ledger), self.board)
+        self.floors = Floors(self.board, self.placing, self.ledger)
         self.meshes = MeshesApi(self.controller.connectors, SplitMeter(), self.metrics.registry)
         self.controller.collector.listeners.append(self.meshes.meter.hear)
 
@@ -107,6 +111,7 @@ class Front:
         self.audit = AuditApi(parts.ledger, audit, self.gate)
         self.outlook = Outlook(parts.controller, parts.board)
         self.vantages = VantageApi(parts.controller.roster)
+        self.floors = FloorRoutes(parts.floors, parts.metrics.registry)
         self.measure(parts.metrics.registry)
 
     def measure(self, registry: CollectorRegistry) -> None:
@@ -124,7 +129,7 @@ class Front:
             self.process, self.plan, self.fleet, self.turns, self.guards, self.overrides, self.rollback,
             self.readiness, self.drills, self.deployments, self.telemetry, self.otlp, self.doctor, self.simulations,
             self.reports, self.audit, self.outlook, self.vantages, self.parts.costs.budgets, self.parts.meshes,
-            self.parts.placing,
+            self.parts.placing, self.floors,
         )  # fmt: skip
         found = [route for noun in nouns for route in noun.routes()]
         self.process.describes(found)

@@ -3,7 +3,7 @@
 The first look at a fleet is a solve; every later one tells the shards what changed and certifies what stands (see
 `placement.solve.ticks`). Beside it, on a thread that yields to everything else, an understudy keeps a plan and prices
 ready for the loss of every region and provider, so that a loss is answered without a climb. Small fleets are solved
-whole and exactly each time. Nothing here is applied: it is said, priced and certified.
+whole and exactly each time. Nothing here is applied: it is said, priced and certified. See scheduler.floors.
 """
 
 import time

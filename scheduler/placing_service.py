@@ -1,4 +1,7 @@
-"""The slow cadence beside the loop: looks at the newest turn, keeps the assignment current, and shows it."""
+"""The slow cadence beside the loop: looks at the newest turn, keeps the assignment current, and shows it.
+
+What follows it is scheduler.floors.
+"""
 
 import asyncio
 import time
@@ -50,7 +53,7 @@ class Worth(Shown):
 
 
 class Assigned(Shown):
-    """Where workloads should run; nothing is applied."""
+    """Where workloads should run."""
 
     format_version: int
     objective_usd_per_hour: float
@@ -71,14 +74,15 @@ class Assigned(Shown):
 
 
 class PlacingService(Collector):
-    """`GET /api/v1/assignment` and metrics; nothing is applied."""
+    """`GET /api/v1/assignment` and metrics."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
         self.siting: Siting | None = None
         self.trouble = ""
         """Why there is no newer answer; empty while all is well."""
-        self._documents: Documents | None = None
+        self.documents: Documents | None = None
+        """In force."""
         self._fleet: Fleet | None = None
         self._placer: Placer | None = None
         self._names: tuple[str, ...] = ()
@@ -86,7 +90,7 @@ class PlacingService(Collector):
 
     def apply(self, documents: Documents, fleet: Fleet) -> None:
         """Follow new documents; taken up at the next look."""
-        self._documents, self._fleet = documents, fleet
+        self.documents, self._fleet = documents, fleet
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -105,9 +109,9 @@ class PlacingService(Collector):
         due_s, last_lost = 0.0, b""
         while True:
             turn = self.board.turn
-            if turn is not None and self._fleet is not None and self._documents is not None:
+            if turn is not None and self._fleet is not None and self.documents is not None:
                 lost = self._lost(turn)
-                period_s = self._documents.policy.placement.period_seconds
+                period_s = self.documents.policy.placement.period_seconds
                 news = lost is not None and lost.tobytes() != last_lost
                 if lost is not None and period_s and (news or time.monotonic() >= due_s):
                     due_s, last_lost = time.monotonic() + period_s, lost.tobytes()
@@ -170,7 +174,7 @@ class PlacingService(Collector):
         from scheduler.placer import Placer, Spread  # noqa: PLC0415
         from scheduler.placing import placing_prices, pool_names  # noqa: PLC0415
 
-        fleet, documents = self._fleet, self._documents
+        fleet, documents = self._fleet, self.documents
         assert fleet is not None
         assert documents is not None
         if self._placer is None or self._placer.fleet is not fleet:

@@ -183,7 +183,8 @@ async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, se
     drills = await parts.drilling.start(clock, controller.watch, controller.connectors)
     await _put_up(stack, server, parts)
     stack.push_async_callback(parts.costs.close)
-    for work in (drills.run(), *parts.costs.works(), parts.placing.run()):
+    stack.push_async_callback(parts.floors.close)
+    for work in (drills.run(), *parts.costs.works(), parts.placing.run(), parts.floors.run()):
         background.keep(work)
     observer = Observer(ledger, board, parts.metrics, parts.costs.usage.hear)
     ports = Ports(

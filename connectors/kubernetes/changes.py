@@ -9,7 +9,18 @@ from connectors.drift import Row
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Dialect
 from connectors.kubernetes.managers import declared_by_others
-from connectors.kubernetes.marks import EPOCH, ROW, Fence, fence_marks, fence_of, labels, marked, row_of, row_text
+from connectors.kubernetes.marks import (
+    EPOCH,
+    ROW,
+    Fence,
+    annotation,
+    fence_marks,
+    fence_of,
+    labels,
+    marked,
+    row_of,
+    row_text,
+)
 from connectors.kubernetes.resource import Manifest, Resource, covers, entries, mapping, named, text
 from connectors.kubernetes.spec import KubernetesSpec, Ownership, Place
 from connectors.kubernetes.split import split_of
@@ -101,10 +112,10 @@ def _patched(
             {"op": "replace", "path": pointer, "value": reweighted(old, new)},
         ]
     if had is not None:
-        operations.append({"op": "test", "path": _annotation(EPOCH), "value": str(had[0])})
+        operations.append({"op": "test", "path": annotation(EPOCH), "value": str(had[0])})
     if not annotations:
         operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-    return operations + [{"op": "add", "path": _annotation(key), "value": value} for key, value in marks.items()]
+    return operations + [{"op": "add", "path": annotation(key), "value": value} for key, value in marks.items()]
 
 
 def reweighted(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -128,10 +139,6 @@ def _at(live: Mapping[str, Any], pointer: str) -> list[dict[str, Any]]:
     for part in path:
         value = value[int(part)] if isinstance(value, list) else value.get(part, {})
     return [dict(entry) for entry in entries(value, last)]
-
-
-def _annotation(key: str) -> str:
-    return f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def fence_manifest(spec: KubernetesSpec, unit: int, fence: Fence, standing: Standing, resource: Resource) -> Manifest:
@@ -159,9 +166,9 @@ def undone(change: Change, spec: KubernetesSpec, dialect: Dialect, fence: Fence,
             {"op": "replace", "path": pointer, "value": old},
         ]
         if known is not None:
-            operations.append({"op": "add", "path": _annotation(ROW), "value": row_text(*known)})
+            operations.append({"op": "add", "path": annotation(ROW), "value": row_text(*known)})
         else:
-            operations.append({"op": "remove", "path": _annotation(ROW)})
+            operations.append({"op": "remove", "path": annotation(ROW)})
         return Change(change.place, change.resource, change.manifest, done, operations)
     if known is None:
         return None

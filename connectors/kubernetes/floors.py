@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.connector import Receipt, Refused
 from connectors.kubernetes.api import KubernetesApi
-from connectors.kubernetes.marks import EPOCH, VERSION, Fence, fence_marks, fence_of
+from connectors.kubernetes.marks import FLOOR, Fence, annotation, fence_marks, fence_of
 from connectors.kubernetes.resource import Manifest, mapping, named, text
 from connectors.kubernetes.workload import (
     AUTOSCALER,
@@ -15,6 +15,8 @@ from connectors.kubernetes.workload import (
     Keeper,
     Kept,
     availability,
+    back_operations,
+    before_us,
     floors_in,
     operations,
 )
@@ -60,39 +62,89 @@ class KubernetesFloors:
             found |= {(service, cluster): least for cluster, least in floors.items()}
         return FloorTable(self.owner, *max(fences), found) if fences else None
 
+    async def standing(self) -> dict[FloorKey, int]:
+        """The floors of all objects that are there, whoever set them.
+
+        A policy of Karmada that has no static weights says nothing of floors and is left out; where it has some, a
+        cluster without one has a floor of 0.
+        """
+        found: dict[FloorKey, int] = {}
+        for service, kept in sorted(self.spec.kept.items()):
+            live = await self.api.find(kept.keeper.resource, kept.namespace, kept.name)
+            floors = floors_in(kept, live, self.spec.home, self.spec.names) if live is not None else {}
+            if floors and kept.keeper is Keeper.KARMADA:
+                floors = dict.fromkeys(self.spec.names, 0) | floors
+            found |= {(service, cluster): least for cluster, least in floors.items()}
+        return found
+
     async def write(self, table: FloorTable) -> Receipt:
         """Set every floor. Refused for a lower fence, an object that is not there, or a floor that it cannot have.
 
         All objects are looked at and tried dry before the first is changed.
         """
-        patches = [await self._patch(table, service) for service in sorted({service for service, _ in table.floors})]
-        for dry_run in (True, False):
-            for kept, operations_ in patches:
-                if operations_:
-                    where = (kept.keeper.resource, kept.namespace, kept.name)
-                    await self.api.patch(*where, operations_, dry_run=dry_run)
+        for kept, patch in await self._tried(table):
+            await self.api.patch(kept.keeper.resource, kept.namespace, kept.name, patch)
         return await self._receipt(table)
 
-    async def _patch(self, table: FloorTable, service: ServiceId) -> tuple[Kept, list[Mapping[str, Any]]]:
+    async def judge(self, table: FloorTable) -> Receipt:
+        """The same by a dry run of the API server: schemas, admission, rights, fence; nothing is changed."""
+        tried = await self._tried(table)
+        words = f"{len(tried)} objects would change"
+        return Receipt(self.owner, *table.fence, stored=False, accepted=True, detail=words)
+
+    async def restore(self, service: ServiceId, fence: Fence) -> bool:
+        """Give an object back as it was before our first write, without our marks. False where it has none.
+
+        Refused for a lower fence, and where our note of what was there is gone.
+        """
+        kept = self._kept(service)
+        live = await self.api.get(kept.keeper.resource, kept.namespace, kept.name)
+        if fence_of(live) is None:
+            return False
+        self._fenced_off(live, fence)
+        before = text(live, "metadata", "annotations", FLOOR)
+        if not before:
+            raise Refused(f"{self.owner}: {named(live)} has lost its annotation {FLOOR}; set its floor by hand")
+        where = (kept.keeper.resource, kept.namespace, kept.name)
+        await self.api.patch(*where, back_operations(kept, live, before))
+        return True
+
+    async def _tried(self, table: FloorTable) -> list[tuple[Kept, list[Mapping[str, Any]]]]:
+        """What to change, after a dry run of all of it."""
+        patches = [await self._patch(table, service) for service in sorted({service for service, _ in table.floors})]
+        patches = [(kept, patch) for kept, patch in patches if patch]
+        for kept, patch in patches:
+            await self.api.patch(kept.keeper.resource, kept.namespace, kept.name, patch, dry_run=True)
+        return patches
+
+    def _kept(self, service: ServiceId) -> Kept:
         kept = self.spec.kept.get(service)
         if kept is None:
             raise Refused(f"{self.owner}: nothing is known to keep the replicas of {service}")
-        live = await self.api.get(kept.keeper.resource, kept.namespace, kept.name)
+        return kept
+
+    def _fenced_off(self, live: Manifest, fence: Fence) -> None:
         had = fence_of(live)
-        if had is not None and table.fence < had:
+        if had is not None and fence < had:
             raise Refused(
-                f"{self.owner}: (epoch, version) {table.fence} is lower than {had}, which {named(live)} has already; "
+                f"{self.owner}: (epoch, version) {fence} is lower than {had}, which {named(live)} has already; "
                 "another controller leads"
             )
+
+    async def _patch(self, table: FloorTable, service: ServiceId) -> tuple[Kept, list[Mapping[str, Any]]]:
+        kept = self._kept(service)
+        live = await self.api.get(kept.keeper.resource, kept.namespace, kept.name)
+        self._fenced_off(live, table.fence)
         await self._alone(kept)
         floors = table.of(service)
         here = {c: n for c, n in floors.items() if kept.keeper is Keeper.KARMADA or c == self.spec.home}
         now = floors_in(kept, live, self.spec.home, self.spec.names)
         same = now == {c: n for c, n in here.items() if n or kept.keeper is not Keeper.KARMADA}
-        if same and had == table.fence:
+        if same and fence_of(live) == table.fence:
             return kept, []
         changed = operations(kept, live, here, self.spec.home, self.spec.names)
-        return kept, [*(changed[:1] if same else changed), *_fenced(live, table.fence)]
+        marks = fence_marks(table.fence) | ({} if fence_of(live) else {FLOOR: before_us(kept, live)})
+        return kept, [*(changed[:1] if same else changed), *_marking(live, marks)]
 
     async def _alone(self, kept: Kept) -> None:
         """An autoscaler would undo replicas that are set beside it: its own floor is the one to raise."""
@@ -129,16 +181,10 @@ class KubernetesFloors:
         return Receipt(self.owner, *table.fence, True, seen or None, wants, there, detail)
 
 
-def _fenced(live: Manifest, fence: Fence) -> list[Mapping[str, Any]]:
-    annotations = mapping(live, "metadata", "annotations")
+def _marking(live: Manifest, marks: Mapping[str, str]) -> list[Mapping[str, Any]]:
     first: list[Mapping[str, Any]] = (
-        [] if annotations else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
+        []
+        if mapping(live, "metadata", "annotations")
+        else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
     )
-    marks = fence_marks(fence)
-    return [
-        *first,
-        *(
-            {"op": "add", "path": f"/metadata/annotations/{key.replace('/', '~1')}", "value": marks[key]}
-            for key in (EPOCH, VERSION)
-        ),
-    ]
+    return first + [{"op": "add", "path": annotation(key), "value": value} for key, value in marks.items()]

@@ -15,6 +15,8 @@ SERVICE = "equipoise.dev/service"
 EPOCH = "equipoise.dev/epoch"
 VERSION = "equipoise.dev/version"
 ROW = "equipoise.dev/row"
+FLOOR = "equipoise.dev/floor-before"
+"""What an object said of its replicas before our first write, as JSON."""
 ROW_MAX = 100_000
 
 Fence = tuple[int, int]
@@ -28,6 +30,11 @@ def labels(origin: str, service: str = "") -> dict[str, str]:
 def fence_marks(fence: Fence) -> dict[str, str]:
     """The annotations that the admission policy compares."""
     return {EPOCH: str(fence[0]), VERSION: str(fence[1])}
+
+
+def annotation(key: str) -> str:
+    """JSON Pointer to an annotation."""
+    return f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def fence_of(manifest: Mapping[str, Any] | None) -> Fence | None:

@@ -52,7 +52,7 @@ def floor_rights(spec: FloorSpec, account: str, namespace: str) -> tuple[Granted
             rules.append(_rule([resource], ("get", "patch")) | {"resourceNames": names})
         watched = sorted(kept.deployment for kept in here if kept.keeper is not Keeper.KARMADA)
         rules += [_rule([DEPLOYMENT], ("get",)) | {"resourceNames": watched}] if watched else []
-        name = f"{account}-floors"
+        name = account
         subjects = [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]
         reference = {"apiGroup": GROUP, "kind": "Role", "name": name}
         found += [(ROLE, ROLE.blank(where, name, rules=rules))]

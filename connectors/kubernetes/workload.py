@@ -7,13 +7,15 @@ ScaledObject      KEDA's `spec.minReplicaCount`: KEDA owns the autoscaler behind
 PropagationPolicy Karmada's static weights, one for each cluster, and the replicas of the template as their sum
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from connectors.connector import Refused
-from connectors.kubernetes.resource import Manifest, Resource, entries, mapping, text, whole_number
+from connectors.kubernetes.marks import EPOCH, FLOOR, VERSION, annotation
+from connectors.kubernetes.resource import Manifest, Resource, entries, mapping, named, text, whole_number
 from placement.fleet import ClusterId, ServiceId
 
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
@@ -35,6 +37,11 @@ class Keeper(StrEnum):
         """The kind of object that holds the floor."""
         return RESOURCES[self]
 
+    @property
+    def wakes(self) -> bool:
+        """Whether it starts replicas by itself where there are none."""
+        return self is Keeper.KEDA
+
 
 RESOURCES = {
     Keeper.DEPLOYMENT: DEPLOYMENT,
@@ -42,6 +49,12 @@ RESOURCES = {
     Keeper.KEDA: SCALED_OBJECT,
     Keeper.KARMADA: PROPAGATION,
 }
+FIELDS = {
+    Keeper.DEPLOYMENT: "replicas", Keeper.AUTOSCALER: "minReplicas", Keeper.KEDA: "minReplicaCount",
+    Keeper.KARMADA: "placement",
+}  # fmt: skip
+"""The one field of `spec` that is ours while we keep the floor."""
+MOST = {Keeper.AUTOSCALER: "maxReplicas", Keeper.KEDA: "maxReplicaCount"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +88,7 @@ def floors_in(
                 if name in known:
                     found[known[name]] = whole_number(part.get("weight")) or 0
         return found
-    key = {Keeper.DEPLOYMENT: "replicas", Keeper.AUTOSCALER: "minReplicas", Keeper.KEDA: "minReplicaCount"}[kept.keeper]
-    least = whole_number(spec.get(key))
+    least = whole_number(spec.get(FIELDS[kept.keeper]))
     return {home: (0 if kept.keeper is Keeper.KEDA else 1) if least is None else least}
 
 
@@ -88,22 +100,41 @@ def operations(
     names: Mapping[ClusterId, str],
 ) -> list[Mapping[str, Any]]:
     """A JSON Patch to these floors, which tests the version that was read. Refused for a floor that cannot be."""
-    version = {"op": "test", "path": "/metadata/resourceVersion", "value": text(live, "metadata", "resourceVersion")}
     if kept.keeper is Keeper.KARMADA:
-        return [version, *_karmada(kept, live, floors, names)]
-    least, spec = floors.get(home, 0), mapping(live, "spec")
-    if kept.keeper is Keeper.DEPLOYMENT:
-        return [version, {"op": "add", "path": "/spec/replicas", "value": least}]
-    key, most_key = (
-        ("minReplicas", "maxReplicas") if kept.keeper is Keeper.AUTOSCALER else ("minReplicaCount", "maxReplicaCount")
-    )
-    most = whole_number(spec.get(most_key))
+        return [_as_read(live), *_karmada(kept, live, floors, names)]
+    least, spec, key = floors.get(home, 0), mapping(live, "spec"), FIELDS[kept.keeper]
+    most = whole_number(spec.get(MOST[kept.keeper])) if kept.keeper in MOST else None
     if most is not None and least > most:
         raise Refused(
             f"{kept.keeper.resource.kind} {kept.namespace}/{kept.name} takes {most} replicas at most, not {least}"
         )
     least = max(least, 1) if kept.keeper is Keeper.AUTOSCALER else least
-    return [version, {"op": "add", "path": f"/spec/{key}", "value": least}]
+    return [_as_read(live), {"op": "add", "path": f"/spec/{key}", "value": least}]
+
+
+def before_us(kept: Kept, live: Manifest) -> str:
+    """What an object says of its replicas, to be kept in an annotation: JSON of its field, null where it has none."""
+    return json.dumps(mapping(live, "spec").get(FIELDS[kept.keeper]), sort_keys=True)
+
+
+def back_operations(kept: Kept, live: Manifest, before: str) -> list[Mapping[str, Any]]:
+    """A JSON Patch to what `before_us` kept, without the marks. Refused where that cannot be read."""
+    try:
+        value = json.loads(before)
+    except (ValueError, RecursionError):
+        raise Refused(f"{named(live)}: its annotation {FLOOR} is no JSON; set the floor by hand") from None
+    field = FIELDS[kept.keeper]
+    path, has = f"/spec/{field}", field in mapping(live, "spec")
+    change: list[Mapping[str, Any]] = [{"op": "add", "path": path, "value": value}]
+    if value is None:
+        change = [{"op": "remove", "path": path}] if has else []
+    there = mapping(live, "metadata", "annotations")
+    marks = [{"op": "remove", "path": annotation(key)} for key in (EPOCH, VERSION, FLOOR) if key in there]
+    return [_as_read(live), *change, *marks]
+
+
+def _as_read(live: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": text(live, "metadata", "resourceVersion")}
 
 
 def _karmada(

@@ -41,3 +41,21 @@ def test_rbac_of_what_is_no_such_origin_names_those_that_are() -> None:
 
     assert code == 1
     assert "there are eu-central, eu-west, nordics, nordics-zone, us-east" in said
+
+
+def test_rbac_of_floors_grants_reading_and_patching_of_the_named_objects_alone() -> None:
+    names = ("services", "prices", "latency", "origins")
+    files = [part for name in names for part in ("-f", str(CONFIG / "example" / f"{name}.yaml"))]
+    files += ["-f", str(CONFIG / "meshes" / "floors.yaml")]
+
+    code, listed = run("rbac", "karmada", "--floors", *files, "-o", "json")
+    wrong, said = run("rbac", "eu-west", "--floors", *files)
+
+    role = json.loads(listed)["items"][1]
+    assert code == 0
+    assert role["rules"][1] == {
+        "apiGroups": ["policy.karmada.io"], "resources": ["propagationpolicies"], "verbs": ["get", "patch"],
+        "resourceNames": ["storefront-policy"],
+    }  # fmt: skip
+    assert wrong == 1
+    assert "there are eu-central, karmada, us-east" in said
