@@ -64,7 +64,7 @@ def test_unseen_outage_is_found_by_clients_and_tried_with_one_request_at_a_time_
     assert outage.state == State.DOWN
     found = outage.failed
 
-    outage.run(1_800.0)
+    outage.run(900.0)
 
     gaps_s = np.diff(outage.trials_s)
     assert outage.failed - found <= 2 * len(outage.trials_s), "a trial costs a request or two, whatever the load"

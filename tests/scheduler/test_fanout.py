@@ -1,7 +1,7 @@
 """Shards on Ray decide what shards in process decide, and a node that dies in mid-solve costs no answer."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from placement.solve.sharded import TARGET, InProcess, Standing, partition, solv
 from placement.solve.ticks import tick
 from scheduler.fanout import RayShards, fan_out, solve_assignment
 from scheduler.placer import Spread
-from tests.scheduler.nodes import cluster_of_two, end
+from tests.scheduler.nodes import Cluster, end
 from tests.scheduler.test_placer import NOTHING_LOST, placer_of, seen
 
 ANY = 1.0
@@ -40,13 +40,6 @@ def test_solve_assignment_as_told_in_process_is_certified() -> None:
     answer = solve_assignment(synthetic(120, 10), 2, on_ray=False)
 
     assert 0 < answer.gap <= TARGET
-
-
-@pytest.fixture(scope="module")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Address of a cluster of two nodes on this machine, and their processes."""
-    with cluster_of_two(tmp_path_factory.mktemp("nodes")) as cluster:
-        yield cluster
 
 
 @pytest.mark.usefixtures("two_nodes")
@@ -82,10 +75,7 @@ class KillsInMidSolve:
         self.inner.update(deltas)
 
 
-def test_solve_on_two_nodes_when_one_dies_is_finished_on_the_other(
-    two_nodes: tuple[str, list[subprocess.Popen[bytes]]],
-) -> None:
-    _, nodes = two_nodes
+def test_solve_on_two_nodes_when_one_dies_is_finished_on_the_other(two_nodes: Cluster) -> None:
     problem = synthetic(60, 10)
     rng = np.random.default_rng(0)
     today = moved_demand(problem, rng.random(60) < 0.2, rng)
@@ -98,7 +88,7 @@ def test_solve_on_two_nodes_when_one_dies_is_finished_on_the_other(
         together = solve_sharded(problem, layout, shards, PACE, ANY)
         homes = shards.nodes()
         ticked = tick(problem, today, layout, shards, together, target=0.01)
-        alone = solve_sharded(today, layout, KillsInMidSolve(shards, nodes[1]), PACE, ANY)
+        alone = solve_sharded(today, layout, KillsInMidSolve(shards, two_nodes.second()), PACE, ANY)
         restarts = shards.restarts
 
     assert len(set(homes)) == 2

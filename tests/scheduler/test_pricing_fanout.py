@@ -3,7 +3,7 @@
 import operator
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from placement.assignment import AssignmentProblem
 from placement.columns import floats
 from placement.solve.integers import Effort, WholeAssignment, solve_integers
 from scheduler.pricing_fanout import RayMapper, pricing_mapper
-from tests.scheduler.nodes import cluster_of_two, end
+from tests.scheduler.nodes import Cluster, end
 
 QUICK = Effort(passes=1, rounds=4, mips=40)
 """The point here is who computes."""
@@ -26,13 +26,6 @@ def crowded() -> AssignmentProblem:
     """Demand that the pools cannot all hold."""
     roomy = synthetic(24, 8)
     return replace(roomy, capacity=floats(roomy.capacity * 0.8))
-
-
-@pytest.fixture(scope="module")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Address of a cluster of two nodes on this machine, and their processes."""
-    with cluster_of_two(tmp_path_factory.mktemp("nodes")) as cluster:
-        yield cluster
 
 
 class KillsInMidSolve:
@@ -76,17 +69,14 @@ def test_map_on_ray_when_workers_die_is_run_in_this_process_and_errors_are_raise
         assert mapper.run_here == 2
 
 
-def test_solve_on_two_nodes_when_one_dies_is_the_same_to_the_bit(
-    two_nodes: tuple[str, list[subprocess.Popen[bytes]]],
-) -> None:
-    _, nodes = two_nodes
+def test_solve_on_two_nodes_when_one_dies_is_the_same_to_the_bit(two_nodes: Cluster) -> None:
     problem = crowded()
     here = solve_integers(problem, effort=QUICK)
 
     with RayMapper() as mapper:
         together = solve_integers(problem, mapper=mapper, effort=QUICK)
         shipped = mapper.shipped
-        dying = KillsInMidSolve(mapper, nodes[1])
+        dying = KillsInMidSolve(mapper, two_nodes.second())
         alone = solve_integers(problem, mapper=dying, effort=QUICK)
 
     assert here.mips > 0
