@@ -150,7 +150,7 @@ def _served(since_s: Floats, now_s: float) -> Clients:
     answered, none = np.full(len(since_s), CLIENTS_RPS * MEMORY_S), np.zeros(len(since_s))
     heard_s = np.full(len(since_s), now_s - REPORT_S / 2)
     score = np.zeros((len(since_s), len(DESIGNS)))
-    columns = (score, answered, none, heard_s, told, none, since_s)
+    columns = (score, answered, none, heard_s, told, none, since_s, np.full(len(since_s), MEMORY_S))
     return Clients(*(floats(column) for column in columns))
 
 

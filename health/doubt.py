@@ -9,6 +9,7 @@
 | content | all fail, beyond an accident             | out, within the budgets                                    |
 | content | fail, and ask for more than it can serve | overloaded: kept; taking it out would overload the next    |
 | content | fail, and so does what it calls          | kept: its failures are those of what it calls              |
+| content | fail, and what it calls is over its room  | kept: it waits in the queue of what it calls               |
 | content | some fail                                | gray: moved in steps (gray.py)                             |
 
 Probes alone take out no more than the budgets: `ejection_ratio` of the clusters, `ejection_capacity_ratio` of a
@@ -39,6 +40,15 @@ score grows only where more than 40 % fail."""
 
 
 @dataclass(frozen=True, slots=True)
+class Burden:
+    """(B,) what the weights in force ask of each backend, whatever clients can tell of it."""
+
+    planned_rps: Floats
+    waiting_ratio: Floats
+    """Part of its requests that call, directly or not, what is asked for all that it can serve."""
+
+
+@dataclass(frozen=True, slots=True)
 class Charges:
     """(B,) what is held against each backend, whatever state it is in."""
 
@@ -54,8 +64,18 @@ class Charges:
     """Clients alone say that it is out: no quorum of probes missed it."""
 
 
-def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules, capacity_rps: Floats | None = None) -> Charges:
+def charges(
+    evidence: Evidence,
+    said: Votes,
+    at_s: float,
+    rules: Rules,
+    capacity_rps: Floats | None = None,
+    burden: Burden | None = None,
+) -> Charges:
     """What probes and clients say together: the table above. Without (B,) `capacity_rps` nobody counts as overloaded.
+
+    What the weights put there counts where it is more than clients tell: some meshes may not be able to say what they
+    sent.
 
     An overload that takes its victim out moves on to the next: the loop of a metastable failure (Bronson et al.,
     Metastable Failures in Distributed Systems, HotOS 2021). It is for the optimizer and for shedding to end it.
@@ -78,23 +98,30 @@ def charges(evidence: Evidence, said: Votes, at_s: float, rules: Rules, capacity
     contradicted = said.failing & fine & ~confirmed
     overloaded = np.zeros(len(certain), dtype=bool)
     if capacity_rps is not None:
-        overloaded = certain & (clients.rate_rps(at_s) >= FULL * capacity_rps)
+        told_rps = clients.rate_rps(at_s)
+        asked_rps = told_rps if burden is None else np.maximum(told_rps, burden.planned_rps)
+        overloaded = certain & (asked_rps >= FULL * capacity_rps)
     certain &= ~overloaded
     probed = (said.failing & ~fine & ~waiting) | (said.accused & confirmed)
     return Charges(probed | certain, confirmed, contradicted, overloaded, certain & ~probed & ~said.leaving)
 
 
-def excused(charge: Charges, clients: Clients, below_ratio: Floats | None, drained_for_s: Floats) -> Charges:
+def excused(
+    charge: Charges, clients: Clients, below_ratio: Floats | None, drained_for_s: Floats, burden: Burden | None = None
+) -> Charges:
     """The charges without those of clients alone that have a cause elsewhere, or one that is over.
 
     `below_ratio` (B,) is the part of the requests that may fail with what it calls; `drained_for_s` (B,) the time since
-    it was overloaded: what waits since then is still answered late.
+    it was overloaded: what waits since then is still answered late. Who waits for what is full is answered late too,
+    though the full one may answer in the time of its own clients.
     """
     if not charge.alone.any():
         return charge
     excuse = drained_for_s < DRAIN_S
     if below_ratio is not None:
         excuse = excuse | (below_ratio >= EXPLAINED * clients.error_ratio())
+    if burden is not None:
+        excuse = excuse | (burden.waiting_ratio >= EXPLAINED * clients.error_ratio())
     return replace(charge, charged=charge.charged & ~(charge.alone & excuse))
 
 

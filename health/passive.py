@@ -36,6 +36,8 @@ MEMORY_S = 2.0
 """Time in which an old count falls to a third, for rates and ratios."""
 FRESH_S = 2.0
 """What clients saw earlier than this says nothing of now."""
+COUNTED_MIN_S = 0.25
+"""Least time that a rate is taken over: one request that ended in a moment is no rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Clients:
     failed_since: Floats
     since_s: Floats
     """The moment of the first miss of the probes that these two are counted from; +inf while there is none."""
+    counted_s: Floats
+    """Over how long `answered` and `failed` were counted, decaying alike: little at first, MEMORY_S in the long run."""
 
     def __len__(self) -> int:
         return len(self.answered)
@@ -64,9 +68,10 @@ class Clients:
         return np.asarray(at_s - self.heard_at_s <= FRESH_S)
 
     def rate_rps(self, at_s: float) -> Floats:
-        """(B,) requests/s that ended lately."""
+        """(B,) requests/s that ended lately; right from the first count on, not only when the memory is full."""
         left = np.exp(-np.maximum(at_s - self.heard_at_s, 0.0) / MEMORY_S)
-        return np.asarray((self.answered + self.failed) * left / MEMORY_S)
+        over_s = np.maximum(self.counted_s * left + MEMORY_S * (1.0 - left), COUNTED_MIN_S)
+        return np.asarray((self.answered + self.failed) * left / over_s)
 
     def error_ratio(self) -> Floats:
         """(B,) failed over all, 0 where nobody asked."""
@@ -77,7 +82,7 @@ def no_clients(backends: int) -> Clients:
     """Nobody has asked yet."""
     none, never = floats(np.zeros(backends)), np.full(backends, np.inf)
     score = floats(np.zeros((backends, len(DESIGNS))))
-    return Clients(score, none, none, floats(-never), none, none, floats(never))
+    return Clients(score, none, none, floats(-never), none, none, floats(never), none)
 
 
 def observe(
@@ -96,7 +101,9 @@ def observe(
     asked = good + bad > 0
     reset = missing_since_s != clients.since_s
     testifies = asked & (from_s >= missing_since_s)
-    faded = np.where(asked, np.exp(-np.maximum(at_s - clients.heard_at_s, 0.0) / MEMORY_S), 1.0)
+    silent_s = np.maximum(at_s - clients.heard_at_s, 0.0)
+    faded = np.where(asked, np.exp(-silent_s / MEMORY_S), 1.0)
+    over_s = np.where(silent_s <= FRESH_S, silent_s, np.maximum(at_s - from_s, 0.0))
     return Clients(
         score=floats(_scores(clients, good, bad, service, at_s)),
         answered=floats(clients.answered * faded + good),
@@ -105,6 +112,7 @@ def observe(
         answered_since=floats(np.where(reset, 0.0, clients.answered_since) + np.where(testifies, good, 0.0)),
         failed_since=floats(np.where(reset, 0.0, clients.failed_since) + np.where(testifies, bad, 0.0)),
         since_s=floats(missing_since_s),
+        counted_s=floats(clients.counted_s * faded + np.where(asked, over_s, 0.0)),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from health.callees import failing_callees
-from health.doubt import charges, doubtful, excused
+from health.doubt import Burden, charges, doubtful, excused
 from health.evidence import Evidence
 from health.gray import Steps, carried_steps, no_steps, stepped
 from health.passive import OUTAGE, Clients, unheard
@@ -140,12 +140,14 @@ def judge(
     capacity_rps: Floats | None = None,
     behind_since_s: Floats | None = None,
     calls: Calls | None = None,
+    burden: Burden | None = None,
 ) -> Verdicts:
     """The verdicts at `at_s`, one step of TRANSITIONS after `verdicts`. `at_s` never goes back.
 
     `capacity_rps` (B,) is what the budget of a service counts in, and what tells an overload from an outage; without it
     all backends count the same. `behind_since_s` (B,) says since when the gateway before a backend is out, +inf where
-    it is not: what clients miss there is the gateway's. `calls` says who fails when another does.
+    it is not: what clients miss there is the gateway's. `calls` says who fails when another does, `burden` what the
+    weights in force ask of whom.
     """
     assert len(verdicts) == len(evidence.fails) == len(backends), "verdicts, evidence and backends disagree in rows"
     assert rules.quorum <= evidence.vantages, f"quorum {rules.quorum} of {evidence.vantages} vantages is never reached"
@@ -153,8 +155,8 @@ def judge(
     below = None if calls is None else failing_callees(evidence.clients, backends.service, calls, at_s)
     evidence = replace(evidence, clients=unheard(evidence.clients, bools(behind)))
     said = votes(evidence, backends.cluster, at_s, rules)
-    charge = charges(evidence, said, at_s, rules, capacity_rps)
-    charge = excused(charge, evidence.clients, below, floats(at_s - verdicts.overloaded_at_s))
+    charge = charges(evidence, said, at_s, rules, capacity_rps, burden)
+    charge = excused(charge, evidence.clients, below, floats(at_s - verdicts.overloaded_at_s), burden)
     weight = np.ones(len(backends)) if capacity_rps is None else capacity_rps
     in_service = usable(verdicts)
     free = in_service & (verdicts.state != State.FROZEN)

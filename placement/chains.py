@@ -43,6 +43,19 @@ def _asks(fleet: Fleet) -> Asks:
     return Asks(backend[real], flow[real], calls.per_request[call[real]])
 
 
+def waiting_ratio(fleet: Fleet, routing: Routing, full: Bools) -> Floats:
+    """(B,) part of the requests of each backend that call, directly or not, one of the `full` (B,) under a routing."""
+    chain, backend = asks(fleet), fleet.backend_of(routing.row, routing.column)
+    there = backend >= 0
+    row, share, backend = routing.row[there], routing.share[there], backend[there]
+    waits = np.zeros(len(full))
+    for _ in range(int(fleet.depth().max(initial=0))):
+        meets = np.bincount(row, weights=share * np.maximum(full, waits)[backend], minlength=len(routing))
+        called = np.bincount(chain.backend, weights=chain.per_request * meets[chain.flow], minlength=len(full))
+        waits = np.minimum(called, 1.0)
+    return waits
+
+
 def viable(problem: Problem, usable: Bools, chain: Asks) -> Bools:
     """(B,) backends that are usable and whose whole chain of calls is: for each tier below there is an offered route
     to a viable backend. A tier never goes where its dependencies are dead, forbidden or too far away.

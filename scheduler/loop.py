@@ -22,6 +22,7 @@ from placement.quantize import routing_of, weight_tables
 from placement.readings import Readings, Snapshot
 from placement.solve.failover import TableOrder
 from placement.weights import WeightTable
+from scheduler.burden import burden_of
 from scheduler.calm import calmed
 from scheduler.conduct import Conduct, conducted, evacuating, measured_capacity, rolled_out
 from scheduler.deeds import content_of, same_deeds
@@ -155,7 +156,8 @@ def judged(
     gateways = judged_gateways(state.gateways, evidence, at_s, policy.rules)
     backends, before = state.fleet.backends, usable(state.verdicts)
     behind, capacity = behind_since_s(state.fleet, gateways), state.readings.capacity_rps
-    verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind, state.fleet.calls)
+    asked = burden_of(state, at_s)
+    verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind, state.fleet.calls, asked)
     now = usable(verdicts)
     conduct = evacuating(state.conduct, state.fleet, before, now, resumed, at_s, policy.conduct)
     alive = not_refused(state.fleet, now, conduct.refused)

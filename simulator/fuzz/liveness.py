@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from health.verdict import usable
-from placement.cost import evaluate
+from placement.cost import evaluate, loads
+from placement.problem import Problem
+from placement.routing import Routing
 from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 from simulator.fuzz.seen import Seen
@@ -18,6 +20,8 @@ SERVED = 0.995
 NEAR = 0.1
 """How far from the optimum, in parts of it, the routing may be in the end: demand moves a little all the time, and
 where there is too much of it, refusing that little is dear."""
+RESTLESS = 0.03
+"""Part of its capacity by which a full backend may be over it: so far demand moves from one tick to the next."""
 
 
 def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]]:
@@ -34,7 +38,7 @@ def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]
     except Unsolved as unsolved:
         yield "near the optimum", f"the last problem has no solution: {unsolved}"
         return
-    standing = evaluate(problem, last.turn.pushed).objective_usd_per_hour
+    standing = _standing_usd(problem, last.turn.pushed)
     least = best.cost.objective_usd_per_hour
     if hasty and standing > least + NEAR * abs(least) + 1e-6:
         yield "near the optimum", f"{standing:.4g} $/h stands where {least:.4g} would do"
@@ -44,6 +48,13 @@ def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]
     overloaded = best.cost.shed > 1e-6 * abs(least) or last.after.verdicts.suppressed.any()
     if hasty and asked > 0 and good < SERVED * asked and not overloaded:
         yield "everybody is served", f"{good / asked:.2%} of requests at the end"
+
+
+def _standing_usd(problem: Problem, routing: Routing) -> float:
+    """$/h of a routing; to be over by as much as demand moves costs as much as to refuse it, and is no neglect."""
+    cost, capacity_rps = evaluate(problem, routing), problem.capacity_rps
+    restless = (loads(problem, routing).backend_rps <= (1 + RESTLESS) * capacity_rps + 1e-6).all()
+    return cost.objective_usd_per_hour - (cost.overload if restless else 0.0)
 
 
 def _out(last: Seen) -> Iterator[str]:

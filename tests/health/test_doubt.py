@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from health.doubt import Burden
 from health.evidence import Evidence, no_evidence, record, with_clients
 from health.passive import observe
 from health.quorum import missing_since_s
@@ -26,6 +27,7 @@ class Scene:
         self.evidence: Evidence = no_evidence(len(backends))
         self.verdicts: Verdicts = all_up(len(backends), self.at_s)
         self.ever_contradicted = np.zeros(len(backends), dtype=bool)
+        self.burden: Burden | None = None
 
     def run(
         self, seconds: float, unprobed: set[int] | None = None, failing: set[int] | None = None, part: float = 1.0
@@ -44,7 +46,8 @@ class Scene:
                 since_s, from_s = missing_since_s(self.evidence), floats([self.at_s - REPORT_S] * rows)
                 news = observe(self.evidence.clients, counts, self.backends.service, since_s, from_s, self.at_s)
                 self.evidence = with_clients(self.evidence, news)
-            self.verdicts = judge(self.verdicts, self.evidence, self.backends, self.at_s, self.rules, self.capacity_rps)
+            asked = (self.evidence, self.backends, self.at_s, self.rules, self.capacity_rps)
+            self.verdicts = judge(self.verdicts, *asked, burden=self.burden)
             self.ever_contradicted |= self.verdicts.contradicted
         return self
 
@@ -88,6 +91,23 @@ def test_all_requests_failing_takes_out_though_the_probes_are_content() -> None:
 
 def test_all_requests_failing_of_more_than_it_can_serve_keeps_an_overloaded_backend() -> None:
     assert Scene(rps=100, capacity_rps=80).run(5).run(10, failing={1}).out == []
+
+
+@pytest.mark.parametrize(("planned_rps", "out"), [(80.0, []), (60.0, [1])])
+def test_overload_that_some_meshes_cannot_tell_is_known_by_what_is_planned(planned_rps: float, out: list[int]) -> None:
+    scene = Scene(rps=40, capacity_rps=80)
+    scene.burden = Burden(floats([40, planned_rps, 40, 40, 40]), floats(np.zeros(5)))
+
+    assert scene.run(5).run(10, failing={1}).out == out
+
+
+@pytest.mark.parametrize(("waiting", "out"), [(1.0, []), (0.3, [1])])
+def test_late_answers_of_who_waits_for_what_is_full_are_no_outage(waiting: float, out: list[int]) -> None:
+    scene = Scene(rps=40, capacity_rps=80)
+    scene.burden = Burden(floats([40] * 5), floats([0, waiting, 0, 0, 0]))
+
+    assert scene.run(5).run(10, failing={1}).out == out
+    assert scene.run(5, unprobed={1}, failing={1}).out == [1]
 
 
 def test_answers_late_from_the_queue_of_an_overload_keep_the_backend_until_it_must_have_drained() -> None:

@@ -92,6 +92,22 @@ def test_rate_of_steady_requests_is_that_rate_and_fades_in_silence() -> None:
     assert not clients.fresh(30.0)[0]
 
 
+def test_rate_is_right_from_the_first_report_on_and_after_a_silence() -> None:
+    first = seen(no_clients(1), 15, 5, 10.0)
+    longer = seen(seen(first, 20, 0, 10.2), 20, 0, 10.4)
+    again = seen(longer, 20, 0, 25.0)
+
+    assert first.rate_rps(10.0)[0] == pytest.approx(100, rel=0.25)
+    assert longer.rate_rps(10.4)[0] == pytest.approx(100, rel=0.06)
+    assert again.rate_rps(25.0)[0] == pytest.approx(100, rel=0.25)
+
+
+def test_rate_of_one_request_in_a_moment_is_no_more_than_a_few() -> None:
+    once = observe(no_clients(1), (floats([0.0]), floats([1.0])), ONE, NEVER, floats([9.98]), 10.0)
+
+    assert once.rate_rps(10.0)[0] <= 4
+
+
 def test_carried_clients_follow_the_rows_of_a_new_fleet() -> None:
     clients = seen(no_clients(1), 0, 5, 1.0)
 

@@ -145,7 +145,7 @@ BUGS = (
         "an overload is an outage",
         "health.verdict",
         "charges",
-        lambda right: lambda e, s, a, r, _: right(e, s, a, r),
+        lambda right: lambda e, s, a, r, *_: right(e, s, a, r),
     ),
     Bug(0, "weights are rounded to tenths", "scheduler.move", "weight_tables", _coarse),
     Bug(0, "meshes get each other's tables", "scheduler.move", "weight_tables", _rotated),
