@@ -5,11 +5,12 @@ from datetime import date
 from itertools import product
 from typing import Any
 
+import numpy as np
 from pydantic.alias_generators import to_camel
 
 from config.cluster import Cluster
 from config.declared import Declarations, Declared, Fact, repeated
-from config.distances import region_of, round_trips, rtt_ms
+from config.distances import distances_ms, region_of, round_trips
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from config.pricebook import PriceBook
@@ -101,8 +102,9 @@ def _transfers_without_price(
     declared: Declarations, origins: Iterable[Declared[Origin]], clusters: Mapping[str, Cluster]
 ) -> Iterator[Problem]:
     prices, missing = egress_prices(book.model for book in declared.of(PriceBook)), set()
-    for origin, cluster in product(origins, clusters.values()):
-        here, there = region_of(origin.model, clusters), cluster.spec.region
+    first = {region_of(origin.model, clusters): origin for origin in reversed([*origins])}
+    where = {cluster.spec.region: cluster for cluster in reversed([*clusters.values()])}
+    for (here, origin), (there, cluster) in product(first.items(), where.items()):
         for pair in ((here, there), (there, here)):
             if pair not in missing and egress_usd_per_gb(prices, *pair) is None:
                 missing.add(pair)
@@ -114,11 +116,13 @@ def _pairs_without_distance(
     declared: Declarations, origins: Iterable[Declared[Origin]], clusters: Mapping[str, Cluster]
 ) -> Iterator[Problem]:
     trips = round_trips(matrix.model for matrix in declared.of(LatencyMatrix))
-    for origin, cluster in product(origins, clusters.values()):
-        if rtt_ms(trips, origin.model, cluster, clusters) is None:
-            here, there = region_of(origin.model, clusters), cluster.spec.region
-            reason = f"no LatencyMatrix has a round trip to cluster {quoted(cluster.name)} (from {here} to {there})"
-            yield origin.problem(reason, "spec", on_key=True)
+    near, far = list(origins), list(clusters.values())
+    unknown = np.isnan(distances_ms(trips, [origin.model for origin in near], clusters))
+    for row, column in np.argwhere(unknown).tolist():
+        origin, cluster = near[row], far[column]
+        here, there = region_of(origin.model, clusters), cluster.spec.region
+        reason = f"no LatencyMatrix has a round trip to cluster {quoted(cluster.name)} (from {here} to {there})"
+        yield origin.problem(reason, "spec", on_key=True)
 
 
 def _demand_without_flow(declared: Declarations) -> Iterator[Problem]:

@@ -1,11 +1,17 @@
 """Round trips as the latency matrices have them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
 
 from config.cluster import Cluster
 from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
+from placement.columns import Floats, floats
 
+Kind, Other = TypeVar("Kind", bound=Hashable), TypeVar("Other", bound=Hashable)
 INSIDE_CLUSTER_MS = 0.5
 """Between an origin and its own cluster, unless a matrix says otherwise."""
 
@@ -33,12 +39,46 @@ def rtt_ms(
     The origin goes by its name, its cluster or its region, the cluster by its name or region, in this order. Only if
     no matrix has that direction, the other one counts.
     """
-    near = [name for name in (origin.name, origin.spec.cluster, region_of(origin, clusters)) if name]
-    far = (cluster.name, cluster.spec.region)
-    there = [(a, b) for a in near for b in far]
-    back = [(b, a) for a, b in there]
+    near, far = _near(origin, clusters), (cluster.name, cluster.spec.region)
+    if origin.spec.cluster != cluster.name:
+        return _known(trips, near, far)
     # Inside a cluster the distance between two clusters of its region is too far, so only its own names count.
-    if origin.spec.cluster == cluster.name:
-        there, back = [(a, b) for a, b in there if b == cluster.name and a in near[:2]], []
-    known = (trips[key] for key in there + back if key in trips)
-    return next(known, INSIDE_CLUSTER_MS if origin.spec.cluster == cluster.name else None)
+    own = ((name, cluster.name) for name in near[:2])
+    return next((trips[key] for key in own if key in trips), INSIDE_CLUSTER_MS)
+
+
+def distances_ms(
+    trips: Mapping[tuple[str, str], float], origins: Sequence[Origin], clusters: Mapping[str, Cluster]
+) -> Floats:
+    """(O, C) round trips of all of them, NaN where there is none.
+
+    Those that no matrix tells apart are looked up once: a thousand clusters may be in thirty regions.
+    """
+    named = {name for pair in trips for name in pair}
+    near = [tuple(name for name in _near(origin, clusters) if name in named) for origin in origins]
+    far = [tuple(n for n in (c.name, c.spec.region) if n in named) for c in clusters.values()]
+    found = np.array(by_kind(near, far, lambda a, b: _known(trips, a, b)))
+    at = {name: column for column, name in enumerate(clusters)}
+    for row, origin in enumerate(origins):
+        if origin.spec.cluster in clusters:
+            home = clusters[origin.spec.cluster]
+            found[row, at[home.name]] = rtt_ms(trips, origin, home, clusters)
+    return floats(found)
+
+
+def by_kind(near: Sequence[Kind], far: Sequence[Other], value: Callable[[Kind, Other], float | None]) -> Floats:
+    """(len(near), len(far)) of a value that what is equal has in common, each asked for once; NaN for None."""
+    kinds, others = list(dict.fromkeys(near)), list(dict.fromkeys(far))
+    table = np.array([[value(a, b) for b in others] for a in kinds], dtype=float).reshape(len(kinds), len(others))
+    row, column = ({kind: i for i, kind in enumerate(found)} for found in (kinds, others))
+    return floats(table[np.ix_([row[k] for k in near], [column[k] for k in far])])
+
+
+def _near(origin: Origin, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
+    """What an origin goes by, the most specific first."""
+    return tuple(name for name in (origin.name, origin.spec.cluster, region_of(origin, clusters)) if name)
+
+
+def _known(trips: Mapping[tuple[str, str], float], near: Iterable[str], far: Iterable[str]) -> float | None:
+    there = list(product(near, far))
+    return next((trips[key] for key in [*there, *((b, a) for a, b in there)] if key in trips), None)

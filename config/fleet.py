@@ -1,13 +1,12 @@
 """From documents to the fleet as columns, and to the readings that stand in until something is measured."""
 
 from collections.abc import Mapping
-from itertools import product
 
 import numpy as np
 
 from config.autoscaler import scaler_of
 from config.configuration import Configuration
-from config.distances import region_of, round_trips, rtt_ms
+from config.distances import by_kind, distances_ms, region_of, round_trips
 from config.prices import dominant_share, egress_prices, egress_usd_per_gb, pool_prices
 from config.standing import Standing, standings
 from placement.columns import Ints, bools, floats, index_of, ints
@@ -170,13 +169,12 @@ def _calls(configuration: Configuration) -> Calls:
 
 def _network(configuration: Configuration) -> Network:
     clusters = configuration.cluster_by_name()
-    trips = round_trips(configuration.latency_matrices)
+    rtt = distances_ms(round_trips(configuration.latency_matrices), configuration.origins, clusters)
     prices = egress_prices(configuration.price_books)
-    pairs = list(product(configuration.origins, configuration.clusters))
-    regions = [(region_of(origin, clusters), cluster.spec.region) for origin, cluster in pairs]
-    rtt = [rtt_ms(trips, origin, cluster, clusters) for origin, cluster in pairs]
-    out = [egress_usd_per_gb(prices, here, there) for here, there in regions]
-    back = [egress_usd_per_gb(prices, there, here) for here, there in regions]
-    assert None not in rtt + out + back, "a distance or transfer price is missing; config.completeness reports it"
-    shape = len(configuration.origins), len(clusters)
-    return Network(*(floats(np.reshape(np.array(column, dtype=float), shape)) for column in (rtt, out, back)))
+    here = [region_of(origin, clusters) for origin in configuration.origins]
+    there = [cluster.spec.region for cluster in configuration.clusters]
+    out = by_kind(here, there, lambda a, b: egress_usd_per_gb(prices, a, b))
+    back = by_kind(here, there, lambda a, b: egress_usd_per_gb(prices, b, a))
+    whole = all(np.isfinite(column).all() for column in (rtt, out, back))
+    assert whole, "a distance or transfer price is missing; config.completeness reports it"
+    return Network(rtt, out, back)

@@ -161,6 +161,7 @@ def test_load_without_a_policy_has_the_defaults_that_the_example_documents() -> 
             update={
                 "vantages": None,
                 "tls": None,
+                "xds_tls": None,
                 "kubernetes_lease": None,
                 "access": example.server.access.model_copy(update={"tokens": (), "certificates": (), "oidc": None}),
             }
