@@ -1,4 +1,4 @@
-"""The service in front of a large fleet of documents whose meshes are simulated: python -m benchmarks.scale_service FOLDER.
+"""The service in front of a large fleet whose meshes are simulated: `python -m benchmarks.scale_service FOLDER`.
 
 Loop, optimizer, failover tables, placement, drills, ledger, API and dashboard are those of `equipoise serve`. Each
 cluster is an origin with a mesh in memory; probes say that all is well; measurements come in over HTTP, as agents send
@@ -6,6 +6,7 @@ them.
 """
 
 import asyncio
+import json
 import sys
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from config.configuration import Configuration as Documents
 from scheduler.controller import Controller
@@ -82,7 +82,7 @@ def write(folder: Path, clusters: int, services: int, spread: int, server: dict[
             spec["calls"] = {f"service-{s + 1}": 0.5}
         documents.append(_document("Service", f"service-{s}", spec))
     for part in range(0, len(documents), PER_FILE):
-        text = yaml.safe_dump_all(documents[part : part + PER_FILE])
+        text = "\n---\n".join(json.dumps(document) for document in documents[part : part + PER_FILE])
         (folder / f"part-{part:04d}.yaml").write_text(text, encoding="utf-8")
 
 

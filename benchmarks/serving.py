@@ -1,6 +1,7 @@
-"""A controller of a small simulated fleet in a process of its own, with tokens, for benchmarks of its API."""
+"""A controller of a simulated fleet in a process of its own, with tokens, for benchmarks of its API."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -45,26 +46,38 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def memory_mib(self) -> float:
+        """The most that its process ever held."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Server]:
-    """It runs until the block ends."""
+    """That of a small fleet, until the block ends."""
     port, file = free_port(), folder / "small.yaml"
     text = f"{WORLD}    server: {json.dumps({'access': access_of(TOKENS)})}\n"
     await asyncio.to_thread(file.write_text, text, "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "play", str(file), "--port", str(port),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    async with started(["cli", "play", str(file), "--port", str(port)], port) as server:
+        yield server
+
+
+@asynccontextmanager
+async def started(module: list[str], port: int, log: Path | None = None) -> AsyncIterator[Server]:
+    """A controller by a module of ours and its arguments, ready, until the block ends."""
+    output = (await asyncio.to_thread(log.open, "wb")) if log else asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *module, stdout=output, stderr=output)
     try:
         async with aiohttp.ClientSession() as session:
             server, end_s = Server(f"http://127.0.0.1:{port}", TOKENS, process, session), time.monotonic() + READY_S
             while not await _ready(server):
                 assert time.monotonic() < end_s, "the controller did not become ready"
+                assert process.returncode is None, "the controller ended"
                 await asyncio.sleep(0.1)
             yield server
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 
