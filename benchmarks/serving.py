@@ -17,7 +17,7 @@ import aiohttp
 from tests.scheduler.api.front import TOKENS, WORLD, access_of
 from tests.scheduler.running import free_port
 
-READY_S = 120.0
+READY_S = 240.0
 
 
 @dataclass
