@@ -11,7 +11,8 @@ from config.latencymatrix import LatencyMatrix
 from config.origin import Origin
 from placement.columns import Floats, floats
 
-Kind, Other = TypeVar("Kind", bound=Hashable), TypeVar("Other", bound=Hashable)
+Kind = TypeVar("Kind", bound=Hashable)
+Other = TypeVar("Other", bound=Hashable)
 INSIDE_CLUSTER_MS = 0.5
 """Between an origin and its own cluster, unless a matrix says otherwise."""
 
@@ -60,8 +61,8 @@ def distances_ms(
     found = np.array(by_kind(near, far, lambda a, b: _known(trips, a, b)))
     at = {name: column for column, name in enumerate(clusters)}
     for row, origin in enumerate(origins):
-        if origin.spec.cluster in clusters:
-            home = clusters[origin.spec.cluster]
+        home = clusters.get(origin.spec.cluster or "")
+        if home is not None:
             found[row, at[home.name]] = rtt_ms(trips, origin, home, clusters)
     return floats(found)
 

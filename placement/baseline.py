@@ -13,11 +13,20 @@ def nearest(fleet: Fleet, usable: Bools | None = None) -> Routing:
     `usable` is (B,); None means all. It ignores capacity: the latency-greedy policy that most meshes start with.
     """
     clusters, flows = len(fleet.clusters), len(fleet.flows)
-    runs = np.zeros((len(fleet.services), clusters), dtype=bool)
     good = np.ones(len(fleet.backends), dtype=bool) if usable is None else usable
-    runs[fleet.backends.service[good], fleet.backends.cluster[good]] = True
-    lawful = (runs & fleet.allowed)[fleet.flows.service]
-    rtt = np.where(lawful, fleet.network.rtt_ms[fleet.flows.origin], np.inf)
-    rtt = np.where(rtt <= fleet.services.rtt_max_ms[fleet.flows.service][:, None], rtt, np.inf)
-    column = np.where(np.isfinite(rtt).any(axis=1), rtt.argmin(axis=1), fleet.shed)
+    column = np.full(flows, fleet.shed)
+    order = np.argsort(fleet.backends.service, kind="stable")
+    of = np.split(order, np.searchsorted(fleet.backends.service[order], np.arange(1, len(fleet.services))))
+    by_service = np.argsort(fleet.flows.service, kind="stable")
+    rows_of = np.split(by_service, np.searchsorted(fleet.flows.service[by_service], np.arange(1, len(fleet.services))))
+    for service, (backends, rows) in enumerate(zip(of, rows_of, strict=True)):
+        where = np.unique(fleet.backends.cluster[backends[good[backends]]])
+        where = where[fleet.allowed[service, where]]
+        if len(where) and len(
+            rows
+        ):  # one service at a time: all at once is flows x clusters, gigabytes for the largest
+            rtt = fleet.network.rtt_ms[np.ix_(fleet.flows.origin[rows], where)]
+            best = rtt.argmin(axis=1)
+            near = rtt[np.arange(len(rows)), best] <= fleet.services.rtt_max_ms[service]
+            column[rows[near]] = where[best[near]]
     return from_triplets(np.arange(flows), column, np.ones(flows), (flows, clusters + 1))

@@ -79,7 +79,9 @@ class WeightTable:
 
     def digest(self) -> str:
         """SHA-256 of the content: equal digests mean that there is nothing to write."""
-        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+        if "digest" not in self.known:
+            self.known["digest"] = hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+        return str(self.known["digest"])
 
     def same_weights(self, other: "WeightTable") -> bool:
         """Whether there is nothing to write: equal content, whatever the fence."""

@@ -75,13 +75,17 @@ class Ledger:
 
     async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
         """Durable before any of them is written to a mesh."""
-        rows = [
-            IntentRow(turn=turn, origin=o, epoch=t.epoch, version=t.version, digest=t.digest(), content=t.content())
-            for o, t in tables.items()
-        ]
+
+        def rows() -> list[IntentRow]:
+            return [
+                IntentRow(turn=turn, origin=o, epoch=t.epoch, version=t.version, digest=t.digest(), content=t.content())
+                for o, t in tables.items()
+            ]
+
+        found = await asyncio.to_thread(rows)  # a second of a processor for a thousand meshes
         try:
             async with asyncio.timeout(INTENT_TIMEOUT_S):
-                await self._run(lambda: self._add(*rows))
+                await self._run(lambda: self._add(*found))
         except TimeoutError:
             raise LedgerDown(f"{self.url}: no answer within {INTENT_TIMEOUT_S:g} s") from None
 

@@ -213,7 +213,8 @@ async def _first_state(
     """Where the loop starts: what stands, and bound by what an earlier controller did. Raises LedgerDown."""
     at_s, limits = clock.now_s(), current.policy.conduct
     good, deeds = await ledger.good(), await ledger.deeds()
-    state = initial_state(current.fleet, current.declared, standing, ledger.epoch, at_s, limits, good)
+    known = current.fleet, current.declared, standing, ledger.epoch, at_s, limits, good
+    state = await asyncio.to_thread(initial_state, *known)
     return replace(state, conduct=bound_by(state.conduct, deeds, current.fleet, at_s, clock.wall_s(), limits))
 
 
