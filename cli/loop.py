@@ -45,11 +45,11 @@ def serve(
     from scheduler.logs import configure
     from scheduler.ports import LedgerDown
     from scheduler.serve import serve as run_service
-    from simulator.apart import player
+    from simulator.apart import simulator
 
     try:
         configure()
-        asyncio.run(run_service(tuple(files), player(tuple(files))))
+        asyncio.run(run_service(tuple(files), simulator(tuple(files))))
     except Invalid as invalid:
         _fail(str(invalid))
     except (LedgerDown, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""`equipoise token create | hash | list`: who may use the API. Tokens live in the documents as hashes alone."""
+"""`equipoise token create | hash | list | revoke`: who may use the API. Documents have the hashes of tokens alone."""
 
 # ruff: noqa: PLC0415  each verb imports what it needs and no more, so that --help is quick
 
@@ -13,7 +13,7 @@ from cli.loop import HERE, Format, Output, Server, _fail, _request
 
 app = typer.Typer(
     name="token",
-    help="Who may use the API. A token is shown once; the documents keep its hash. To revoke it, take its entry out.",
+    help="Who may use the API. A token is shown once; the documents keep its hash.",
     no_args_is_help=True,
 )
 
@@ -83,9 +83,10 @@ def listed(server: Server = HERE, output: Format = Output.TABLE) -> None:
     from cli.render import print_as
 
     def table(body: dict[str, Any]) -> Iterator[Any]:
-        rows = Table("NAME", "ROLE", "BY", "EXPIRES", box=None, header_style="bold")
+        rows = Table("NAME", "ROLE", "BY", "EXPIRES", "STATE", box=None, header_style="bold")
         for one in body["known"]:
-            rows.add_row(one["name"], one["role"], one["how"], one["expires"] or "never")
+            state = "revoked" if one["revoked"] else "good"
+            rows.add_row(one["name"], one["role"], one["how"], one["expires"] or "never", state)
         yield rows
         if body["open"]:
             yield "nobody has to show anything: the API serves its own machine alone"
@@ -93,3 +94,20 @@ def listed(server: Server = HERE, output: Format = Output.TABLE) -> None:
             yield f"and users of {body['issuer']}, by their roles"
 
     print_as(output, _request(server, "GET", "/api/v1/access"), table)
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="Whose token: as in `token list`, or the name of a vantage.")],
+    reason: Annotated[str, typer.Option(help="For the audit.")],
+    server: Server = HERE,
+) -> None:
+    """Make a token worth nothing at once and for good, on a running controller. Needs role admin.
+
+    The ledger keeps that, so it holds for the controllers that follow too; browsers that signed in with it are signed
+    out. Take its entry out of the documents when you next change them.
+    """
+    from urllib.parse import quote
+
+    _request(server, "POST", f"/api/v1/access/{quote(name, safe='')}/revoke", json={"reason": reason})
+    typer.echo(f"revoked: {name}. Its entry in the documents is worth nothing and can go.")

@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from scheduler.api.app import ErrorPage, Served
-from scheduler.api.audit import AuditApi, auditing
+from scheduler.api.audit import AuditApi, auditing, revoked_in
 from scheduler.api.deployments import DeploymentRoutes
 from scheduler.api.doctor import DoctorApi
 from scheduler.api.drills import DrillRoutes
@@ -82,6 +82,11 @@ class Parts:
         self.meshes = MeshesApi(self.controller.connectors, SplitMeter(), self.metrics.registry)
         self.controller.collector.listeners.append(self.meshes.meter.hear)
 
+    async def open(self) -> None:
+        """Take up what people ordered of earlier controllers. Raises LedgerDown."""
+        await self.overrides.open()
+        self.gate.revoked |= await revoked_in(self.ledger)
+
 
 class Front:
     """The API by noun; the pages of the dashboard ask the same objects."""
@@ -144,7 +149,8 @@ class Front:
     def agents_application(self) -> web.Application:
         """For agents and vantages on other machines."""
         parts = self.parts
-        return agents_application(self.routes(), parts.controller.roster, parts.gate.access, self.audit_log)
+        gate = parts.gate
+        return agents_application(self.routes(), parts.controller.roster, gate.access, self.audit_log, gate.revoked)
 
     async def _let_go(self, _: web.Application) -> None:
         """Readers of the stream would keep the process from ending."""

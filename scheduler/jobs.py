@@ -48,6 +48,25 @@ Player = Callable[[Question, Tell], Awaitable[Json]]
 """Plays a question and tells its progress, 0 to 1. Raises Wrong. Cancelling it ends its process."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """Something that can be asked about."""
+
+    name: str
+    """Such as `cluster-outage`."""
+    about: str
+    schema: Json
+    """JSON Schema of its keys, by name, each with `required`; `at` and `for` are among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """Who plays what-if runs, and all that can happen in them."""
+
+    play: Player
+    events: tuple[EventKind, ...]
+
+
 @dataclass(slots=True)
 class Job:
     """One run."""
@@ -72,8 +91,9 @@ class Job:
 class Jobs:
     """`close` cancels what runs."""
 
-    def __init__(self, player: Player | None, wall_s: Callable[[], float] = time.time) -> None:
-        self.player, self.wall_s = player, wall_s
+    def __init__(self, simulator: Simulator | None, wall_s: Callable[[], float] = time.time) -> None:
+        self.player, self.wall_s = simulator.play if simulator else None, wall_s
+        self.events = simulator.events if simulator else ()
         self.kept: OrderedDict[str, Job] = OrderedDict()
         self._turn = asyncio.Lock()
         self._number = 0

@@ -44,7 +44,7 @@ from scheduler.drill_service import DrillService
 from scheduler.endpoints import Endpoints
 from scheduler.front import Front, Parts
 from scheduler.intake import Collector
-from scheduler.jobs import Jobs, Player
+from scheduler.jobs import Jobs, Simulator
 from scheduler.lease import Lease, lease_of, won
 from scheduler.ledger import Ledger
 from scheduler.logs import about_turn
@@ -71,13 +71,13 @@ log = structlog.get_logger()
 
 async def serve(
     paths: tuple[Path, ...],
-    player: Player | None = None,
+    simulator: Simulator | None = None,
     documents: Documents | None = None,
     edges: Callable[[Documents], Controller] | None = None,
 ) -> None:
     """Run a controller until SIGTERM or SIGINT: warm at once, and steering as soon as no other one leads.
 
-    `player` plays what-if runs. `documents` and `edges` stand in for files and for the real world: a simulated fleet.
+    `simulator` plays what-if runs. `documents` and `edges` stand in for files and for the real world.
     Raises config.problem.Invalid for documents that cannot be used, Deposed when another controller took over.
     """
     documents = documents or load(*paths)
@@ -130,7 +130,7 @@ async def serve(
         solver = ThreadSolver(controller.watch)
         stack.callback(solver.close)
         parts = Parts(
-            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(player), gate, costs,
+            board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(simulator), gate, costs,
             placing,
         )  # fmt: skip
         await _steer(stack, background, parts, server)
@@ -220,7 +220,7 @@ async def _first_state(
 
 async def _put_up(stack: AsyncExitStack, server: Server, parts: Parts) -> None:
     """Take up what people ordered of earlier controllers, and serve."""
-    await parts.overrides.open()
+    await parts.open()
     stack.push_async_callback(parts.jobs.close)
     front = Front(parts)
     await listen(stack, front.application(*pages_of(front)), server)

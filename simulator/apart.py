@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from scheduler.jobs import Player, Question, Tell, Wrong
+from scheduler.jobs import Question, Simulator, Tell, Wrong
+from simulator.scenario.vocabulary import vocabulary
 
 Json = dict[str, Any]
 LINE_MAX_BYTES = 64 * 1024 * 1024
@@ -17,7 +18,7 @@ WORDS_MAX_BYTES = 8 * 1024
 log = structlog.get_logger()
 
 
-def player(documents: tuple[Path, ...], scenario: Path | None = None, ledger: str = "") -> Player:
+def simulator(documents: tuple[Path, ...], scenario: Path | None = None, ledger: str = "") -> Simulator:
     """Plays questions about the fleet of some documents, or of a scenario, from the weights in a ledger."""
     fixed: Json = {
         "documents": [path.resolve().as_posix() for path in documents],
@@ -44,7 +45,7 @@ def player(documents: tuple[Path, ...], scenario: Path | None = None, ledger: st
             await process.wait()
             complaints.cancel()
 
-    return played
+    return Simulator(played, vocabulary())
 
 
 async def _put(process: asyncio.subprocess.Process, asked: Json) -> None:

@@ -23,7 +23,7 @@ from scheduler.drill_probes import PathProbes
 from scheduler.ports import Configuration
 from scheduler.serve import real_edges, serve
 from scheduler.translate import loop_configuration
-from simulator.apart import player
+from simulator.apart import simulator
 from simulator.physics.world import Happening
 from simulator.play import set_up
 from simulator.scenario.load import Loaded, load_scenario
@@ -156,5 +156,5 @@ async def perform(file: Path, api: str, ledger: str, seed: int | None = None) ->
     server = policy.server.model_copy(update={"api": api, "ledger": ledger})
     documents = replace(loaded.configuration, policy=policy.model_copy(update={"server": server}))
     seed = loaded.scenario.spec.seed if seed is None else seed
-    whatif = player((), file, ledger)
+    whatif = simulator((), file, ledger)
     await serve((), whatif, documents, lambda _: edges_of(loaded, seed))

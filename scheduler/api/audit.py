@@ -5,13 +5,17 @@ from typing import Annotated
 from pydantic import Field
 
 from scheduler.access.role import Role
+from scheduler.access.tokens import sha256_of
 from scheduler.api.app import Audit
 from scheduler.api.gate import Gate
+from scheduler.api.problem import Failure
 from scheduler.api.route import Answer, Call, Json, Route, Said, Shown
 from scheduler.audit import AuditLedger
 from scheduler.ledger import Ledger
 
 TAG = "audit"
+REVOKED = "revoked:"
+"""Before the hash of the hash of a token, in the ledger: what documents have of it stands nowhere else."""
 
 
 class AuditShown(Shown):
@@ -56,6 +60,13 @@ class Known(Shown):
     role: str
     how: str
     expires: str | None
+    revoked: bool
+
+
+class Revoking(Said):
+    """Why."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class AccessShown(Shown):
@@ -81,6 +92,10 @@ class AuditApi:
                   about="503 names the first row that does not fit.", answers={200: Whole}),
             Route("GET", "/api/v1/access", Role.ADMIN, TAG, "Who has access", self.access,
                   answers={200: AccessShown}),
+            Route("POST", "/api/v1/access/{name}/revoke", Role.ADMIN, TAG, "Make a token worth nothing, for good",
+                  self.revoke, about="At once, for browsers that signed in with it too, and by the ledger after a "
+                  "restart. Its entry in the documents can go later.", body=Revoking, answers={200: AccessShown},
+                  audited=True),
         ]  # fmt: skip
 
     async def listed(self, call: Call) -> Answer:
@@ -107,12 +122,32 @@ class AuditApi:
         """As the documents say now."""
         access = self.gate.access()
         tokens = [
-            Known(name=t.name, role=t.role, how="token", expires=t.expires.isoformat() if t.expires else None)
+            Known(name=t.name, role=t.role, how="token", expires=t.expires.isoformat() if t.expires else None,
+                  revoked=sha256_of(t.sha256) in self.gate.revoked)
             for t in access.tokens
+        ]  # fmt: skip
+        shown = [
+            Known(name=c.name, role=c.role, how="certificate", expires=None, revoked=False) for c in access.certificates
         ]
-        shown = [Known(name=c.name, role=c.role, how="certificate", expires=None) for c in access.certificates]
         issuer = access.oidc.issuer if access.oidc else None
         return Answer(AccessShown(open=self.gate.open, known=[*tokens, *shown], issuer=issuer))
+
+    async def revoke(self, call: Call) -> Answer:
+        """Written down before it holds."""
+        name, reason = call.path["name"], call.sent(Revoking).reason
+        seats = self.gate.roster.seats if self.gate.roster is not None else ()
+        known = {seat.name: seat.token_sha256 for seat in seats} | {t.name: t.sha256 for t in self.gate.access().tokens}
+        if name not in known:
+            raise Failure(404, f"no token is called {name!r}; GET /api/v1/access says which there are")
+        call.noted = {"revoked": name, "reason": reason}
+        await self.ledger.set_switch(f"{REVOKED}{sha256_of(known[name])}", name, reason)
+        self.gate.revoked.add(sha256_of(known[name]))
+        return await self.access(call)
+
+
+async def revoked_in(ledger: Ledger) -> set[str]:
+    """What Gate.revoked begins with. Raises LedgerDown."""
+    return {name.removeprefix(REVOKED) for name in await ledger.switches(REVOKED)}
 
 
 def auditing(audit: AuditLedger) -> Audit:

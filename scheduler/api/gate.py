@@ -34,8 +34,11 @@ class Gate:
         *,
         closed: bool = False,
         now_s: Callable[[], float] = time.monotonic,
+        revoked: set[str] | None = None,
     ) -> None:
         self.access, self.roster, self.closed = access, roster, closed
+        self.revoked: set[str] = set() if revoked is None else revoked
+        """SHA-256 of the SHA-256 of tokens that are worth nothing, whatever the documents still say."""
         self.sessions = Sessions(now_s)
         self.buckets = Buckets(now_s)
         self._provider: Provider | None = None
@@ -61,6 +64,8 @@ class Gate:
 
     async def recognised(self, token: str) -> Principal | None:
         """Whose token it is."""
+        if sha256_of(sha256_of(token)) in self.revoked:
+            return None
         access = self.access()
         found = whose(token, access.tokens, datetime.now(UTC).date())
         seat = self.roster.authenticate(token) if found is None and self.roster is not None else None
@@ -114,7 +119,7 @@ class Gate:
         session = self.sessions.found(request.cookies.get(COOKIE, ""))
         if session is None:
             return None
-        known: Iterable[str] = (t.sha256 for t in self.access().tokens)
+        known: Iterable[str] = (t.sha256 for t in self.access().tokens if sha256_of(t.sha256) not in self.revoked)
         if session.principal.how == "token" and session.token_sha256 not in known:
             return None
         return session.principal

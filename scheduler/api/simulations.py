@@ -45,6 +45,20 @@ class SimulationsShown(Shown):
     items: list[SimulationShown]
 
 
+class EventShown(Shown):
+    """A kind of event; `keys` is JSON Schema by key, each with `required`."""
+
+    name: str
+    about: str
+    keys: Json
+
+
+class EventsShown(Shown):
+    """All kinds; none where the controller has no simulator."""
+
+    items: list[EventShown]
+
+
 class SimulationsApi:
     """Over the jobs of one controller."""
 
@@ -59,6 +73,8 @@ class SimulationsApi:
                   answers={200: SimulationsShown}),
             Route("POST", "/api/v1/simulations", operator, TAG, "Begin a run", self.begun, body=SimulationAsked,
                   answers={202: SimulationShown}, problems=(409,), audited=True),
+            Route("GET", "/api/v1/events", viewer, TAG, "All that can happen in a run", self.vocabulary,
+                  about="Of each event its keys, as JSON Schema.", answers={200: EventsShown}),
             Route("GET", one, viewer, TAG, "A run, with its progress and result", self.shown,
                   answers={200: SimulationShown}, large=True),
             Route("DELETE", one, operator, TAG, "End it", self.ended, answers={200: SimulationShown}, audited=True),
@@ -68,6 +84,10 @@ class SimulationsApi:
         """Without results."""
         newest = reversed(self.jobs.kept.values())
         return Answer({"items": [job_body(job) | {"result": None} for job in newest]})
+
+    async def vocabulary(self, _: Call) -> Answer:
+        """As the schema of scenarios has it."""
+        return Answer({"items": [{"name": k.name, "about": k.about, "keys": k.schema} for k in self.jobs.events]})
 
     async def begun(self, call: Call) -> Answer:
         """It runs when those before are over."""

@@ -96,10 +96,15 @@ class VantageApi:
 
 
 def agents_application(
-    routes: Sequence[Route], roster: Roster, access: Callable[[], Access], audit: Audit = unaudited
+    routes: Sequence[Route],
+    roster: Roster,
+    access: Callable[[], Access],
+    audit: Audit = unaudited,
+    revoked: set[str] | None = None,
 ) -> web.Application:
     """What agents and vantages may ask, and nothing else; here everybody shows who they are."""
-    return Served([r for r in routes if r.agents], Gate(access, roster, closed=True), audit).application()
+    gate = Gate(access, roster, closed=True, revoked=revoked)
+    return Served([r for r in routes if r.agents], gate, audit).application()
 
 
 async def listen_to_agents(stack: AsyncExitStack, application: web.Application, listener: VantageListener) -> None:

@@ -4,13 +4,14 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from scheduler.access.role import Principal, Role
 from scheduler.api.gate import COOKIE
 from scheduler.api.problem import Failure
 from scheduler.api.rollback import RollbackAsked
 from scheduler.api.route import Answer, Call, Route, Said, html
+from scheduler.dashboard.questions import event_of
 from scheduler.dashboard.render import HERE, Pages, seen
 from scheduler.jobs import Question
 from scheduler.overriding import Refused
@@ -46,15 +47,11 @@ class OverrideForm(Said):
 
 
 class WhatIfForm(Said):
-    """One event and for how long to play."""
+    """One event and for how long to play; the fields of the event are those of its schema."""
 
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, str] = Field(init=False)
     fault: Annotated[str, Field(pattern=r"^[a-z-]{1,40}$")]
-    cluster: Name = ""
-    service: Name = ""
-    region: Name = ""
-    provider: Name = ""
-    amount: Annotated[float, Field(ge=0, le=1000)] | None = None
-    lasts: Annotated[float, Field(gt=0, le=24 * 60)] = 3.0
     minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 10.0
     against: Annotated[str, Field(pattern=r"^[a-z_-]{0,40}$")] = ""
 
@@ -158,7 +155,8 @@ class Actions:
         """A job, shown with its progress."""
         form = call.sent(WhatIfForm)
         policies = ("equipoise", form.against) if form.against else ("equipoise",)
-        question = Question((event_of(form),), form.minutes, policies)
+        event = event_of(form.fault, form.model_extra or {}, self.front.parts.jobs.events)
+        question = Question((event,), form.minutes, policies)
         call.noted = {"events": list(question.events), "minutes": form.minutes}
         job = self.front.simulations.begin(question, call.principal.name)
         return seen(f"/whatif/{job.id}")
@@ -194,26 +192,3 @@ class Actions:
 
 
 FILES = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
-
-
-def event_of(form: WhatIfForm) -> str:
-    """In the words of `equipoise simulate --event`."""
-    wanted = {
-        "cluster-outage": ("cluster",), "gateway-loss": ("cluster",), "region-outage": ("region",),
-        "provider-outage": ("provider",), "capacity-loss": ("cluster", "ratio"), "demand-surge": ("service", "factor"),
-        "price-change": ("cluster", "factor"), "gray": ("cluster", "service", "errorRatio"),
-    }.get(form.fault)  # fmt: skip
-    if wanted is None:
-        raise Failure(422, f"no event {form.fault!r} can be made here; the API takes all of them")
-    pairs = []
-    for key in wanted:
-        if key in {"ratio", "factor", "errorRatio"}:
-            amount = form.amount if form.amount is not None else (2.0 if key == "factor" else 0.5)
-            value = str(amount)
-        else:
-            value = getattr(form, key)
-            if not value and key != "service":
-                raise Failure(422, f"say which {key}")
-        if value:
-            pairs.append(f"{key}={value}")
-    return " ".join((form.fault, *pairs, "at=1m", f"for={form.lasts:g}m"))

@@ -12,6 +12,7 @@ from scheduler.api.route import Answer, Call, Json, Route, html
 from scheduler.api.simulations import job_body
 from scheduler.api.turns import KEY, keyed
 from scheduler.dashboard.charts import Series, chart
+from scheduler.dashboard.questions import fields_of, names_of
 from scheduler.dashboard.render import Pages
 from scheduler.state import State
 from scheduler.turn import Turn
@@ -25,12 +26,6 @@ LEVELS = {
     "L3": "1, 5 and 10 % of the requests and back",
     "L4": "all of the requests and back",
 }
-FAULTS = (
-    ("cluster-outage", "A cluster is out"), ("region-outage", "A region is out"),
-    ("provider-outage", "A provider is out"), ("gateway-loss", "A gateway is lost"),
-    ("capacity-loss", "Part of a cluster's capacity is gone"), ("demand-surge", "Demand of a service grows"),
-    ("price-change", "A cluster's nodes cost more or less"), ("gray", "Part of a service's requests fails"),
-)  # fmt: skip
 METRICS = (
     ("availability", "answered well", "pct"), ("shed", "refused", "pct"), ("p50Ms", "p50", "ms"),
     ("p95Ms", "p95", "ms"), ("p99Ms", "p99", "ms"), ("utilization", "fullest backend", "pct"),
@@ -128,13 +123,11 @@ class Records:
     async def whatif(self, call: Call) -> Answer:
         """The form, prefilled from the address, and the newest runs."""
         state, _ = self.front.fleet.now()
-        fleet = state.fleet
-        jobs = [job_body(job) for job in reversed(self.front.parts.jobs.kept.values())]
-        names = {
-            "cluster": [str(c) for c in fleet.clusters.ids], "service": [str(s) for s in fleet.services.ids],
-            "region": sorted(set(fleet.clusters.region)), "provider": sorted(set(fleet.clusters.provider)),
-        }  # fmt: skip
-        return self.pages.show(call, "whatif.html", "What-if", jobs=jobs, faults=FAULTS, names=names)
+        jobs, query = [job_body(job) for job in reversed(self.front.parts.jobs.kept.values())], call.request.query
+        kinds = self.front.parts.jobs.events
+        kind = next((k for k in kinds if k.name == query.get("fault")), kinds[0] if kinds else None)
+        fields = fields_of(kind, names_of(state), query) if kind else []
+        return self.pages.show(call, "whatif.html", "What-if", jobs=jobs, kinds=kinds, kind=kind, fields=fields)
 
     async def run(self, call: Call) -> Answer:
         """A run, compared with the same time without its events."""

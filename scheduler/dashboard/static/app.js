@@ -42,13 +42,3 @@ menu?.addEventListener("click", () => {
 for (const form of document.querySelectorAll("form[data-confirm]")) {
   form.addEventListener("submit", (event) => { if (!confirm(form.dataset.confirm)) event.preventDefault(); });
 }
-
-const fault = document.querySelector("#fault");
-if (fault) {
-  const needs = { "cluster-outage": ["cluster"], "gateway-loss": ["cluster"], "region-outage": ["region"],
-    "provider-outage": ["provider"], "capacity-loss": ["cluster", "amount"], "demand-surge": ["service", "amount"],
-    "price-change": ["cluster", "amount"], "gray": ["cluster", "service", "amount"] };
-  const show = () => { for (const field of document.querySelectorAll("[data-field]"))
-    field.hidden = !(needs[fault.value] || []).includes(field.dataset.field); };
-  fault.addEventListener("change", show); show();
-}

@@ -13,16 +13,25 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from scheduler.access.role import HELD, Role
+from scheduler.access.tokens import sha256_of
+from scheduler.api.audit import revoked_in
 from scheduler.ledger import Ledger
 from tests.scheduler.api.front import TOKENS, Running, access_of, performed, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-FILLERS = {"turn": "1.1", "cluster": "dublin", "service": "shop", "id": "x-1"}
+FILLERS = {"name": "nobody", "turn": "1.1", "cluster": "dublin", "service": "shop", "id": "x-1"}
+
+
+LEAVER = "eqp_leaver-token-0123456789abcdef"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    async with performed(tmp_path_factory.mktemp("front"), access=access_of(TOKENS)) as found:
+    access = access_of(TOKENS)
+    leaver = {"name": "the-leaver", "role": "viewer", "sha256": sha256_of(LEAVER)}
+    async with performed(
+        tmp_path_factory.mktemp("front"), access=access | {"tokens": [*access["tokens"], leaver]}
+    ) as found:
         yield found
 
 
@@ -223,10 +232,38 @@ async def test_token_list_on_the_command_line_shows_who_has_access_to_an_admin_a
     known = json.loads(shown.stdout)["known"]
 
     assert shown.exit_code == 0
-    assert {(one["name"], one["role"], one["how"]) for one in known} == {(f"the-{r}", r, "token") for r in TOKENS}
-    assert all(one.keys() == {"name", "role", "how", "expires"} for one in known), "and no hash"
+    wanted = {(f"the-{r}", r, "token") for r in TOKENS} | {("the-leaver", "viewer", "token")}
+    assert {(one["name"], one["role"], one["how"]) for one in known} == wanted
+    assert all(one.keys() == {"name", "role", "how", "expires", "revoked"} for one in known), "and no hash"
     assert refused.exit_code == 1
     assert "the-operator is operator; this needs admin" in refused.stderr
+
+
+async def test_token_that_is_revoked_is_worth_nothing_at_once_and_for_controllers_that_follow(running: Running) -> None:
+    def say(role: str, name: str) -> Result:
+        words = ["token", "revoke", name, "--reason", "laptop lost", "--server", running.url]
+        return CliRunner().invoke(app, words, env={"EQUIPOISE_TOKEN": TOKENS[role]})
+
+    leaver = {"Authorization": f"Bearer {LEAVER}"}
+    before, _ = await running.ask("GET", "/api/v1/plan", headers=leaver)
+    denied, unknown = (
+        await asyncio.to_thread(say, "operator", "the-leaver"),
+        await asyncio.to_thread(say, "admin", "bob"),
+    )
+    done = await asyncio.to_thread(say, "admin", "the-leaver")
+    after, _ = await running.ask("GET", "/api/v1/plan", headers=leaver)
+    _, access = await running.ask("GET", "/api/v1/access", "admin")
+    _, page = await running.ask("GET", "/api/v1/audit?limit=1", "operator")
+    ledger = Ledger(f"sqlite:///{running.folder}/ledger.db")
+
+    assert (before, after) == (200, 401)
+    assert (denied.exit_code, unknown.exit_code, done.exit_code) == (1, 1, 0)
+    assert "no token is called 'bob'" in unknown.stderr
+    assert {one["name"] for one in access["known"] if one["revoked"]} == {"the-leaver"}
+    assert page["items"][0]["who"] == "the-admin"
+    assert page["items"][0]["detail"] == {"revoked": "the-leaver", "reason": "laptop lost"}
+    assert await revoked_in(ledger) == {sha256_of(sha256_of(LEAVER))}
+    ledger.close()
 
 
 async def test_cost_report_adds_up_the_turns_of_the_ledger(running: Running) -> None:

@@ -181,7 +181,7 @@ async def test_override_ordered_on_the_page_is_in_force_and_in_the_audit(desk: D
 
 
 async def test_whatif_when_run_compares_with_the_same_time_without_the_event(desk: Desk) -> None:
-    await desk.go("/whatif?fault=cluster-outage&cluster=dublin&lasts=1&minutes=2")
+    await desk.go("/whatif?fault=cluster-outage&cluster=dublin&for=1m&minutes=2")
     await desk.page.click("button.primary")
     await desk.page.wait_for_selector("#run table", timeout=60_000)
 
