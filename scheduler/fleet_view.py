@@ -132,11 +132,11 @@ def drift(pushed: Mapping[str, float] | None, seen: Mapping[str, float] | None) 
     return round(max((abs(pushed.get(c, 0.0) / sent - seen.get(c, 0.0)) for c in clusters), default=0.0), 4)
 
 
-def cluster_rows(state: State, turn: Turn) -> list[Json]:
-    """Every cluster in short."""
+def cluster_rows(state: State, turn: Turn, routing: Routing | None = None) -> list[Json]:
+    """Every cluster in short, under what a turn pushed or another routing."""
     fleet, problem = state.fleet, state.problem
     assert problem is not None
-    made, size = loads(problem, turn.pushed), len(fleet.clusters)
+    made, size = loads(problem, turn.pushed if routing is None else routing), len(fleet.clusters)
     used = made.utilization(problem.capacity_rps)
     load = np.bincount(fleet.backends.cluster, weights=made.backend_rps, minlength=size)
     room = np.bincount(fleet.backends.cluster, weights=problem.capacity_rps, minlength=size)

@@ -1,4 +1,4 @@
-"""Who calls whom across clusters: traffic and errors of every edge, largest first."""
+"""Who calls whom across clusters: traffic, errors and the segments of the time of every edge, largest first."""
 
 import numpy as np
 
@@ -40,6 +40,8 @@ def graph_body(state: State, turn: Turn, limit: int) -> Json:
                     "cluster": there,
                     "rps": round(float(rps[i]) * part, 3),
                     "error_ratio": round(float(errors[backend[i]]), 6),
+                    "network_ms": round(float(fleet.network.rtt_ms[origin, column]), 3),
+                    "backend_ms": round(float(turn.snapshot.readings.latency_ms[backend[i]]), 3),
                     "crosses": int(fleet.origins.cluster[origin]) != column,
                 }
             )

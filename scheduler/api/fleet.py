@@ -139,6 +139,10 @@ class Edge(Shown):
     cluster: str
     rps: float
     error_ratio: float
+    network_ms: float
+    """Round trip from the mesh to the cluster."""
+    backend_ms: float
+    """Measured time in the backend."""
     crosses: bool
 
 

@@ -73,19 +73,20 @@ class Views:
         )  # fmt: skip
 
     async def map(self, call: Call) -> Answer:
-        """Before and after the newest decision, or as it stands."""
-        state, turn, clusters, _ = await self._rows()
-        when = call.request.query.get("when", "after")
-        top = min(max(int(call.request.query.get("top", "30")), 1), 200) if _digits(call, "top") else TOP
-        decided = self.front.parts.board.decisions
-        shown = decided[-1][1] if decided else turn
-        routing = shown.snapshot.routing if when == "before" else turn.pushed
+        """As it stands, or before and after a decision that is kept; flows and rings both."""
+        query, kept = call.request.query, list(self.front.parts.board.decisions)
+        top = min(max(int(query["top"]), 1), 200) if _digits(call, "top") else TOP
+        at = int(query["at"]) if _digits(call, "at") else None
+        row = max((i for i, (_, t) in enumerate(kept) if at is None or t.number <= at), default=0)
+        when = query.get("when", "now") if kept and query.get("when") in {"before", "after"} else "now"
+        state, turn = self.front.fleet.now() if when == "now" else kept[row]
+        routing = turn.snapshot.routing if when == "before" else turn.pushed
+        clusters = await asyncio.to_thread(cluster_rows, state, turn, routing)
         flows = await asyncio.to_thread(between, state, turn, routing)
-        places = self._places(state)
-        figure = world(clusters, flows[:top], [str(o) for o in state.fleet.origins.ids], places)
+        figure = world(clusters, flows[:top], [str(o) for o in state.fleet.origins.ids], self._places(state))
         return self.pages.show(
             call, "map.html", "Map", figure=Markup(figure), flows=flows[:top], more=max(0, len(flows) - top),  # noqa: S704
-            clusters=clusters, when=when, top=top, shown=shown,
+            clusters=clusters, when=when, top=top, kept=[t for _, t in kept], row=row,
         )  # fmt: skip
 
     def _places(self, state: State) -> dict[str, tuple[float, float]]:

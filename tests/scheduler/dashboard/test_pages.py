@@ -14,9 +14,9 @@ from tests.scheduler.api.front import TOKENS, Running, access_of, performed, unt
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGES = (
-    "/", "/map", "/map?when=before&top=10", "/decisions", "/decisions?all=1", "/services", "/services/shop",
-    "/clusters", "/clusters/frankfurt", "/graph", "/graph?service=catalog", "/failover", "/drills", "/cost?hours=1",
-    "/whatif", "/audit",
+    "/", "/map", "/map?when=before&top=10", "/map?when=after&at=1", "/decisions", "/decisions?all=1", "/services",
+    "/services/shop", "/clusters", "/clusters/frankfurt", "/graph", "/graph?service=catalog", "/failover", "/drills",
+    "/cost?hours=1", "/whatif", "/whatif?fault=gray", "/audit",
 )  # fmt: skip
 GRAVE = {"serious", "critical"}
 
@@ -121,6 +121,30 @@ async def test_overview_follows_the_loop_without_being_loaded_again(desk: Desk) 
     await until(later, "the strip shows a newer turn")
 
 
+async def test_map_slides_along_the_decisions_and_keeps_the_moment_in_its_address(desk: Desk) -> None:
+    drained = {"kind": "limit", "cluster": "virginia", "ratio": 0.0, "lasts_s": 60, "reason": "something to decide"}
+    status, made = await desk.running.ask("POST", "/api/v1/overrides", "operator", json=drained)
+    assert status == 201
+
+    async def several() -> bool:
+        await desk.go("/map")
+        return bool(await desk.page.locator("input[type=range]").count())
+
+    await until(several, "there are two decisions to slide between")
+    slider = desk.page.locator("input[type=range]")
+    oldest = await slider.get_attribute("min")
+    await slider.focus()
+    await desk.page.keyboard.press("Home")
+    await desk.page.wait_for_url(f"**/map?*at={oldest}*")
+
+    assert await desk.page.locator("input[type=range]").input_value() == oldest
+    assert await desk.page.locator("svg.world .ring").count() == 4
+    await desk.page.get_by_role("link", name="later").click()
+    assert f"at={oldest}&" not in desk.page.url
+    assert not desk.complaints
+    await desk.running.ask("DELETE", f"/api/v1/overrides/{made['id']}", "operator")
+
+
 async def test_keyboard_alone_reaches_the_content_and_the_first_page(desk: Desk) -> None:
     await desk.go("/")
     await desk.page.keyboard.press("Tab")
@@ -177,7 +201,8 @@ async def test_override_ordered_on_the_page_is_in_force_and_in_the_audit(desk: D
     assert "new kernel" in await desk.page.inner_text("#overrides")
     assert "POST /do/override" in await desk.page.inner_text("#entries")
     await desk.page.locator("#overrides form button").click()
-    await desk.page.locator("#overrides td", has_text="ended").wait_for()
+    ordered = desk.page.locator("#overrides tr", has_text="new kernel")
+    await ordered.locator("td", has_text="ended").wait_for()
 
 
 async def test_whatif_when_run_compares_with_the_same_time_without_the_event(desk: Desk) -> None:
