@@ -86,9 +86,10 @@ def results(rng: np.random.Generator, fault: str, vantages: int) -> tuple[Floats
     jitter = rng.random((*shape, 4)) * JITTER * INTERVAL_S
     wait = rtt if fault == "kill" else np.full(shape, TIMEOUT_S)
     first = phase + jitter[..., 0] + wait
+    doubt = np.minimum(first, phase + jitter[..., 0] + rtt + FAST_S)
     last_good = np.maximum(phase - INTERVAL_S + rtt, 0.0)
     regular = [phase + place * INTERVAL_S + jitter[..., place] + wait for place in (1, 2, 3)]
-    follow = [first + place * FAST_S + wait for place in (1, 2)]
+    follow = [doubt + place * FAST_S + wait for place in (1, 2)]
     at_s = np.stack([last_good, first, *follow, *regular], axis=-1) + report[..., None]
     return at_s, (True, *[False] * 6)
 

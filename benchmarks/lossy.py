@@ -13,8 +13,8 @@ from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.fleet import Backends
 
 STEP_S = 0.05
-INTERVAL, TIMEOUT, ANSWER = 5, 5, 1
-"""In steps: from a probe to the next, until a lost one counts as failed, until an answer is there."""
+INTERVAL, TIMEOUT, ANSWER, OVERDUE = 5, 5, 1, 2
+"""In steps: to the next probe, until a lost one counts as failed, until an answer is there, until it is overdue."""
 HORIZON_S = 12.0
 """The other bursts of an episode begin within this time of the first: eight mean lengths."""
 AFTER_S = 6.0
@@ -69,17 +69,20 @@ class Paths:
     def __init__(self, rng: np.random.Generator, episodes: int, vantages: int) -> None:
         self.shape = (episodes, vantages)
         self.phase = rng.integers(0, INTERVAL, self.shape)
-        self.missed = np.zeros(self.shape, dtype=bool)
+        self.doubted = np.zeros(self.shape, dtype=bool)
         self.newest = np.full(self.shape, -1)
         slots = (TIMEOUT + 1, *self.shape)
         self.began, self.good = np.full(slots, -1), np.zeros(slots, dtype=bool)
         self.follow = np.zeros((3, *self.shape), dtype=bool)
+        self.lost = np.zeros((OVERDUE, *self.shape), dtype=bool)
 
     def start(self, step: int, lost: Bools) -> None:
         """Begin the probes that are due; `lost` (N, V) says which get no answer."""
+        self._hurry(step, self.lost[step % OVERDUE] & ~self.doubted)
         quick = self.follow[step % 3].copy()
         self.follow[step % 3] = False
         due = (step % INTERVAL == self.phase) | quick
+        self.lost[step % OVERDUE] = due & lost
         for wait, which in ((TIMEOUT, due & lost), (ANSWER, due & ~lost)):
             slot = (step + wait) % (TIMEOUT + 1)
             self.began[slot][which] = step
@@ -92,11 +95,15 @@ class Paths:
         good = self.good[slot].copy()
         self.newest = np.where(known, self.began[slot], self.newest)
         self.began[slot] = -1
-        first = known & ~good & ~self.missed
+        self._hurry(step, known & ~good & ~self.doubted)
+        self.doubted = np.where(known, ~good, self.doubted)
+        return known, good
+
+    def _hurry(self, step: int, first: Bools) -> None:
+        """Two more at once on paths whose answer is missed, or only overdue."""
         self.follow[(step + 1) % 3] |= first
         self.follow[(step + 2) % 3] |= first
-        self.missed = np.where(known, ~good, self.missed)
-        return known, good
+        self.doubted = self.doubted | first
 
 
 def _bursts(rng: np.random.Generator, kind: Kind, vantages: int, bursts: int, episodes: int) -> tuple[Floats, Floats]:
@@ -150,7 +157,7 @@ def _served(since_s: Floats, now_s: float) -> Clients:
     answered, none = np.full(len(since_s), CLIENTS_RPS * MEMORY_S), np.zeros(len(since_s))
     heard_s = np.full(len(since_s), now_s - REPORT_S / 2)
     score = np.zeros((len(since_s), len(DESIGNS)))
-    columns = (score, answered, none, heard_s, told, none, since_s, np.full(len(since_s), MEMORY_S))
+    columns = (score, answered, none, heard_s, heard_s, told, none, since_s, np.full(len(since_s), MEMORY_S))
     return Clients(*(floats(column) for column in columns))
 
 

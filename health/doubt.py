@@ -4,6 +4,7 @@
 | ------- | ---------------------------------------- | ---------------------------------------------------------- |
 | dead    | answered, `fine_ratio` at `fine_rps`     | the probe is broken: said aloud, nothing moves             |
 | dead    | ask, but nothing was counted since       | wait for `testimony_s`, then the probes are believed       |
+| dead    | ask, and their requests stopped to end   | out, within the budgets                                    |
 | dead    | fail, or nobody asks                     | out, within the budgets                                    |
 | one vantage says dead | fail                       | out: the clients are the second witness                    |
 | content | all fail, beyond an accident             | out, within the budgets                                    |
@@ -94,7 +95,7 @@ def charges(
     often = busy & (counted >= rules.fine_rps * np.clip(at_s - since_s, 0.0, 1.0) / 2)
     well = (clients.answered_since >= rules.fine_ratio * counted) & (clients.error_ratio() <= 1 - rules.fine_ratio)
     fine = often & (counted > 0) & well
-    waiting = busy & (counted == 0) & (at_s - since_s < rules.testimony_s)
+    waiting = busy & (counted == 0) & ~clients.stuck() & (at_s - since_s < rules.testimony_s)
     contradicted = said.failing & fine & ~confirmed
     overloaded = np.zeros(len(certain), dtype=bool)
     if capacity_rps is not None:

@@ -38,6 +38,8 @@ FRESH_S = 2.0
 """What clients saw earlier than this says nothing of now."""
 COUNTED_MIN_S = 0.25
 """Least time that a rate is taken over: one request that ended in a moment is no rate."""
+SILENCE_MIN = 10.0
+"""Requests that should have ended since the last one did, before that is taken for more than an accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Clients:
     """Requests failed, decaying alike."""
     heard_at_s: Floats
     """When a request last ended; -inf before the first."""
+    told_at_s: Floats
+    """When somebody last reported, be it that no request ended; -inf before the first."""
     answered_since: Floats
     """Requests answered well that were counted wholly after `since_s`."""
     failed_since: Floats
@@ -73,6 +77,16 @@ class Clients:
         over_s = np.maximum(self.counted_s * left + MEMORY_S * (1.0 - left), COUNTED_MIN_S)
         return np.asarray((self.answered + self.failed) * left / over_s)
 
+    def stuck(self) -> Bools:
+        """(B,) whether requests have stopped to end: at the rate until then SILENCE_MIN more were to be heard of.
+
+        Of requests that arrive at random so long a silence is one time in e**SILENCE_MIN an accident. Only the reports
+        count that came: one that is late says nothing of the requests.
+        """
+        rate_rps = (self.answered + self.failed) / np.maximum(self.counted_s, COUNTED_MIN_S)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(rate_rps * (self.told_at_s - self.heard_at_s) >= SILENCE_MIN, dtype=np.bool_)
+
     def error_ratio(self) -> Floats:
         """(B,) failed over all, 0 where nobody asked."""
         return np.asarray(self.failed / np.maximum(self.answered + self.failed, 1e-9))
@@ -82,7 +96,7 @@ def no_clients(backends: int) -> Clients:
     """Nobody has asked yet."""
     none, never = floats(np.zeros(backends)), np.full(backends, np.inf)
     score = floats(np.zeros((backends, len(DESIGNS))))
-    return Clients(score, none, none, floats(-never), none, none, floats(never), none)
+    return Clients(score, none, none, floats(-never), floats(-never), none, none, floats(never), none)
 
 
 def observe(
@@ -92,10 +106,12 @@ def observe(
     missing_since_s: Floats,
     from_s: Floats,
     at_s: float,
+    told: Bools | None = None,
 ) -> Clients:
     """What clients saw, with the (B,) requests answered well and failed between `from_s` and `at_s`.
 
-    `missing_since_s` (B,) says since when the probes miss the backend, +inf where they do not.
+    `missing_since_s` (B,) says since when the probes miss the backend, +inf where they do not. `told` (B,) marks those
+    that somebody reported of; without it those of which a request ended.
     """
     good, bad = counts
     asked = good + bad > 0
@@ -109,6 +125,7 @@ def observe(
         answered=floats(clients.answered * faded + good),
         failed=floats(clients.failed * faded + bad),
         heard_at_s=floats(np.where(asked, at_s, clients.heard_at_s)),
+        told_at_s=floats(np.where(asked if told is None else told | asked, at_s, clients.told_at_s)),
         answered_since=floats(np.where(reset, 0.0, clients.answered_since) + np.where(testifies, good, 0.0)),
         failed_since=floats(np.where(reset, 0.0, clients.failed_since) + np.where(testifies, bad, 0.0)),
         since_s=floats(missing_since_s),

@@ -1,4 +1,4 @@
-"""The prober: probes every target at its pace, confirms a first miss quickly, and distrusts itself when it was late."""
+"""The prober: probes every target at its pace, confirms a doubt quickly, and distrusts itself when it was late."""
 
 import asyncio
 import heapq
@@ -6,11 +6,13 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from health.destinations import Destinations, Forbidden
+from health.patience import LATE_S, Patience
 from health.probe import PROBES, ProbeTarget
 from placement.columns import Bools, Floats, Ints, bools, ints
 
@@ -21,14 +23,6 @@ JITTER = 0.1
 
 PIN_EVERY_S = 60.0
 """Names are looked up this often; in between, and when that fails, the address they had is asked."""
-STRAIN_MAX = 3
-"""A prober that was late waits up to 2**3 times as long for answers (Lifeguard, Dadgar et al., DSN 2018)."""
-CALM_S = 10.0
-"""Without being late for this long, it waits half as long again."""
-START_STRAIN, START_S = 2, 10.0
-"""A prober that has just begun waits four times as long for a while: all around it is beginning as well."""
-LATE_S = 0.02
-"""A round that is late by less than this was not kept from anything."""
 TAIL_PROBES = 80
 """Good answers that a p95 is of: 20 s of probes."""
 LAGS_KEPT = 100_000
@@ -45,7 +39,7 @@ class Pace:
     timeout_s: float = 0.25
     """Longer than the slowest sound answer, or good targets are missed; cross-continent paths need 0.25."""
     fast_follow_s: float = 0.05
-    """Distance between the probes that confirm a first miss."""
+    """Distance between the probes that confirm a first miss; an answer later than usual by this is asked for again."""
     fall: int = 3
     """Misses in a row that condemn: a first one is followed by `fall - 1` quick ones."""
     concurrency: int = 1_024
@@ -95,29 +89,20 @@ class Prober:
         self.destinations = destinations or Destinations()
         self.discarded = 0
         """Failures that were not counted because this process was late, or out of sockets: we are broken, not they."""
-        self.strain = 0
-        """How often timeouts are doubled now."""
-        self.stalled_s = 0.0
-        """How late the last round was."""
-        self.calm_due_s = self.stalled_until_s = float("-inf")
-        self.settled_s = clock() + START_S
-        self.lost_s = 0.0
-        """How long this process has stood still in all: many small delays are as bad as a large one."""
+        self.patience = Patience(clock())
         self.skipped = 0
         """Places in the schedule that had passed before their probe could be started."""
         self.lags_s: deque[float] = deque(maxlen=LAGS_KEPT)
         """From the place of a regular probe to its start, of the latest."""
         self.under_way = 0
         self.targets: tuple[ProbeTarget, ...] = ()
-        self.answered: list[bool] = []
         self.replace(targets)
 
     def replace(self, targets: Sequence[ProbeTarget]) -> None:
         """Probe these from now on; what is under way for the old ones is forgotten."""
-        known = {t for t, a in zip(self.targets, self.answered, strict=True) if a}
+        known = {target: row for row, target in enumerate(self.targets)}
         self.targets = tuple(targets)
-        self.answered = [target in known for target in self.targets]
-        """Whether a target ever gave a good answer."""
+        self.patience.replace([known.get(target, -1) for target in self.targets])
         self.refused: dict[str, str] = {}
         """Why a host is not probed: it may not be, or it has no address. Nothing is said of its targets."""
         self._expires_at_s: dict[int, float] = {}
@@ -129,7 +114,8 @@ class Prober:
         self.pin_due_s = float("-inf")
         self.origin_s = self.clock()
         self.answers: deque[Answer] = deque()
-        self.missed = [False] * len(self.targets)
+        self.doubted = [False] * len(self.targets)
+        """Whether the last answer is missed or overdue, and the probes that confirm it are on their way."""
         self.newest_s = [float("-inf")] * len(self.targets)
         self.schedule = [Due(self.place_s(row, 0), row, regular=True) for row in range(len(self.targets))]
         heapq.heapify(self.schedule)
@@ -141,7 +127,7 @@ class Prober:
                 expected_s = self.clock() + ROUND_S
                 await asyncio.sleep(ROUND_S)
                 now_s = self.clock()
-                self.mind_lateness(now_s - expected_s, now_s)
+                self.patience.mind_lateness(now_s - expected_s, now_s, self.pace.interval_s / 2)
                 if now_s >= self.pin_due_s:
                     self.pin_due_s = now_s + PIN_EVERY_S
                     probes.create_task(self.pin_hosts(self.targets))
@@ -151,15 +137,10 @@ class Prober:
                         self.under_way += 1
                         probes.create_task(self.probe(row, self.targets))
 
-    def mind_lateness(self, late_s: float, now_s: float) -> None:
-        """Take note of how late this round is: failures of a time in which we stood still are our own."""
-        self.stalled_s = max(late_s, 0.0)
-        self.lost_s += late_s if late_s > LATE_S else 0.0
-        if late_s > self.pace.interval_s / 2:
-            self.stalled_until_s = self.calm_due_s = now_s
-            self.strain = min(self.strain + 1, STRAIN_MAX)
-        if self.strain and now_s - self.calm_due_s > CALM_S:
-            self.strain, self.calm_due_s = self.strain - 1, now_s
+    @property
+    def stalled_s(self) -> float:
+        """How late the last round was."""
+        return self.patience.stalled_s
 
     async def pin_hosts(self, targets: tuple[ProbeTarget, ...]) -> None:
         """Look up every host once. One that cannot be looked up keeps the address it had."""
@@ -182,17 +163,25 @@ class Prober:
 
     async def probe(self, row: int, targets: tuple[ProbeTarget, ...]) -> None:
         """Ask one target and note the answer, unless the targets are others by then."""
-        began_s, target, lost_s = self.clock(), self.asked[row], self.lost_s
-        timeout_s = self.timeout_s(began_s)
+        began_s, target, lost_s = self.clock(), self.asked[row], self.patience.lost_s
+        timeout_s = self.patience.timeout_s(row, began_s, self.pace.timeout_s)
+        overdue_s = self.patience.overdue_s(row, self.pace.fast_follow_s)
+        overdue = None
+        if overdue_s < timeout_s and not self.doubted[row]:
+            again = partial(self.ask_again, row, targets, began_s + overdue_s, lost_s)
+            overdue = asyncio.get_running_loop().call_later(overdue_s, again)
         try:
             result = await PROBES[target.protocol](target, timeout_s)
         finally:
             self.under_way -= 1
+            if overdue:
+                overdue.cancel()
         self.discarded += result.ours
         if targets is self.targets and not result.ours:
-            distracted = began_s < self.settled_s and self.lost_s - lost_s > timeout_s / 2
+            distracted = self.patience.starting(began_s) and self.patience.lost_s - lost_s > timeout_s / 2
             self.answers.append(Answer(row, began_s, result.ok, distracted))
             if result.ok:
+                self.patience.heard(row, result.duration_s, self.pace.timeout_s)
                 self._took_s[row, self._taken[row] % TAIL_PROBES] = result.duration_s
                 self._taken[row] += 1
             if result.expires_s is not None:
@@ -205,11 +194,6 @@ class Prober:
         if known.any():
             found[known] = np.quantile(self._took_s[known], 0.95, axis=1)
         return found
-
-    def timeout_s(self, at_s: float) -> float:
-        """How long a probe that begins now waits for its answer."""
-        doublings = max(self.strain, START_STRAIN) if at_s < self.settled_s else self.strain
-        return self.pace.timeout_s * 2.0**doublings
 
     def expires_at_s(self) -> dict[int, float]:
         """Row -> when the certificate that it last showed expires, on the prober's clock."""
@@ -232,21 +216,33 @@ class Prober:
 
     def credible(self, answer: Answer) -> bool:
         """False for a failure while this process stood still, and for one that a later probe has overtaken."""
-        stalled = not answer.ok and (answer.began_s <= self.stalled_until_s or answer.distracted)
+        stalled = not answer.ok and (answer.began_s <= self.patience.stalled_until_s or answer.distracted)
         self.discarded += stalled
         return not stalled and answer.began_s >= self.newest_s[answer.row]
 
     def follow(self, row: int, ok: bool, now_s: float) -> None:
-        """After a first miss, schedule what it takes to condemn.
+        """After a first miss, schedule what it takes to condemn, unless that is on its way.
 
-        These do not wait for each other: a target that swallows packets is then known one timeout after the miss,
-        and not `fall - 1` timeouts. One that never answered yet gets no such hurry: that is how it is after a start.
+        One that never answered yet gets no such hurry: that is how it is after a start.
         """
-        self.answered[row] |= ok
-        if not ok and not self.missed[row] and self.answered[row]:
-            for place in range(1, self.pace.fall):
-                heapq.heappush(self.schedule, Due(now_s + place * self.pace.fast_follow_s, row, regular=False))
-        self.missed[row] = not ok
+        if not ok and not self.doubted[row] and self.patience.quick[row]:
+            self.hurry(row, now_s)
+        self.doubted[row] = not ok
+
+    def ask_again(self, row: int, targets: tuple[ProbeTarget, ...], due_s: float, lost_s: float) -> None:
+        """An answer is later than usual. Where we stood still meanwhile, it may be here and not be read yet."""
+        now_s = self.clock()
+        late = now_s - due_s > LATE_S or self.patience.lost_s > lost_s
+        if targets is self.targets and not self.doubted[row] and not late:
+            self.doubted[row] = True
+            self.hurry(row, now_s)
+
+    def hurry(self, row: int, now_s: float) -> None:
+        """Schedule the probes that confirm. They do not wait for each other: a target that swallows packets is then
+        known one timeout later, and not `fall - 1` timeouts.
+        """
+        for place in range(1, self.pace.fall):
+            heapq.heappush(self.schedule, Due(now_s + place * self.pace.fast_follow_s, row, regular=False))
 
     def take_due(self, now_s: float) -> list[int]:
         """Rows to probe now, oldest first, and no more than may be under way; regular ones get their next place."""

@@ -1,6 +1,7 @@
 """A vantage that runs elsewhere: it fetches what to probe from a controller, probes, and posts what it saw.
 
-Reports follow each other at REPORT_EVERY_S, at once where something failed. One that does not arrive is not sent again:
+Reports follow each other at REPORT_EVERY_S, at once where something failed, and none waits for the answer to the one
+before: over an ocean that would add the time of a journey to every miss. One that does not arrive is not sent again:
 what was seen a second ago is no evidence of now, and the next probes are under way. A vantage that cannot report is
 absent to the controller, and nothing else.
 """
@@ -23,6 +24,8 @@ from health.prober import Pace, Prober
 from placement.columns import Bools, Ints
 
 REPORT_EVERY_S = 0.05
+POSTS_MAX = 8
+"""Reports under way at once: as many as a way of 0.4 s there and back takes."""
 TIMEOUT_S = 1.0
 RETRY_S = 2.0
 ROUNDS_MAX = 400
@@ -69,6 +72,8 @@ class Vantage:
         self._revision = ""
         self._clock = ControllerClock()
         self._rounds: deque[tuple[float, list[int], list[bool]]] = deque(maxlen=ROUNDS_MAX)
+        self._misses: dict[int, int] = {}
+        """Target -> how many of its probes failed in a row."""
         self._urgent = asyncio.Event()
         self._format_version = 0
         self._told: dict[int, float] = {}
@@ -82,7 +87,7 @@ class Vantage:
     async def run(self) -> None:
         """Fetch, probe and report until cancelled."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        connector = aiohttp.TCPConnector(ssl=self.tls or True, limit=2)
+        connector = aiohttp.TCPConnector(ssl=self.tls or True, limit=POSTS_MAX)
         async with aiohttp.ClientSession(timeout=timeout, headers=self._headers, connector=connector) as session:
             probing = asyncio.create_task(self.prober.run())
             try:
@@ -95,8 +100,7 @@ class Vantage:
         while not probing.done():
             try:
                 await self._fetch(session)
-                while await self._report(session):
-                    await self._pause()
+                await self._keep_reporting(session)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 log.warning("controller does not answer", url=self.url, error=str(error) or type(error).__name__)
                 await asyncio.sleep(random.uniform(0, RETRY_S))  # noqa: S311  so that vantages do not come all at once
@@ -112,14 +116,31 @@ class Vantage:
             targets = [ProbeTarget(**target) for target in body["targets"]]
             self.prober.pace = Pace(**body["pace"])
             self._rounds.clear()
+            self._misses.clear()
             self.prober.replace(targets)
             self._revision = body["revision"]
             log.info("probing", targets=len(targets), revision=self._revision, controller=self.url)
 
-    async def _report(self, session: aiohttp.ClientSession) -> bool:
+    async def _keep_reporting(self, session: aiohttp.ClientSession) -> None:
+        """Until our list of targets no longer holds, or a report could not be handed over."""
+        posts: set[asyncio.Task[bool]] = set()
+        holds = True
+        try:
+            while holds:
+                posts.add(asyncio.create_task(self._post(session, self._taken())))
+                await self._pause()
+                if len(posts) >= POSTS_MAX:
+                    await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+                answers = [post.result() for post in posts if post.done()]
+                posts = {post for post in posts if not post.done()}
+                holds = all(answers)
+        finally:
+            for post in posts:
+                post.cancel()
+            await asyncio.gather(*posts, return_exceptions=True)
+
+    async def _post(self, session: aiohttp.ClientSession, report: dict[str, Any]) -> bool:
         """Post what was seen; whether our list of targets still holds."""
-        self._sequence += 1
-        report = self._taken()
         async with session.post(f"{self.url}/api/v1/vantage/rounds", json=report, allow_redirects=False) as answer:
             body = await self._heard(answer)
         self.reports += body.get("refused") is None
@@ -127,6 +148,8 @@ class Vantage:
 
     def _taken(self) -> dict[str, Any]:
         """Everything since the last report, which is gone with it."""
+        self._urgent.clear()
+        self._sequence += 1
         now_s, rounds = time.monotonic(), []
         while self._rounds:
             at_s, rows, ok = self._rounds.popleft()
@@ -166,14 +189,15 @@ class Vantage:
 
     async def _pause(self) -> None:
         """Until the next report is due, or something failed."""
-        self._urgent.clear()
-        if not any(not all(ok) for _, _, ok in self._rounds):
-            try:
-                await asyncio.wait_for(self._urgent.wait(), REPORT_EVERY_S)
-            except TimeoutError:
-                return
+        try:
+            await asyncio.wait_for(self._urgent.wait(), REPORT_EVERY_S)
+        except TimeoutError:
+            return
 
     def _note(self, rows: Ints, ok: Bools, at_s: float) -> None:
+        """Take a round. The misses that may condemn are urgent; those of a target that is long gone are not."""
         self._rounds.append((at_s, rows.tolist(), ok.tolist()))
-        if not ok.all():
-            self._urgent.set()
+        for row, good in zip(rows.tolist(), ok.tolist(), strict=True):
+            self._misses[row] = 0 if good else self._misses.get(row, 0) + 1
+            if 0 < self._misses[row] <= self.prober.pace.fall:
+                self._urgent.set()

@@ -83,9 +83,9 @@ def enduring(problem: Problem, routing: Routing, usable: Bools, sound: Bools, ch
 
 def _offered(problem: Problem, good: Bools) -> Bools:
     """(F,) flows with an offered route to a good backend, (B,)."""
-    served = np.zeros(len(problem.fleet.flows), dtype=bool)
-    served[problem.routes.flow[good[problem.routes.backend]]] = True
-    return served
+    routes = problem.routes
+    ways = np.bincount(routes.flow, weights=good[routes.backend], minlength=len(problem.fleet.flows))
+    return np.asarray(ways > 0, dtype=np.bool_)
 
 
 def _unbroken(usable: Bools, chain: Asks, served: Callable[[Bools], Bools]) -> Bools:

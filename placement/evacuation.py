@@ -96,20 +96,23 @@ def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limi
     through = remote & np.isfinite(fleet.clusters.gateway_rps)[routes.cluster]
     called, gateway = np.zeros(len(fleet.flows)), np.array(fleet.clusters.gateway_rps)
     share = share.copy()
+    taken = np.flatnonzero(share > 0)
+    offered = np.flatnonzero(good[routes.backend] & (homeless > 0)[routes.flow])
     for now in range(int(level.max(initial=0)) + 1):
         here = level == now
         demand = np.where(here, problem.external_rps + called, 0.0)
-        used = np.flatnonzero(here[routes.flow] & (share > 0))
+        used = taken[here[routes.flow[taken]]]
         rps = share[used] * demand[routes.flow[used]]
         room = np.maximum(limit - _sums(routes.backend[used], rps, len(limit)), 0.0)
         gateway = np.maximum(gateway - _sums(routes.cluster[used], rps * through[used], len(gateway)), 0.0)
-        want = np.flatnonzero(good[routes.backend] & (here & (homeless > 0))[routes.flow])
+        want = offered[here[routes.flow[offered]]]
+        new = want[share[want] == 0]
         if len(want):
             placed = _filled(problem, want, homeless, demand, room, gateway, through)
             left = homeless - _sums(routes.flow[want], placed, len(homeless))
             left = np.where(inner[fleet.flows.service], np.maximum(left, 0.0), 0.0)
             share[want] += placed + _crammed(problem, want, left, share[want] + placed)
-        mine = np.flatnonzero(here[routes.flow] & (share > 0))
+        mine = np.concatenate([used, new[share[new] > 0]])
         rps = share[mine] * demand[routes.flow[mine]]
         served = _sums(routes.backend[mine], rps, len(limit))
         called += _sums(chain.flow, chain.per_request * served[chain.backend], len(called))

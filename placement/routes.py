@@ -96,7 +96,8 @@ def inside(fleet: Fleet, routes: Routes, cut: Bools) -> Bools:
 
 def kept(routes: Routes, keep: Bools) -> Routes:
     """Some of the routes."""
-    return Routes(**{name: getattr(routes, name)[keep] for name in Routes.__slots__})
+    rows = np.flatnonzero(keep)
+    return Routes(**{name: getattr(routes, name)[rows] for name in Routes.__slots__})
 
 
 def compute_usd(fleet: Fleet) -> Floats:

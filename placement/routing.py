@@ -69,7 +69,8 @@ def from_matrix(matrix: csr_array, tiny: float = 1e-9) -> Routing:
 
 def from_triplets(flow: Ints, column: Ints, share: Floats, shape: tuple[int, int]) -> Routing:
     """A routing from (flow, column, share) rows in any order; duplicates add up, the rest is as in `from_matrix`."""
-    key = flow * shape[1] + column
+    some = np.flatnonzero(share > 0)
+    key, share = flow[some] * shape[1] + column[some], share[some]
     order = np.argsort(key, kind="stable")
     key, share = key[order], share[order]
     first = np.flatnonzero(np.diff(key, prepend=-1))
@@ -84,8 +85,8 @@ def _whole(key: Ints, share: Floats, shape: tuple[int, int], tiny: float = 1e-9)
     kept = share > tiny
     key, share = key[kept], share[kept]
     row = key // shape[1]
-    start = np.searchsorted(row, np.arange(shape[0] + 1))
-    count = np.diff(start)
+    count = np.bincount(row, minlength=shape[0])
+    start = np.concatenate([[0], np.cumsum(count)])
     if not count.all():
         raise ValueError(f"flow {int(np.flatnonzero(count == 0)[0])} has no share anywhere")
     sums = np.add.reduceat(share, start[:-1]) if len(share) else share

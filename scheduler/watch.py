@@ -58,7 +58,8 @@ class ProbeWatch:
         np.add.at(self._failed, rows, failed)
         asked = rows[answered + failed > 0]
         self._from_s[asked] = np.minimum(self._from_s[asked], from_s)
-        self._pending |= bool(len(asked))
+        self._told[rows] = True
+        self._pending |= bool(len(rows))
         self._look(at_s)
 
     @property
@@ -110,11 +111,12 @@ class ProbeWatch:
         self._beat_s, self._pending = at_s, False
         self._answered, self._failed = np.zeros(targets), np.zeros(targets)
         self._from_s: Floats = np.full(targets, np.inf)
+        self._told: Bools = np.zeros(targets, dtype=bool)
 
     def _take_in(self, at_s: float) -> None:
         since_s = missing_since_s(self._evidence)
         counts = (self._answered, self._failed)
-        clients = observe(self._evidence.clients, counts, self._service, since_s, self._from_s, at_s)
+        clients = observe(self._evidence.clients, counts, self._service, since_s, self._from_s, at_s, self._told)
         self._evidence = with_clients(self._evidence, clients)
         self._start_beat(at_s)
 

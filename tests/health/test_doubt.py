@@ -30,9 +30,16 @@ class Scene:
         self.burden: Burden | None = None
 
     def run(
-        self, seconds: float, unprobed: set[int] | None = None, failing: set[int] | None = None, part: float = 1.0
+        self,
+        seconds: float,
+        unprobed: set[int] | None = None,
+        failing: set[int] | None = None,
+        part: float = 1.0,
+        hanging: set[int] | None = None,
     ) -> "Scene":
-        """Probes miss `unprobed`; clients of `failing` fail in that `part` of their requests. rps 0: no clients."""
+        """Probes miss `unprobed`; clients of `failing` fail in that `part` of their requests, of `hanging` none ends.
+        rps 0: no clients.
+        """
         rows = len(self.backends)
         for _ in range(round(seconds / 0.05)):
             self.at_s = round(self.at_s + 0.05, 3)
@@ -42,9 +49,11 @@ class Scene:
                 self.evidence = record(self.evidence, ints(range(rows)), 0, ok, self.at_s)
             if step % 4 == 0 and self.rps:
                 bad = np.array([part * (row in (failing or set())) for row in range(rows)]) * self.rps * REPORT_S
-                counts = (floats(self.rps * REPORT_S - bad), floats(bad))
+                ends = np.array([row not in (hanging or set()) for row in range(rows)])
+                counts = (floats((self.rps * REPORT_S - bad) * ends), floats(bad * ends))
                 since_s, from_s = missing_since_s(self.evidence), floats([self.at_s - REPORT_S] * rows)
-                news = observe(self.evidence.clients, counts, self.backends.service, since_s, from_s, self.at_s)
+                told = bools(np.ones(rows, dtype=bool))
+                news = observe(self.evidence.clients, counts, self.backends.service, since_s, from_s, self.at_s, told)
                 self.evidence = with_clients(self.evidence, news)
             asked = (self.evidence, self.backends, self.at_s, self.rules, self.capacity_rps)
             self.verdicts = judge(self.verdicts, *asked, burden=self.burden)
@@ -74,6 +83,13 @@ def test_probes_dead_and_too_few_clients_to_tell_takes_out() -> None:
 
 def test_probes_dead_and_clients_fail_takes_out_within_a_second() -> None:
     assert Scene().run(5).run(1, unprobed={1}, failing={1}).out == [1]
+
+
+def test_probes_dead_and_requests_that_stop_to_end_takes_out_without_waiting_for_testimony() -> None:
+    patient = Rules(fall=3, testimony_s=5.0)
+
+    assert Scene(rules=patient).run(5).run(1, unprobed={1}, hanging={1}).out == [1]
+    assert Scene(rules=patient).run(5).run(1, unprobed={1}).out == []
 
 
 def test_clients_that_turn_from_content_to_failing_are_believed_at_once() -> None:

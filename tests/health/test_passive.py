@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from health.passive import ALARM, CERTAIN, GRAY, OUTAGE, Clients, carried_clients, elsewhere, no_clients, observe
-from placement.columns import Floats, floats, ints
+from placement.columns import Floats, bools, floats, ints
 
 ONE = ints([0])
 NEVER = floats([np.inf])
@@ -116,3 +116,18 @@ def test_carried_clients_follow_the_rows_of_a_new_fleet() -> None:
     assert after.failed.tolist() == [0, 5]
     assert after.score[1].tolist() == clients.score[0].tolist()
     assert len(carried_clients(no_clients(0), ints([-1]))) == 1
+
+
+def test_requests_that_stop_to_end_while_reports_go_on_are_stuck_and_those_of_late_reports_are_not() -> None:
+    clients = no_clients(1)
+    for block in range(20):
+        clients = seen(clients, 10, 0, 0.1 * block)
+    assert not clients.stuck().any()
+
+    nothing, told = (floats([0.0]), floats([0.0])), bools([True])
+    late = observe(clients, nothing, ONE, NEVER, floats([np.inf]), 2.5, bools([False]))
+    silent = observe(clients, nothing, ONE, NEVER, floats([np.inf]), 2.5, told)
+
+    assert not late.stuck().any()
+    assert silent.stuck().all()
+    assert not no_clients(1).stuck().any()

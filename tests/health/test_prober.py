@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from health.evidence import no_evidence, record
+from health.patience import QUICK_MIN, START_S
 from health.probe import ProbeTarget
-from health.prober import START_S, Pace, Prober
+from health.prober import Pace, Prober
 from placement.columns import Bools, Ints
 from tests.health.test_probe import HOST, closed_port, listening, silent
 
+USUAL_S = 0.01
 LISTENER = """
 import asyncio
 class Answer(asyncio.Protocol):
@@ -46,6 +48,14 @@ class Diary:
         return [at_s for which, ok, at_s in self.lines if which == row and not ok]
 
 
+async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readline()
+    await asyncio.sleep(0.2)
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
 async def until(holds: Callable[[], bool], patience_s: float = 10.0) -> None:
     async with asyncio.timeout(patience_s):
         while not holds():  # noqa: ASYNC110  the effect is a value that nobody announces
@@ -71,7 +81,10 @@ def prober_of(
 
 def acquainted(prober: Prober) -> Prober:
     """A prober that has run for a while, and has had an answer of everybody."""
-    prober.settled_s, prober.answered = 0.0, [True] * len(prober.targets)
+    prober.patience.began_s = -START_S
+    for row in range(len(prober.targets)):
+        for _ in range(QUICK_MIN):
+            prober.patience.heard(row, USUAL_S, USUAL_S)
     return prober
 
 
@@ -100,7 +113,17 @@ async def test_prober_of_a_target_that_swallows_everything_confirms_in_parallel(
         await until(lambda: len(diary.misses(0)) >= pace.fall)
 
     first, *_, last = diary.misses(0)[: pace.fall]
-    assert last - first < 2 * pace.timeout_s
+    assert last - first < pace.timeout_s / 2, "it was asked again when its answer was later than usual"
+
+
+async def test_prober_of_a_target_whose_answer_is_late_and_comes_asks_again_and_misses_nothing() -> None:
+    diary, pace = Diary(), Pace(interval_s=1.0, timeout_s=2.0, fast_follow_s=0.02, fall=3)
+
+    async with listening(late) as port, running(acquainted(prober_of([http(port)], diary, pace))):
+        await until(lambda: len(diary.lines) >= pace.fall)
+
+    assert [ok for _, ok, _ in diary.lines] == [True] * pace.fall
+    assert diary.lines[-1][2] - diary.lines[0][2] < 1.0
 
 
 async def test_prober_that_has_just_begun_does_not_hurry_to_condemn_who_never_answered() -> None:
@@ -112,9 +135,6 @@ async def test_prober_that_has_just_begun_does_not_hurry_to_condemn_who_never_an
 
     first, *_, last = diary.misses(0)[:3]
     assert last - first > 1.5 * pace.interval_s, "three places of its own, and none between them"
-    now_s = time.monotonic()
-    assert prober.timeout_s(now_s) == 4 * pace.timeout_s, "and it waits longer for answers"
-    assert prober.timeout_s(now_s + START_S) == pace.timeout_s
 
 
 async def test_prober_that_begins_and_is_late_a_little_all_the_time_discards_what_it_missed() -> None:
@@ -125,7 +145,7 @@ async def test_prober_that_begins_and_is_late_a_little_all_the_time_discards_wha
         asked = asyncio.create_task(prober.probe(0, prober.targets))
         await asyncio.sleep(0)  # it has begun
         for _ in range(8):
-            prober.mind_lateness(0.03, 0.0)
+            prober.patience.mind_lateness(0.03, 0.0, 1.0)
         await asked
 
     answer = prober.answers.pop()
@@ -261,18 +281,6 @@ async def test_prober_says_nothing_of_targets_that_it_may_not_or_cannot_ask() ->
 
     assert {row for row, _, _ in diary.lines} == {0}
     assert "not probed" in prober.refused["169.254.169.254"]
-
-
-def test_prober_that_was_late_waits_longer_for_answers_until_it_was_calm() -> None:
-    prober = prober_of([tcp(80)], Diary(), Pace(interval_s=0.25), lambda: 0.0)
-    for now_s in (1.0, 2.0, 3.0, 4.0):
-        prober.mind_lateness(0.2, now_s)
-    assert prober.strain == 3
-
-    for now_s in (5.0, 15.0, 30.0, 45.0):
-        prober.mind_lateness(0.0, now_s)
-
-    assert prober.strain == 0
 
 
 async def test_p95_is_of_the_last_good_answers_and_unknown_before_there_are_enough() -> None:

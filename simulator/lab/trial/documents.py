@@ -49,12 +49,11 @@ def write_all(setting: Setting) -> None:
 
 
 def policy(setting: Setting) -> Document:
-    """The probes of production; what follows a return is made quick, so that the next fault need not wait for it."""
+    """The probes of production, and all that follows a verdict: the controller starts anew for every fault."""
     spec: Document = {
         "tick": {"periodSeconds": 1, "readingsMaxAgeSeconds": 10},
         "probes": {
-            "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3, "rise": 4,
-            "holdDownSeconds": 1, "holdDownMaxSeconds": 2, "rampSeconds": 1,
+            "intervalMs": 250, "timeoutMs": PROBE_TIMEOUT_MS, "fastFollowMs": 50, "fall": 3,
             "quorum": 2 if setting.tokens else 1,
             "vantages": [
                 {"name": place, "tokenSha256": hashlib.sha256(token.encode()).hexdigest()}
