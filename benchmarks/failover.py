@@ -42,19 +42,21 @@ STEPS_S = 20.0
 """Longer than the four steps away from a gray failure, each looked at for 3 s."""
 LONG_WINDOW_S = 70.0
 """Longer than one reconcile period and one TTL."""
+REST_S = 11.0
+"""From everybody being served to a fault, at least: past the first ten seconds of a prober, which may wait longer."""
 PLANES_AND_NAMES = (*ANCHORS, K8GB_LIKE)
 
 
-async def measure(options: Options, fault: Fault, times: int) -> dict[str, Any]:
+async def measure(options: Options, fault: Fault, times: int, rest_s: float = REST_S) -> dict[str, Any]:
     """All of it, in one trial. Raises LabError."""
     dice = random.Random(options.seed)
     window_s = STEPS_S if fault is Fault.GRAY else WINDOW_S if options.anchors else ALONE_S
     found: dict[str, list[Outcome]] = {}
     async with running(options, note) as trial:
         for turn in range(times):
-            # At any moment of a probe's period and of a tick, when all vantages are back with the controller, and past
-            # the first ten seconds of their probers, which wait longer for answers.
-            await asyncio.sleep(dice.uniform(11.0, 13.0))
+            # At any moment of a probe's period and of a tick. The vantages begin with the first fault alone.
+            least_s = rest_s if turn else max(rest_s, REST_S)
+            await asyncio.sleep(dice.uniform(least_s, least_s + 2.0))
             is_long = turn == 0 and K8GB_LIKE in options.anchors
             note(f"{fault} {turn + 1} of {times}")
             span = await trial.suffer(fault, LONG_WINDOW_S if is_long else window_s)
@@ -131,6 +133,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rps", type=float, default=100.0, help="of each data plane; %(default)g if not given")
     parser.add_argument("--vantages", type=int, choices=(1, 2, 3), default=3,
                         help="places that probe for Equipoise; two must agree; %(default)s if not given")  # fmt: skip
+    parser.add_argument("--rest", type=float, default=REST_S, metavar="SECONDS",
+                        help="from the start of the controller to the fault; %(default)g if not given")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     arguments = parser.parse_args(argv)
@@ -146,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     options = Options(arguments.plane, arguments.anchors, arguments.rps, arguments.seed, arguments.vantages)
     try:
-        values = asyncio.run(measure(options, arguments.fault, arguments.times))
+        values = asyncio.run(measure(options, arguments.fault, arguments.times, arguments.rest))
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
