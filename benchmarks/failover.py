@@ -63,7 +63,7 @@ async def measure(options: Options, fault: Fault, times: int, rest_s: float = RE
             for name, outcomes in outcomes_of(trial, fault, span, is_long).items():
                 found.setdefault(name, []).extend(outcomes)
             if turn + 1 < times:
-                await trial.settled()
+                await trial.renew()
         is_dropped = trial.breaker is not None and trial.breaker.dropper is not None
     ours, anchors = found.pop(STEERED), {name: figures(outcomes) for name, outcomes in found.items()}
     how = {"blackhole_by": "iptables" if is_dropped else "links that swallow"} if fault is Fault.BLACKHOLE else {}

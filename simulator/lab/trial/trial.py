@@ -144,24 +144,28 @@ class Trial:
         return there == set(self.logs) and all(row.cluster == FAULTY for row in direct)
 
     async def suffer(self, fault: Fault, window_s: float) -> tuple[float, float]:
-        """Let a fault last for some time; returns (from, to) once all that began in it is written down.
-
-        All start anew that would remember it for too long: an Envoy keeps a host that returned aside for 30 s and
-        more, and the controller takes a cluster that falls four times in ten minutes for a flapper.
-        """
+        """Let a fault last for some time; returns (from, to) once all that began in it is written down."""
         assert self.breaker is not None
         from_s = await self.breaker.break_(fault)
         await asyncio.sleep(window_s)
         to_s = time.monotonic()
         await self.breaker.mend(fault)
         await asyncio.sleep(GRACE_S)
+        return from_s, to_s
+
+    async def renew(self) -> None:
+        """Start all those anew that would remember a fault for too long; then everybody is served as before it.
+
+        An Envoy keeps a host that returned aside for 30 s and more, and the controller takes a cluster that falls four
+        times in ten minutes for a flapper.
+        """
         for name in self.logs.keys() - {STEERED}:
             await self.family.stop(self._gateways[name])
             await self.start_gateway(name)
         assert self._controller is not None
         await self.family.stop(self._controller)
         await self.start_controller()
-        return from_s, to_s
+        await self.settled()
 
 
 def _log(plane: str, gateway: Gateway, child: Child) -> GatewayLog:

@@ -66,7 +66,7 @@ async def test_trial_with_an_envoy_leaves_a_killed_cluster_and_so_does_outlier_d
 
 async def test_trial_with_an_haproxy_leaves_a_cluster_that_answers_5xx_before_its_own_checks_would() -> None:
     real.require("haproxy")
-    async with running(Options("haproxy", (HAPROXY_CHECKS,), rps=50.0)) as trial:
+    async with running(Options("haproxy", (HAPROXY_CHECKS,), rps=50.0, vantages=1)) as trial:
         span = await trial.suffer(Fault.ERRORS, 3.0)
 
         steered, alone = trial.logs[STEERED], trial.logs[HAPROXY_CHECKS]
