@@ -5,8 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
+import numpy as np
+
 from config.cluster import ClusterSpec, Resources
 from config.pricebook import PriceBook, SpotPrice
+from placement.columns import Floats, floats
 
 Row = TypeVar("Row")
 NodeKey = tuple[str, str, str]
@@ -72,6 +75,14 @@ def term_ends(starts: date, months: int) -> date:
     years, month = divmod(starts.month - 1 + months, 12)
     last = monthrange(starts.year + years, month + 1)[1]
     return date(starts.year + years, month + 1, min(starts.day, last))
+
+
+def dominant_shares(replica: Resources, nodes: Floats) -> Floats:
+    """(P,) `dominant_share` of one replica for the (P, 4) resources of some nodes, rows of `Resources.row`."""
+    take = floats(replica.row())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(take > 0, take / nodes, 0.0)
+    return floats(part.max(axis=1, initial=0.0))
 
 
 def dominant_share(replica: Resources, node: Resources) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from placement.columns import Floats, Ints, floats
+from placement.columns import Floats, Ints, floats, ints
 from placement.pricing.shares import split_groups
 from scheduler.reports.bill import GIGA, Bill
 from scheduler.reports.rates import Rates
@@ -24,6 +24,7 @@ COMPONENTS = (
 )  # fmt: skip
 KEYS = ("period", "service", "origin", "cluster", "component", "sender", "receiver")
 """Of a cell: codes, -1 for none; `component` is a row of COMPONENTS, sender and receiver are codes of regions."""
+PARTS = ("used_h", "resilience_h", "idle_h")
 COMPUTE, GPU, RESILIENCE, IDLE, IDLE_NODES, STORAGE, BALANCER, EGRESS, UNUSED = range(len(COMPONENTS))
 
 
@@ -58,21 +59,24 @@ def priced(rows: pl.DataFrame, names: Names, rates: Rates) -> pl.DataFrame:
         if s in service and c in cluster:
             usd[service[s], cluster[c]], gpu[service[s], cluster[c]] = rate.usd, rate.gpu
     of, at = rows["service"].to_numpy(), rows["cluster"].to_numpy()
-    sizes = np.array([rates.bytes_of.get(name, (np.nan, np.nan)) for name in names.service] + [(0.0, 0.0)])
-    served = rows["requests"].to_numpy() / GIGA
-    unknown = sorted({names.service[i] for i in np.unique(of[np.isnan(sizes[of, 0])]).tolist()})
+    sizes = np.array([rates.bytes_of.get(name, (np.nan, np.nan)) for name in names.service] + [(0.0, 0.0)]) / GIGA
+    used = np.flatnonzero(np.bincount(of + 1, minlength=len(sizes))[1:])
+    unknown = sorted(names.service[i] for i in used.tolist() if np.isnan(sizes[i, 0]))
     if unknown:
         raise ValueError(f"the ledger has usage of services that no document has: {', '.join(unknown[:5])}; add them")
-    region = np.array([names.region.index(rates.regions[n]) if n in rates.regions else NONE for n in (*names.origin,)])
-    there = np.array([names.region.index(rates.regions[n]) if n in rates.regions else NONE for n in names.cluster])
-    here, far = np.append(region, NONE)[rows["origin"].to_numpy()], np.append(there, NONE)[at]
+    region = {name: code for code, name in enumerate(names.region)}
+    here, there = (
+        ints([*(region.get(rates.regions.get(name, ""), NONE) for name in found), NONE]).astype(np.int32)
+        for found in (names.origin, names.cluster)
+    )
+    both = of.astype(np.int64) * usd.shape[1] + at
     return rows.with_columns(
-        pl.Series("usd", usd[of, at]),
-        pl.Series("gpu", gpu[of, at]),
-        pl.Series("out_gb", served * sizes[of, 0]),
-        pl.Series("back_gb", served * sizes[of, 1]),
-        pl.Series("here", here.astype(np.int32)),
-        pl.Series("there", far.astype(np.int32)),
+        pl.Series("usd", np.take(usd, both)),
+        pl.Series("gpu", np.take(gpu, both)),
+        (pl.col("requests") * pl.Series(np.take(sizes[:, 0], of))).alias("out_gb"),
+        (pl.col("requests") * pl.Series(np.take(sizes[:, 1], of))).alias("back_gb"),
+        pl.Series("here", np.take(here, rows["origin"].to_numpy())),
+        pl.Series("there", np.take(there, at)),
     )
 
 
@@ -95,36 +99,50 @@ def transfers(rows: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
 def allocate(rows: pl.DataFrame, names: Names, bill: Bill, by: tuple[str, ...] = NAMES) -> Cells:
     """The bill over cells of `period` and some of NAMES. The cells' units add up to the bill's exactly."""
     keys = ("period", *dict.fromkeys((*by, "cluster")))
-    compute = _compute(rows, keys)
+    summed = _summed(rows, keys)
+    compute = _compute(summed, keys)
     clusters = {name: code for code, name in enumerate(names.cluster)}
     parts = [
         _shared(compute, "weight", _totals(bill.nodes, clusters), bill, IDLE_NODES, bill.grams, clusters),
         _spread(compute, "weight", _totals(bill.disks, clusters), STORAGE),
-        _spread(_requests(rows, keys), "weight", _totals(bill.balancers, clusters), BALANCER),
+        _spread(_requests(summed, keys), "weight", _totals(bill.balancers, clusters), BALANCER),
         _moved(transfers(rows, keys), names, bill),
         _unused(bill, names),
     ]
     cells = pl.concat([_complete(part) for part in parts if len(part)], how="vertical")
     wanted = ("period", *by, "component", "sender", "receiver")
-    rows = cells.group_by(*wanted).agg(pl.col("units", "grams", "quantity").sum()).sort(*wanted)
-    return Cells(rows.filter((pl.col("units") != 0) | (pl.col("grams") != 0)), names)
+    if "cluster" not in by:  # parts are by cluster at least, each row of its own
+        cells = cells.group_by(*wanted).agg(pl.col("units", "grams", "quantity").sum())
+    rows = cells.filter((pl.col("units") != 0) | (pl.col("grams") != 0))
+    return Cells(rows.select(*wanted, "units", "grams", "quantity").sort(*wanted), names)
 
 
-def _compute(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+def _summed(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    """What stood and served by some keys, in one pass over the rows: hours, dollars of hours, requests."""
+    hours = [pl.col(name).sum() for name in PARTS]
+    weight = [(pl.col(name) * pl.col("usd")).sum().alias(f"{name}_usd") for name in PARTS]
+    standing = rows.lazy().filter(pl.col("cluster") != NONE)
+    return standing.group_by(*keys, "gpu").agg(*hours, *weight, pl.col("requests").sum()).collect()
+
+
+def _compute(summed: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
     """Dollars and replica-hours of each part, long."""
     used = pl.when(pl.col("gpu")).then(GPU).otherwise(COMPUTE)
-    parts = []
-    standing = rows.lazy().filter(pl.col("cluster") != NONE)
-    for name, component in (("used_h", used), ("resilience_h", pl.lit(RESILIENCE)), ("idle_h", pl.lit(IDLE))):
-        columns = (pl.col(name).alias("quantity"), (pl.col(name) * pl.col("usd")).alias("weight"))
-        parts.append(standing.select(*keys, component.cast(pl.Int32).alias("component"), *columns))
-    summed = pl.concat(parts).group_by(*keys, "component").agg(pl.col("weight", "quantity").sum())
-    return summed.sort(*keys, "component").collect()
+    parts = [
+        summed.select(
+            *keys,
+            component.cast(pl.Int32).alias("component"),
+            pl.col(name).alias("quantity"),
+            pl.col(f"{name}_usd").alias("weight"),
+        )
+        for name, component in zip(PARTS, (used, pl.lit(RESILIENCE), pl.lit(IDLE)), strict=True)
+    ]
+    whole = pl.concat(parts).group_by(*keys, "component").agg(pl.col("weight", "quantity").sum())
+    return whole.sort(*keys, "component")
 
 
-def _requests(rows: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
-    found = rows.lazy().filter(pl.col("cluster") != NONE).group_by(*keys).agg(pl.col("requests").sum().alias("weight"))
-    return found.sort(*keys).collect()
+def _requests(summed: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    return summed.group_by(*keys).agg(pl.col("requests").sum().alias("weight")).sort(*keys)
 
 
 def _totals(amounts: Mapping[str, Ints] | Mapping[str, Floats], clusters: Mapping[str, int]) -> pl.DataFrame:

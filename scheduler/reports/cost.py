@@ -22,9 +22,9 @@ NOBODY = "(nobody)"
 
 def cost_report(found: Gathered) -> Json:
     """The body of `equipoise report cost -o json`. Every amount is a whole number of millionths of a dollar."""
-    whole = folded(found, np.zeros(len(found.bill.periods), dtype=np.int64))
+    halves, later = in_halves(found)
     trend = allocate(found.rows, found.names, found.bill, ())
-    rows = named(allocate(whole.rows, whole.names, whole.bill), found)
+    rows = named(allocate(halves.rows, halves.names, halves.bill), found)
     hours = float(found.covered_s.sum()) / HOUR_S
     total, grams = int(rows["units"].sum()), int(rows["grams"].sum())
     assert total == found.bill.units, "the parts of a bill add up to it"
@@ -45,7 +45,7 @@ def cost_report(found: Gathered) -> Json:
         "by_origin": _summed(rows, "origin"),
         "egress_pairs": _pairs(found, rows),
         "trend": list(_trend(trend, found)),
-        "movers": movers(found),
+        "movers": movers(found, rows, later),
         "allocations": _allocations(rows),
         "requests": {
             "served": round(float(found.rows["requests"].sum()), 3),
@@ -158,17 +158,22 @@ def _trend(cells: Cells, found: Gathered) -> Iterator[Json]:
         }
 
 
-def movers(found: Gathered) -> list[Json]:
+def in_halves(found: Gathered) -> tuple[Gathered, int]:
+    """A large window as two periods, a smaller one as it is; and its first period of the second half."""
+    half = len(found.bill.periods) // 2
+    halves = folded(found, (np.arange(len(found.bill.periods)) >= max(half, 1)).astype(np.int64))
+    return halves, half if halves is found else 1
+
+
+def movers(found: Gathered, named_cells: pl.DataFrame, later: int) -> list[Json]:
     """Services in clusters whose cost an hour changed most from the first half of the window to the second."""
     periods = found.bill.periods
     half = len(periods) // 2
     hours = [sum(p.hours for p in part) for part in (periods[:half], periods[half:])]
     if half == 0 or min(hours) <= 0:
         return []
-    halves = folded(found, (np.arange(len(periods)) >= half).astype(np.int64))
-    cells = allocate(halves.rows, halves.names, halves.bill, ("service", "cluster"))
-    rows = named(cells, found).filter(pl.col("service") != NOBODY)
-    late = pl.col("period") >= (1 if halves is not found else half)
+    rows = named_cells.filter(pl.col("service") != NOBODY)
+    late = pl.col("period") >= later
     both = rows.group_by("service", "cluster").agg(
         (pl.col("units").filter(~late).sum() / (hours[0] * UNITS_PER_USD)).alias("before"),
         (pl.col("units").filter(late).sum() / (hours[1] * UNITS_PER_USD)).alias("after"),
@@ -186,7 +191,5 @@ def _allocations(rows: pl.DataFrame) -> list[Json]:
     """One row for every cluster, service, origin, team and component."""
     keys = ("cluster", "service", "origin", "team", "component")
     found = rows.group_by(keys).agg(pl.col("units", "grams").sum()).sort(keys)
-    return [
-        dict(zip(keys, row[:5], strict=True)) | {"usd": _usd(row[5]), "co2_kg": row[6] / GRAMS_PER_KG}
-        for row in found.rows()
-    ]
+    usd, kg = pl.col("units") / UNITS_PER_USD, pl.col("grams") / GRAMS_PER_KG
+    return found.select(*keys, usd.alias("usd"), kg.alias("co2_kg")).to_dicts()

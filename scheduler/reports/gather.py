@@ -12,7 +12,7 @@ from scheduler.reports.allocation import Names, priced, transfers
 from scheduler.reports.bill import Bill, Period, bill_of, month_of, volumes_of
 from scheduler.reports.rates import Rates
 from scheduler.reports.window import Gap, Window, covered, gaps, stamp
-from scheduler.usage import HOUR_S, NAMES, QUANTITIES, Usage, recoded
+from scheduler.usage import HOUR_S, NAMES, NONE, QUANTITIES, Usage, recoded
 
 FOLD_ROWS = 200_000
 Before = Mapping[tuple[str, str, str], float]
@@ -70,9 +70,7 @@ def folded(found: Gathered, bucket: Ints) -> Gathered:
         return found
     count = int(bucket.max(initial=0)) + 1
     bill = found.bill
-    keys = ("period", *NAMES, "usd", "gpu", "here", "there")
-    of = pl.Series("period", bucket.astype(np.int32)[found.rows["period"].to_numpy()])
-    rows = found.rows.with_columns(of).group_by(keys).agg(pl.col(*QUANTITIES, "out_gb", "back_gb").sum()).sort(keys)
+    rows = priced(_folded_rows(found.rows, found.names, bucket), found.names, found.rates)
     periods = []
     for i in range(count):
         mine = [period for period, b in zip(bill.periods, bucket.tolist(), strict=True) if b == i]
@@ -83,6 +81,21 @@ def folded(found: Gathered, bucket: Ints) -> Gathered:
         for part in ("nodes", "disks", "balancers", "transfers", "unused", "grams")
     }
     return replace(found, rows=rows, bill=Bill(tuple(periods), **summed))
+
+
+def _folded_rows(rows: pl.DataFrame, names: Names, bucket: Ints) -> pl.DataFrame:
+    """Rows by bucket and NAMES: one whole number as the key, which is several times faster than four columns."""
+    sizes = (len(names.service) + 1, len(names.origin) + 1, len(names.cluster) + 1)
+    key = np.take(bucket, rows["period"].to_numpy())
+    for name, size in zip(NAMES, sizes, strict=True):
+        key = key * size + (rows[name].to_numpy() - NONE)
+    summed = rows.lazy().select(pl.Series("key", key), *QUANTITIES).group_by("key").agg(pl.col(*QUANTITIES).sum())
+    found = summed.sort("key").collect()
+    left, codes = found["key"].to_numpy(), []
+    for name, size in zip(reversed(NAMES), reversed(sizes), strict=True):
+        left, code = np.divmod(left, size)
+        codes.append(pl.Series(name, (code + NONE).astype(np.int32)))
+    return found.select(pl.Series("period", left.astype(np.int32)), *reversed(codes), *QUANTITIES)
 
 
 def _by_bucket(amounts: Ints, bucket: Ints, count: int) -> Ints:

@@ -11,7 +11,7 @@ from config.cluster import Cluster, Pool
 from config.configuration import Configuration
 from config.distances import region_of
 from config.pricebook import EgressPrice, PowerUse, PriceBook
-from config.prices import ANY, dominant_share, most_specific, node_prices, pool_prices, spot_prices, term_ends
+from config.prices import ANY, dominant_shares, most_specific, node_prices, pool_prices, spot_prices, term_ends
 from config.standing import standings
 from placement.columns import floats, ints
 from placement.pricing.brackets import Brackets, flat
@@ -205,20 +205,20 @@ def _commitments(
 
 
 def _replicas(documents: Configuration, pools: tuple[PoolRate, ...]) -> dict[tuple[str, str], ReplicaRate]:
-    by_name = {(pool.cluster, pool.name): pool for pool in pools}
+    row = {(pool.cluster, pool.name): i for i, pool in enumerate(pools)}
     clusters, found = documents.cluster_by_name(), {}
+    give = floats([pool.per_node.row() for cluster in documents.clusters for pool in cluster.spec.pools])
+    paid, gpu = floats([pool.paid_usd for pool in pools]), [pool.gpu for pool in pools]
     for service in documents.services:
-        parts: dict[str, list[tuple[float, float, bool]]] = {}
+        usd = paid * dominant_shares(service.spec.resources, give)
+        parts: dict[str, list[tuple[float, int]]] = {}
         for standing in standings(service, clusters):
-            spec = clusters[standing.cluster].spec.pools[standing.pool]
-            rate = by_name[standing.cluster, spec.name]
-            share = dominant_share(service.spec.resources, spec.per_node)
-            weight = max(float(standing.count), 1e-9)
-            parts.setdefault(standing.cluster, []).append((weight, rate.paid_usd * share, rate.gpu))
-        for cluster, rows in parts.items():
-            whole = sum(weight for weight, _, _ in rows)
-            usd = sum(weight * usd for weight, usd, _ in rows) / whole
-            found[service.name, cluster] = ReplicaRate(usd, max(rows)[2])
+            at = row[standing.cluster, clusters[standing.cluster].spec.pools[standing.pool].name]
+            parts.setdefault(standing.cluster, []).append((max(float(standing.count), 1e-9), at))
+        for cluster, standing_in in parts.items():
+            whole = sum(weight for weight, _ in standing_in)
+            mean = sum(weight * float(usd[at]) for weight, at in standing_in) / whole
+            found[service.name, cluster] = ReplicaRate(mean, gpu[max(standing_in)[1]])
     return found
 
 
