@@ -191,5 +191,6 @@ def _allocations(rows: pl.DataFrame) -> list[Json]:
     """One row for every cluster, service, origin, team and component."""
     keys = ("cluster", "service", "origin", "team", "component")
     found = rows.group_by(keys).agg(pl.col("units", "grams").sum()).sort(keys)
-    usd, kg = pl.col("units") / UNITS_PER_USD, pl.col("grams") / GRAMS_PER_KG
-    return found.select(*keys, usd.alias("usd"), kg.alias("co2_kg")).to_dicts()
+    divided = (("usd", "units", UNITS_PER_USD), ("co2_kg", "grams", GRAMS_PER_KG))
+    amounts = [pl.Series(name, found[of].to_numpy() / by) for name, of, by in divided]  # NumPy's quotients are exact
+    return found.select(*keys, *amounts).to_dicts()
