@@ -91,6 +91,7 @@ def _services(rng: np.random.Generator, count: int) -> Services:
         ids=tuple(ServiceId(f"service-{i:05d}") for i in range(count)),
         priority=floats(rng.choice([1.0, 3.0, 10.0], count, p=[0.3, 0.5, 0.2])),
         rtt_max_ms=floats(rng.choice([120.0, 250.0, 500.0], count)),
+        rtt_target_ms=floats(np.full(count, np.inf)),
         usd_per_request_ms=floats(10 ** rng.uniform(-8, -6.5, count)),
         request_bytes=floats(10 ** rng.uniform(2, 4, count)),
         response_bytes=floats(10 ** rng.uniform(3, 5, count)),

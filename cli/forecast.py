@@ -3,17 +3,36 @@
 # ruff: noqa: PLC0415  as in cli.loop
 
 import asyncio
+import io
+import json
+import sys
+from collections.abc import Callable
+from datetime import date
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.loop import Format, Output, _fail
+from cli.loop import _fail
 
 if TYPE_CHECKING:
     from config.configuration import Configuration
-    from scheduler.planning.forecast import Demand
+    from scheduler.planning.demand import Demand
+    from scheduler.planning.forecast import Solved
     from scheduler.planning.outcome import Outcome
+
+
+class Form(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    CSV = "csv"
+    MD = "md"
+    HTML = "html"
 
 
 def forecast(
@@ -22,11 +41,12 @@ def forecast(
     growth: Annotated[
         list[str] | None,
         typer.Option(
-            "--growth", help="A year: 30%, SERVICE=30%, @ORIGIN=10% or SERVICE@ORIGIN=50%; repeat. No history."
+            "--growth",
+            help="A year: 30%, SERVICE=30%, @PLACE=10%, SERVICE@PLACE=50%; PLACE: origin or region; repeatable.",
         ),
     ] = None,
     history: Annotated[
-        Path | None, typer.Option("--history", help="CSV of day,service,origin,rps. Omitted: the ledger.")
+        Path | None, typer.Option("--history", help="CSV of day,service,origin,rps (or region). Omitted: the ledger.")
     ] = None,
     ledger: Annotated[str | None, typer.Option("--ledger", help="Its URL. Omitted: that of the Policy.")] = None,
     add_region: Annotated[
@@ -35,21 +55,24 @@ def forecast(
     spot_share: Annotated[
         float, typer.Option("--spot-share", min=0, max=1, help="Part of nodes that may be interruptible.")
     ] = 0.0,
+    carbon_price: Annotated[
+        float, typer.Option("--carbon-price", min=0, help="Plan as if a ton of CO2 cost so many dollars.")
+    ] = 0.0,
     what_ifs: Annotated[
         bool, typer.Option("--what-ifs/--no-what-ifs", help="Exits, price changes and carbon prices too.")
     ] = True,
     default_prices: Annotated[
         bool, typer.Option("--default-prices", help="Public list prices for what no PriceBook prices.")
     ] = False,
-    output: Format = Output.TABLE,
+    output: Annotated[Form, typer.Option("--output", "-o", help="How to print.")] = Form.TABLE,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it. Omitted: stdout.")] = None,
 ) -> None:
     """Say what to buy in which month and why, which commitments pay, and what regions, exits and prices would change.
 
     Growth is learnt from the ledger or a table, with its season and its error, or given. Every step is a certified
-    whole-replica assignment; nothing is applied.
-    """
-    from cli.forecast_table import forecast_tables
-    from cli.render import print_as
+    whole-replica assignment; nothing is applied. With a carbon price emissions are weighed in all of it; amounts are
+    still what is billed.
+    """  # fmt: skip
     from config.fallback import default_book
     from config.load import load
     from config.problem import Invalid
@@ -59,12 +82,39 @@ def forecast(
     try:
         documents = load(*file, fallback=default_book() if default_prices else None)
         demand, source, tested = _demand(documents, growth or [], history, ledger, months)
-        body = _body(documents, demand, months, add_region or [], spot_share, what_ifs)
+        words = {"demand_source": source, "backtest": tested, "carbon_usd_per_ton": carbon_price}
+        body = words | _body(documents, demand, months, add_region or [], spot_share, what_ifs, carbon_price)
     except Invalid as invalid:
         _fail(str(invalid))
     except (LedgerDown, Unsolved, ValueError, OSError) as error:
         _fail(f"no forecast: {error}")
-    print_as(output, {**body, "demand_source": source, "backtest": tested}, forecast_tables)
+    text = _rendered(body, output)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8", newline="")
+
+
+def _rendered(body: dict[str, Any], output: Form) -> str:
+    from cli.forecast_table import forecast_text
+    from scheduler.planning.page import forecast_csv, forecast_markdown, forecast_page
+
+    match output:
+        case Form.JSON:
+            return json.dumps(body, indent=2) + "\n"
+        case Form.YAML:
+            from ruamel.yaml import YAML
+
+            text = io.StringIO()
+            YAML(typ="safe", pure=True).dump(body, text)
+            return text.getvalue()
+        case Form.CSV:
+            return forecast_csv(body)
+        case Form.MD:
+            return forecast_markdown(body)
+        case Form.HTML:
+            return forecast_page(body)
+    return forecast_text(body)
 
 
 def _demand(
@@ -74,7 +124,7 @@ def _demand(
     import numpy as np
 
     from placement.growth import fitted
-    from scheduler.planning.forecast import DAYS_PER_MONTH, demand_given, demand_learnt
+    from scheduler.planning.demand import DAYS_PER_MONTH, demand_given, demand_learnt
     from scheduler.planning.history import backtest, history_of, read_history
     from scheduler.reports.sources import read_ledger
 
@@ -87,7 +137,11 @@ def _demand(
     model = fitted(past.rps)
     now = np.nanmean(past.rps[-4 * 7 :], axis=0)
     words = f"{len(past.rps)} days from {past.first}, {past.gaps} of them not measured"
-    return demand_learnt(model, past.keys, now, months), words, backtest(past, min(3, months) * DAYS_PER_MONTH)
+    return (
+        demand_learnt(documents, model, past.keys, now, months),
+        words,
+        backtest(past, min(3, months) * DAYS_PER_MONTH),
+    )
 
 
 def _rates(growth: list[str]) -> dict[str, float]:
@@ -104,31 +158,49 @@ def _rates(growth: list[str]) -> dict[str, float]:
 
 
 def _body(
-    documents: "Configuration", demand: "Demand", months: int, wanted: list[str], spot_share: float, what_ifs: bool
+    documents: "Configuration",
+    demand: "Demand",
+    months: int,
+    wanted: list[str],
+    spot_share: float,
+    what_ifs: bool,
+    carbon_price: float,
 ) -> dict[str, Any]:
     from cli.progress import progress
     from scheduler.planning.changes import with_room
-    from scheduler.planning.forecast import FORMAT, carbon, commitments, exits, plan_steps, sensitivity, summary
+    from scheduler.planning.demand import growth_rows
+    from scheduler.planning.forecast import FORMAT, plan_steps, summary
+    from scheduler.planning.mixes import commitments
     from scheduler.planning.outcome import outcome
+    from scheduler.planning.what_ifs import carbon, exits, sensitivity
 
-    with progress(months + len(wanted) + 8) as advance:
-        base = outcome(with_room(documents))
-        plan = plan_steps(documents, demand, months, lambda name: advance(1.0, name))
+    today = date.today()  # noqa: DTZ011  terms of commitments are days
+    solved = partial(outcome, carbon_usd_per_ton=carbon_price)
+    with progress(months + len(wanted) + (4 if what_ifs else 1)) as advance:
+        base = solved(with_room(documents))
+        plan = plan_steps(documents, demand, months, solved, lambda name: advance(1.0, name))
         advance(1.0, "commitments")
-        mixes = commitments(documents, demand, months, spot_share)
-        added = [_added(documents, region, base, lambda: advance(1.0, "regions")) for region in wanted]
-        found = {"exits": [], "sensitivity": [], "carbon": []} if not what_ifs else {
-            "exits": list(exits(documents, base)),
-            "sensitivity": list(sensitivity(documents, base)),
-            "carbon": list(carbon(documents)),
-        }  # fmt: skip
+        mixes = commitments(documents, demand, months, spot_share, solved, today)
+        added = [_added(documents, region, base, solved, lambda: advance(1.0, "regions")) for region in wanted]
+        found: dict[str, list[Any]] = {"exits": [], "sensitivity": [], "carbon": []}
+        if what_ifs:
+            advance(1.0, "exits")
+            found["exits"] = list(exits(documents, base, solved, today))
+            advance(1.0, "prices")
+            found["sensitivity"] = list(sensitivity(documents, base, solved))
+            advance(1.0, "carbon")
+            found["carbon"] = list(carbon(documents))
     return {
         "format_version": FORMAT,
         "currency": "USD",
         "price_as_of": min(book.spec.as_of for book in documents.price_books).isoformat(),
+        "price_books": [
+            {"name": book.name, "as_of": book.spec.as_of.isoformat(), "source": book.spec.source}
+            for book in documents.price_books
+        ],
         "months": months,
         "now": summary(base),
-        "growth": [{"service": s, "origin": o, "ratio_per_year": round(rate, 6)} for s, o, rate in demand.growth],
+        "growth": growth_rows(documents, demand, months),
         **plan,
         "commitments": mixes,
         "new_regions": added,
@@ -136,20 +208,14 @@ def _body(
     }
 
 
-def _added(documents: "Configuration", region: str, base: "Outcome", told: Any) -> dict[str, Any]:
+def _added(
+    documents: "Configuration", region: str, base: "Outcome", solved: "Solved", told: Callable[[], None]
+) -> dict[str, Any]:
     from scheduler.planning.changes import with_room
-    from scheduler.planning.forecast import difference, summary
-    from scheduler.planning.outcome import outcome
+    from scheduler.planning.forecast import added_region
     from simulator.newregion import with_region
 
     told()
     addition = with_region(documents, region)
-    after = outcome(with_room(addition.documents))
-    taken = {name: count for name, count in after.nodes.items() if name.startswith(f"{addition.cluster}/") and count}
-    return {
-        "region": region,
-        "with_it": summary(after),
-        "difference": difference(base, after),
-        "nodes_there": taken,
-        "assumed": list(addition.assumed),
-    }
+    after = solved(with_room(addition.documents))
+    return added_region(region, addition.cluster, base, after, addition.assumed)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from config.configuration import Configuration
     from scheduler.reports.gather import Gathered
-    from scheduler.reports.replay import Hour
+    from scheduler.reports.replay import Replay
+    from scheduler.reports.sources import Reading
 
 ROSE = 3
 """Exit code of `--fail-above` when the cost rose by more."""
@@ -77,14 +79,14 @@ def report(
         _fail("--compare-to compares cost reports; ask for `report cost`")
     if output is Form.FOCUS and kind is not Kind.COST:
         _fail("FOCUS has columns for cost only; ask for `report cost -o focus`")
-    found, hours = _gathered(kind, file, window, scenario, ledger, default_prices)
+    found, replay = _gathered(kind, file, window, scenario, ledger, default_prices)
     if output is Form.FOCUS:
         from scheduler.reports.focus import focus_rows
         from scheduler.reports.sheets import written
 
         _write(written(list(focus_rows(found))), out)
         return
-    body = _body(kind, found, hours)
+    body = _body(kind, found, replay)
     if compare_to is not None:
         _compare(compare_to, body, fail_above, output, out)
         return
@@ -93,7 +95,7 @@ def report(
 
 def _gathered(
     kind: Kind, file: list[Path] | None, window: str, scenario: Path | None, ledger: str | None, default_prices: bool
-) -> "tuple[Gathered, list[Hour]]":
+) -> "tuple[Gathered, Replay | None]":
     from config.problem import Invalid
     from scheduler.ports import LedgerDown
 
@@ -112,7 +114,7 @@ def _gathered(
 PRICE_HINT = "\nGive a PriceBook for it, or pass --default-prices to use public list prices (see `equipoise prices`)."
 
 
-def _from_scenario(kind: Kind, scenario: Path) -> "tuple[Gathered, list[Hour]]":
+def _from_scenario(kind: Kind, scenario: Path) -> "tuple[Gathered, Replay | None]":
     from cli.progress import progress
     from scheduler.reports.gather import gather
     from scheduler.reports.rates import rates_of
@@ -135,12 +137,17 @@ def _from_scenario(kind: Kind, scenario: Path) -> "tuple[Gathered, list[Hour]]":
             raise ValueError(str(missing)) from None
     rates = rates_of(run.documents, run.window.starts_s, run.window.ends_s)
     found = gather(run.records, rates, run.window, f"scenario {loaded.scenario.name}")
-    return found, _hours(kind, run.records, run.documents)
+    if kind is Kind.COST:
+        return found, None
+    from scheduler.reports.replay import replay_of
+    from scheduler.translate import loop_configuration
+
+    return found, replay_of(run.records, loop_configuration(run.documents))
 
 
 def _from_ledger(
     kind: Kind, file: list[Path] | None, window: str, ledger: str | None, default_prices: bool
-) -> "tuple[Gathered, list[Hour]]":
+) -> "tuple[Gathered, Replay | None]":
     from config.fallback import default_book
     from config.load import load
     from scheduler.reports.sources import gathered, read_ledger
@@ -152,19 +159,21 @@ def _from_ledger(
     if "://" in window or Path(window).is_file():
         url, window = window if "://" in window else f"sqlite:///{window}", "all"
     reading = asyncio.run(read_ledger(url, window))
-    return gathered(reading, documents), _hours(kind, reading.records, documents)
+    found = gathered(reading, documents)
+    return found, None if kind is Kind.COST else _replayed(url, reading, documents)
 
 
-def _hours(kind: Kind, records: list[Any], documents: Any) -> "list[Hour]":
-    if kind is Kind.COST:
-        return []
-    from scheduler.reports.replay import hours_of
+def _replayed(url: str, reading: "Reading", documents: "Configuration") -> "Replay":
+    from scheduler.reports.replay import replay_of
+    from scheduler.reports.sources import read_hours
     from scheduler.translate import loop_configuration
 
-    return list(hours_of(records, loop_configuration(documents)))
+    configuration = loop_configuration(documents)
+    records, about = asyncio.run(read_hours(url, reading.window, len(configuration.fleet.flows)))
+    return replay_of(records, configuration, about)
 
 
-def _body(kind: Kind, found: "Gathered", hours: "list[Hour]") -> dict[str, Any]:
+def _body(kind: Kind, found: "Gathered", replay: "Replay | None") -> dict[str, Any]:
     from placement.solve.linear import Unsolved
     from scheduler.reports.capacity import capacity_report
     from scheduler.reports.cost import cost_report
@@ -172,15 +181,15 @@ def _body(kind: Kind, found: "Gathered", hours: "list[Hour]") -> dict[str, Any]:
     from scheduler.reports.savings import savings_report
 
     try:
+        if replay is None:
+            return cost_report(found)
         match kind:
-            case Kind.COST:
-                return cost_report(found)
             case Kind.CAPACITY:
-                return capacity_report(found, hours)
+                return capacity_report(found, replay)
             case Kind.SAVINGS:
-                return savings_report(found, hours)
-            case Kind.RESILIENCE:
-                return resilience_report(found, hours)
+                return savings_report(found, replay)
+            case _:
+                return resilience_report(found, replay)
     except (ValueError, Unsolved) as error:
         _fail(str(error))
     raise AssertionError("not reached")

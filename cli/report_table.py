@@ -28,6 +28,7 @@ def _parts(body: Body) -> Iterator[RenderableType]:
     window, unit = body["window"], body["currency"]
     yield f"[bold]{body['report'].capitalize()}[/] {window['from']} to {window['to']} ({window['source']})"
     yield f"{window['measured_hours']:g} of {window['hours']:g} h measured; {unit}, prices as of {body['price_as_of']}"
+    yield from (words for words in body["assumptions"] if words.startswith("Replayed"))
     for gap in body["gaps"][:SHOWN]:
         yield f"  [bold]gap[/] {gap['from']} to {gap['to']}: {gap['missing_hours']:g} h not measured, not filled in"
     if len(body["gaps"]) > SHOWN:

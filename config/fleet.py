@@ -119,6 +119,7 @@ def _services(configuration: Configuration) -> Services:
         ids=tuple(ServiceId(service.name) for service in configuration.services),
         priority=floats([PRIORITIES[spec.priority] for spec in specs]),
         rtt_max_ms=floats([np.inf if spec.rtt_max_ms is None else spec.rtt_max_ms for spec in specs]),
+        rtt_target_ms=floats([np.inf if spec.rtt_target_ms is None else spec.rtt_target_ms for spec in specs]),
         usd_per_request_ms=floats([spec.value_usd_per_million_request_ms / 1e6 for spec in specs]),
         request_bytes=floats([spec.request_bytes for spec in specs]),
         response_bytes=floats([spec.response_bytes for spec in specs]),

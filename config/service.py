@@ -111,6 +111,8 @@ class ServiceSpec(Shape):
     """Who is refused first when not everything fits: low, then normal, then high (1 : 3 : 10)."""
     rtt_max_ms: Positive | None = None
     """A cluster farther from the origin than this round trip is not used. Omitted: any distance."""
+    rtt_target_ms: Positive | None = None
+    """The round trip to stay within where that is possible: a millisecond beyond it counts ten times. Omitted: none."""
     value_usd_per_million_request_ms: Amount = 0.0
     """What it is worth, in USD, that a million requests are answered one millisecond earlier."""
     request_bytes: Amount = 1_000.0

@@ -62,6 +62,8 @@ class Services:
     """(S,) 10 high, 3 normal, 1 low: multiplies the price of refusing a request."""
     rtt_max_ms: Floats
     """(S,) a route slower than this is not offered; inf for none."""
+    rtt_target_ms: Floats
+    """(S,) a millisecond of round trip beyond this counts LATE_MULTIPLE times; inf for none."""
     usd_per_request_ms: Floats
     """(S,) what one millisecond less is worth, for one request."""
     request_bytes: Floats
@@ -155,6 +157,7 @@ NUMBERS = {
     "services": (
         "priority",
         "rtt_max_ms",
+        "rtt_target_ms",
         "usd_per_request_ms",
         "request_bytes",
         "response_bytes",
@@ -165,7 +168,7 @@ NUMBERS = {
     "network": ("rtt_ms", "egress_out_usd_per_gb", "egress_back_usd_per_gb"),
 }
 """The columns of each table that have to be numbers of 0 or more ..."""
-UNLIMITED = {"gateway_rps", "rtt_max_ms"}
+UNLIMITED = {"gateway_rps", "rtt_max_ms", "rtt_target_ms"}
 """... and those of them in which inf stands for no limit."""
 
 

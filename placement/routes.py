@@ -9,6 +9,9 @@ from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.fleet import Fleet
 from placement.qoe import QUALITY_MS
 
+LATE_MULTIPLE = 10.0
+"""What a millisecond of round trip beyond the target of its service counts, in milliseconds within it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
@@ -69,10 +72,15 @@ def _lawful(fleet: Fleet) -> Lawful:
         backend=ints(backend),
         cluster=ints(cluster),
         usd_per_ms=floats(3600 * fleet.services.usd_per_request_ms[service]),
-        rtt_ms=floats(rtt_ms[lawful]),
+        rtt_ms=felt_ms(fleet, service, rtt_ms[lawful]),
         egress_usd=floats(3600 * transfer / 1e9),
         compute_usd=floats(compute_usd(fleet)[backend]),
     )
+
+
+def felt_ms(fleet: Fleet, service: Ints, rtt_ms: Floats) -> Floats:
+    """Round trips as they are priced: what lies beyond the target of a service counts LATE_MULTIPLE times."""
+    return floats(rtt_ms + (LATE_MULTIPLE - 1) * np.maximum(rtt_ms - fleet.services.rtt_target_ms[service], 0.0))
 
 
 def _priced(lawful: Lawful, latency_ms: Floats, error_ratio: Floats) -> Routes:

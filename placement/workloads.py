@@ -17,7 +17,7 @@ from placement.columns import Bools, Floats, Ints, floats, ints
 from placement.fleet import Fleet
 from placement.problem import PATIENCE_MS, displaced, external_demand
 from placement.readings import Snapshot
-from placement.routes import tree_usd
+from placement.routes import felt_ms, tree_usd
 
 SURVIVE_UTILIZATION = 0.95
 """How full the others may be after a loss: they are relieved within minutes, not hours."""
@@ -153,7 +153,7 @@ def _routes(fleet: Fleet, snapshot: Snapshot, candidates: int) -> tuple[Assignme
         services.request_bytes[service] * network.egress_out_usd_per_gb[origin, cluster]
         + services.response_bytes[service] * network.egress_back_usd_per_gb[origin, cluster]
     )
-    wait_ms = rtt + snapshot.readings.latency_ms[fleet.sites.backend[site]]
+    wait_ms = felt_ms(fleet, service, rtt) + snapshot.readings.latency_ms[fleet.sites.backend[site]]
     usd = 3600 * (services.usd_per_request_ms[service] * wait_ms + transfer / 1e9)
     useful = fleet.sites.rps_per_replica * services.utilization_target[fleet.sites.service]
     whole = usd + (fleet.sites.usd_per_replica_hour / useful)[site]

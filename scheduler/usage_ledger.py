@@ -29,6 +29,10 @@ class UsageLedger:
         """What lies within a time, oldest first; with `days` whole days as one record where they are added up."""
         return await self._ledger.transact(lambda session: _read(session, starts_s, ends_s, days))
 
+    async def hours(self, starts_s: float, ends_s: float) -> list[int]:
+        """The hours within a time that are there by themselves, by their first second, oldest first."""
+        return await self._ledger.transact(lambda session: _hours(session, starts_s, ends_s))
+
     async def extent(self) -> tuple[int, int] | None:
         """Begin of the first and end of the last record; None where there is none."""
         return await self._ledger.transact(_extent)
@@ -77,6 +81,12 @@ def _parts(session: Session, starts_s: float, ends_s: float) -> list[Usage]:
         select(UsageRow).where(UsageRow.span_s == HOUR_S, *within).order_by(col(UsageRow.starts_s), col(UsageRow.id))
     )
     return [_usage(row) for row in session.exec(query)]
+
+
+def _hours(session: Session, starts_s: float, ends_s: float) -> list[int]:
+    within = (col(UsageRow.starts_s) >= starts_s, col(UsageRow.starts_s) < ends_s)
+    query = select(UsageRow.starts_s).where(UsageRow.span_s == HOUR_S, *within).distinct()
+    return sorted(session.exec(query).all())
 
 
 def _read(session: Session, starts_s: float, ends_s: float, days: bool) -> list[Usage]:

@@ -35,6 +35,7 @@ def trio() -> Fleet:
         ids=(ServiceId("front"), ServiceId("back")),
         priority=floats([10.0, 10.0]),
         rtt_max_ms=floats([150.0, 150.0]),
+        rtt_target_ms=floats([np.inf, np.inf]),
         usd_per_request_ms=floats([1e-8, 1e-8]),
         request_bytes=floats([1e3, 1e3]),
         response_bytes=floats([2e4, 5e3]),

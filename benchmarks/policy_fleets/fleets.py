@@ -138,6 +138,7 @@ def _services(instance: Instance) -> Services:
         ids=tuple(ServiceId(f"{kind}-{s}") for s, kind in enumerate(instance.kind)),
         priority=floats(np.ones(count)),
         rtt_max_ms=floats(np.full(count, np.inf)),
+        rtt_target_ms=floats(np.full(count, np.inf)),
         usd_per_request_ms=floats(instance.latency_usd),
         request_bytes=floats(0.1 * instance.bytes),
         response_bytes=floats(instance.bytes),

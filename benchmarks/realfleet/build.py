@@ -193,6 +193,7 @@ def _services(wanted: Catalogue) -> Services:
         ids=tuple(ServiceId(f"{kind}-{next(number[kind]):02d}") for kind in wanted.kind),
         priority=floats(wanted.priority),
         rtt_max_ms=floats(np.where(wanted.fenced | (np.array(wanted.kind) == "llm"), np.inf, RTT_MAX_MS)),
+        rtt_target_ms=floats(np.full(len(wanted.kind), np.inf)),
         usd_per_request_ms=floats(wanted.value_usd),
         request_bytes=floats(wanted.request_bytes),
         response_bytes=floats(wanted.response_bytes),

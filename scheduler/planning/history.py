@@ -14,8 +14,9 @@ from scheduler.reports.window import WHOLE
 from scheduler.usage import DAY_S, NONE, Usage, added
 
 Key = tuple[str, str]
-"""(service, origin)"""
-COLUMNS = ("day", "service", "origin", "rps")
+"""(service, origin or region)"""
+COLUMNS = ("day", "service", "rps")
+PLACES = ("origin", "region")
 BACKTESTS = 6
 EPOCH = date(1970, 1, 1)
 
@@ -53,11 +54,15 @@ def history_of(records: Iterable[Usage]) -> History:
 
 
 def read_history(text: str) -> History:
-    """Daily demand from CSV with the columns day, service, origin and rps. Raises ValueError with the line."""
+    """Daily demand from CSV with day, service, origin or region, and rps. Raises ValueError with the line."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    names = reader.fieldnames or ()
+    place = next((name for name in PLACES if name in names), "")
+    missing = [name for name in COLUMNS if name not in names] + ([] if place else ["origin or region"])
     if missing:
-        raise ValueError(f"the history has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+        raise ValueError(
+            f"the history has no column {', '.join(missing)}; it needs day, service, origin or region, rps"
+        )
     cells: dict[Key, dict[int, float]] = {}
     for line, row in enumerate(reader, 2):
         try:
@@ -66,7 +71,7 @@ def read_history(text: str) -> History:
             raise ValueError(f"line {line} of the history: {error}") from None
         if not np.isfinite(rps) or rps < 0:
             raise ValueError(f"line {line} of the history: rps must be a finite number of 0 or more, not {rps:g}")
-        cells.setdefault((row["service"], row["origin"]), {})[day] = rps
+        cells.setdefault((row["service"], row[place]), {})[day] = rps
     if not cells:
         raise ValueError("the history has no rows")
     days = [day for found in cells.values() for day in found]

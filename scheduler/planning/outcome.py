@@ -7,9 +7,11 @@ from math import ceil
 import numpy as np
 
 from config.configuration import Configuration
+from config.prices import pool_prices
 from placement.fleet import RESOURCES
 from placement.solve.place import Placed
 from scheduler.placing import Placement, placement_of
+from scheduler.planning.changes import with_carbon_price
 from scheduler.reports.rates import node_grams
 
 NODE_ROUNDING = 1e-6
@@ -41,11 +43,16 @@ class Outcome:
         return self.nodes_usd_per_hour + self.egress_usd_per_hour
 
 
-def outcome(documents: Configuration) -> Outcome:
-    """Solve it. Raises Unsolved, and ValueError where the least replicas do not fit."""
-    found = placement_of(documents)
+def outcome(documents: Configuration, carbon_usd_per_ton: float = 0.0) -> Outcome:
+    """Solve it; with a price on CO2 it is weighed in every decision, and billed is what nodes and transfers cost.
+
+    Raises Unsolved, and ValueError where the least replicas do not fit.
+    """
+    found = placement_of(with_carbon_price(documents, carbon_usd_per_ton) if carbon_usd_per_ton else documents)
     nodes = _nodes(found)
-    price = dict(zip(found.pool_names, found.fleet.pools.usd_per_node_hour.tolist(), strict=True))
+    books = documents.price_books
+    listed = [usd or 0.0 for cluster in documents.clusters for usd in pool_prices(books, cluster.spec)]
+    price = dict(zip(found.pool_names, listed, strict=True))
     egress, p95 = _routes(found)
     grams = 0.0
     for cluster in documents.clusters:

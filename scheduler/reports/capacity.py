@@ -1,5 +1,6 @@
 """Where capacity is short and where spare, and what one unit more would save: where the next dollar belongs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from placement.solve.routing import shadow_prices
 from placement.worth import capacity_worth
 from scheduler.reports.cost import FORMAT, header
 from scheduler.reports.gather import Gathered
-from scheduler.reports.replay import Hour, peak_of
+from scheduler.reports.replay import Hour, Replay, peak_of
 from scheduler.reports.window import stamp
 from scheduler.summary import worth_summary
 from scheduler.usage import NONE
@@ -18,20 +19,18 @@ from scheduler.usage import NONE
 Json = dict[str, Any]
 
 
-def capacity_report(found: Gathered, hours: list[Hour]) -> Json:
+def capacity_report(found: Gathered, replay: Replay) -> Json:
     """Use of every backend over the window and at its peak, the cost of what stood unused, and worth at the peak."""
-    if not hours:
-        raise ValueError("no hour of this window can be replayed: parts of hours are kept for 35 days")
-    peak = peak_of(hours)
+    peak = peak_of(replay.hours)
     prices = shadow_prices(peak.problem)
     worth = worth_summary(peak.problem, capacity_worth(peak.problem, prices))
     return {
         "format_version": FORMAT,
         "report": "capacity",
-        **header(found),
+        **header(found, replay.about),
         "peak_hour": stamp(peak.starts_s),
         "peak_demand_rps": round(float(peak.problem.external_rps.sum()), 3),
-        "backends": _backends(found, peak.problem, hours),
+        "backends": _backends(found, peak.problem, replay.hours),
         "pools": [
             {
                 "pool": f"{pool.cluster}/{pool.name}",
@@ -49,7 +48,7 @@ def capacity_report(found: Gathered, hours: list[Hour]) -> Json:
     }
 
 
-def _backends(found: Gathered, peak: Problem, hours: list[Hour]) -> list[Json]:
+def _backends(found: Gathered, peak: Problem, hours: Sequence[Hour]) -> list[Json]:
     """One row for each backend: mean and peak use, and what its unused replicas cost an hour."""
     fleet = peak.fleet
     used = np.array([loads(hour.problem, hour.routing).utilization(hour.problem.capacity_rps) for hour in hours])

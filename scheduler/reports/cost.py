@@ -54,8 +54,9 @@ def cost_report(found: Gathered) -> Json:
     }
 
 
-def header(found: Gathered) -> Json:
-    """What every report says about its time, its prices and its assumptions."""
+def header(found: Gathered, replayed: str = "") -> Json:
+    """What every report says about its time, its prices, its assumptions, and how hours were chosen to be replayed."""
+    words = [f"Replayed: {replayed}."] if replayed else []
     window, rates = found.window, found.rates
     hours = round((window.ends_s - window.starts_s) / HOUR_S, 3)
     return {
@@ -74,7 +75,7 @@ def header(found: Gathered) -> Json:
             {"from": stamp(g.starts_s), "to": stamp(g.ends_s), "missing_hours": round(g.missing_s / HOUR_S, 3)}
             for g in found.gaps
         ],
-        "assumptions": list(assumptions(found)),
+        "assumptions": [*words, *assumptions(found)],
     }
 
 
@@ -91,10 +92,19 @@ def assumptions(found: Gathered) -> Iterator[str]:
         yield f"No document prices {words}: the default price book was used, as asked."
     dark = [name for name in rates.providers if name not in found.bill.grams]
     if dark:
-        more = f" and {len(dark) - 8} more" if len(dark) > 8 else ""
-        yield f"No carbon is counted where grid or power is unknown: {', '.join(dark[:8])}{more}."
+        yield f"No carbon is counted where grid or power is unknown: {_some(dark)}."
+    free = [name for name in rates.providers if name not in rates.balancers]
+    if free:
+        yield f"No load balancer is counted where no price book has one: {_some(free)}."
+    bare = [f"{pool.cluster}/{pool.name}" for pool in rates.pools if pool.storage_gib > 0 and pool.storage_usd == 0]
+    if bare:
+        yield f"No disks are counted where no price book has them: {_some(bare)}."
     for name, usd in rates.unused:
         yield f"Commitment {name} is not used up: {usd:.4f} {rates.currency}/h are paid for nothing."
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def named(cells: Cells, found: Gathered) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Hours of a window as problems again: what was asked, what stood and how it was routed, for what-if questions."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,14 @@ from placement.readings import Readings, Snapshot
 from placement.routing import Routing, from_triplets
 from scheduler.metering import replica_hours
 from scheduler.ports import Configuration
-from scheduler.usage import HOUR_S, NONE, Usage, added
+from scheduler.reports.window import stamp
+from scheduler.usage import DAY_S, HOUR_S, NONE, Usage, added
 
-HOURS_MAX = 48
-"""Hours that are replayed at most, evenly chosen over the window."""
+DAYS_MAX = 7
+"""Days of a window that are replayed at most, each with all its hours, evenly chosen: of a month they are mostly
+different days of the week."""
+FLOW_HOURS_MAX = 3_000_000
+"""Flows times hours that are replayed at most: fewer days of a fleet so large, but always one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +33,48 @@ class Hour:
     """What was in force."""
 
 
-def hours_of(records: list[Usage], configuration: Configuration, most: int = HOURS_MAX) -> Iterator[Hour]:
-    """Hours of a window, at most `most` of them. What the documents do not have any more is left out."""
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is replayed of a window."""
+
+    hours: tuple[Hour, ...]
+    about: str
+    """How it was chosen, in words."""
+
+
+def sampled(hours: Sequence[int], flows: int) -> tuple[list[int], str]:
+    """The hours of a window to replay, of those that are there by themselves, and how they were chosen, in words."""
+    days = sorted({hour // DAY_S for hour in hours})
+    most = min(DAYS_MAX, max(1, FLOW_HOURS_MAX // (24 * max(flows, 1))))
+    if len(days) <= max(most, 2 if most == DAYS_MAX else 1):
+        return list(hours), f"all {len(hours)} hours that are in the ledger by themselves"
+    chosen = {days[i] for i in np.unique(np.linspace(0, len(days) - 1, most).round().astype(int)).tolist()}
+    kept = [hour for hour in hours if hour // DAY_S in chosen]
+    named = ", ".join(stamp(day * DAY_S)[:10] for day in sorted(chosen))
+    words = (
+        f"{len(kept)} hours: those of {len(chosen)} of the {len(days)} days that have hours, evenly chosen ({named})"
+    )
+    return kept, words
+
+
+def replay_of(records: Sequence[Usage], configuration: Configuration, about: str = "") -> Replay:
+    """Hours as problems; `about` says how they were chosen, without it a sample is taken here where they are many.
+
+    What the documents do not have any more is left out, and so are days that are added up: a mean over a day has no
+    peak. Raises ValueError where no hour is left.
+    """
     by_hour: dict[int, list[Usage]] = {}
     for record in records:
-        by_hour.setdefault(record.starts_s, []).append(record)
-    starts = sorted(by_hour)
-    chosen = [
-        starts[i] for i in np.unique(np.linspace(0, len(starts) - 1, min(most, len(starts))).astype(int)).tolist()
-    ]
-    for start in chosen:
-        whole = added(by_hour[start], start, HOUR_S)
-        if whole.covered_s > 0:
-            yield _hour(whole, configuration)
+        if record.span_s == HOUR_S and record.covered_s > 0:
+            by_hour.setdefault(record.starts_s, []).append(record)
+    if not by_hour:
+        raise ValueError("no hour of this window can be replayed: hours are kept for 35 days, then only whole days")
+    kept, words = (sorted(by_hour), about) if about else sampled(sorted(by_hour), len(configuration.fleet.flows))
+    hours = tuple(_hour(added(by_hour[start], start, HOUR_S), configuration) for start in kept)
+    return Replay(hours, words)
 
 
-def peak_of(hours: list[Hour]) -> Hour:
+def peak_of(hours: Sequence[Hour]) -> Hour:
     """The one with most demand."""
     return max(hours, key=lambda hour: float(hour.problem.external_rps.sum()))
 

@@ -10,22 +10,20 @@ from placement.solve.resilience import standby
 from scheduler.reports.allocation import COMPONENTS, RESILIENCE, allocate
 from scheduler.reports.cost import FORMAT, header, named
 from scheduler.reports.gather import Gathered, folded
-from scheduler.reports.replay import Hour, peak_of
+from scheduler.reports.replay import Replay, peak_of
 from scheduler.reports.window import stamp
 
 Json = dict[str, Any]
 
 
-def resilience_report(found: Gathered, hours: list[Hour]) -> Json:
+def resilience_report(found: Gathered, replay: Replay) -> Json:
     """The resilience share by service and cluster, and the price of surviving none, one and two losses at the peak."""
-    if not hours:
-        raise ValueError("no hour of this window can be replayed: parts of hours are kept for 35 days")
     whole = folded(found, np.zeros(len(found.bill.periods), dtype=np.int64))
     cells = named(allocate(whole.rows, whole.names, whole.bill, ("service", "cluster")), found)
     paid = cells.filter(cells["component"] == COMPONENTS[RESILIENCE])
     measured = max(sum(period.hours for period in found.bill.periods), 1e-9)
     total = max(int(cells["units"].sum()), 1)
-    peak = peak_of(hours)
+    peak = peak_of(replay.hours)
     least = standby(peak.problem)
     by_service = (
         paid.group_by("service").agg(pl.col("units").sum()).sort(["units", "service"], descending=[True, False])
@@ -33,7 +31,7 @@ def resilience_report(found: Gathered, hours: list[Hour]) -> Json:
     return {
         "format_version": FORMAT,
         "report": "resilience",
-        **header(found),
+        **header(found, replay.about),
         "resilience": {
             "usd": int(paid["units"].sum()) / UNITS_PER_USD,
             "usd_per_hour": round(int(paid["units"].sum()) / UNITS_PER_USD / measured, 6),

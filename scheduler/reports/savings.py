@@ -13,7 +13,7 @@ from placement.problem import Problem
 from placement.routing import Routing
 from scheduler.reports.cost import FORMAT, header
 from scheduler.reports.gather import Gathered
-from scheduler.reports.replay import Hour
+from scheduler.reports.replay import Hour, Replay
 
 Json = dict[str, Any]
 OURS = "equipoise"
@@ -29,21 +29,19 @@ WEIGHED = tuple(name for name in COMPONENTS if name != "churn")
 """Moving to a policy would cost once; each is priced as if it had stood all along."""
 
 
-def savings_report(found: Gathered, hours: list[Hour]) -> Json:
+def savings_report(found: Gathered, replay: Replay) -> Json:
     """$/h of each policy, mean over the replayed hours, and what ours saved of it by component."""
-    if not hours:
-        raise ValueError("no hour of this window can be replayed: parts of hours are kept for 35 days")
-    made = {OURS: [_priced(hour, hour.routing) for hour in hours]}
+    made = {OURS: [_priced(hour, hour.routing) for hour in replay.hours]}
     for name, rule in BASELINES.items():
-        made[name] = [_priced(hour, rule(hour.problem)) for hour in hours]
+        made[name] = [_priced(hour, rule(hour.problem)) for hour in replay.hours]
     mean = {name: {k: float(np.mean([row[k] for row in rows])) for k in rows[0]} for name, rows in made.items()}
     ours = mean[OURS]
     best = min(BASELINES, key=lambda name: mean[name]["objective"])
     return {
         "format_version": FORMAT,
         "report": "savings",
-        **header(found),
-        "replayed_hours": len(hours),
+        **header(found, replay.about),
+        "replayed_hours": len(replay.hours),
         "unit": "USD/h, mean over the replayed hours; p95_ms is the round trip of requests",
         "policies": [{"policy": name} | {k: round(v, 6) for k, v in row.items()} for name, row in mean.items()],
         "saved": [_saved(name, ours, mean[name]) for name in BASELINES],

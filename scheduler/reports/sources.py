@@ -7,8 +7,9 @@ from config.configuration import Configuration
 from scheduler.ledger import Ledger
 from scheduler.reports.gather import Gathered, earlier, gather
 from scheduler.reports.rates import rates_of
+from scheduler.reports.replay import sampled
 from scheduler.reports.window import Window, month_starts, window_of
-from scheduler.usage import Usage
+from scheduler.usage import DAY_S, Usage
 from scheduler.usage_ledger import UsageLedger
 
 
@@ -21,6 +22,21 @@ class Reading:
     before: list[Usage]
     """From the first day of the window's month, for prices by volume."""
     source: str
+
+
+async def read_hours(url: str, window: Window, flows: int) -> tuple[list[Usage], str]:
+    """The hours of a window to replay and how they were chosen; see replay.sampled. Raises LedgerDown."""
+    ledger = Ledger(url, readonly=True)
+    try:
+        usage = UsageLedger(ledger)
+        kept, about = sampled(await usage.hours(window.starts_s, window.ends_s), flows)
+        days = sorted({hour // DAY_S * DAY_S for hour in kept})
+        parts = [
+            await usage.read(max(day, window.starts_s), min(day + DAY_S, window.ends_s), days=False) for day in days
+        ]
+    finally:
+        ledger.close()
+    return [record for part in parts for record in part], about
 
 
 async def read_ledger(url: str, text: str, now_s: float | None = None) -> Reading:

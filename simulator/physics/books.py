@@ -6,6 +6,7 @@ import numpy as np
 
 from placement.columns import Floats, Ints
 from placement.fleet import Fleet
+from placement.routes import felt_ms
 from simulator.physics.layout import Layout, total
 from simulator.physics.world import Happening
 
@@ -119,7 +120,7 @@ def _columns(layout: Layout, now: Happening, shed_usd: Floats) -> dict[str, Floa
     shed = now.came_rps * entries.shed
     good = np.minimum(well, np.maximum(now.came_rps - shed, 0.0))
     value = 3600 * fleet.services.usd_per_request_ms[of]
-    hop_ms = entries.rtt_ms + passage.backend_ms[entries.backend]
+    hop_ms = felt_ms(fleet, of[entries.row], entries.rtt_ms) + passage.backend_ms[entries.backend]
     served = passage.load_rps * passage.served
     compute = float(served @ layout.compute_usd) if now.replica_usd is None else now.replica_usd
     pair = entries.origin * clusters + entries.cluster

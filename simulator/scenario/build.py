@@ -156,6 +156,8 @@ def _service(name: str, shape: ServiceShape, fleet: FleetShape) -> Service:
     }
     if shape.rtt_max_ms is not None:
         body["rttMaxMs"] = shape.rtt_max_ms
+    if shape.rtt_target_ms is not None:
+        body["rttTargetMs"] = shape.rtt_target_ms
     if shape.jurisdictions is not None:
         body["jurisdictions"] = list(shape.jurisdictions)
     return Service.model_validate(_document("Service", name, body))

@@ -57,6 +57,8 @@ class ServiceShape(Shape):
     """Who is refused first."""
     rtt_max_ms: Positive | None = None
     """Clusters farther away are not used."""
+    rtt_target_ms: Positive | None = None
+    """A millisecond of round trip beyond it counts ten times."""
     value_usd_per_million_request_ms: Amount = 0.02
     """What a millisecond less is worth, for a million requests."""
     request_bytes: Amount = 1_000.0

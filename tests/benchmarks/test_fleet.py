@@ -93,5 +93,5 @@ def test_play_when_an_hour_is_solved_costs_less_than_a_greedy_policy_and_proves_
 
     ours, greedy = (records[name].cost[0].objective_usd_per_hour for name in (OURS, "value_greedy"))
     assert ours < greedy
-    assert plans[0].gap == pytest.approx(0, abs=1e-6)
+    assert plans[OURS][0].gap == pytest.approx(0, abs=1e-6)
     assert 50 < p95_ms(records[OURS], model=False) < 300 < p95_ms(records[OURS], model=True)

@@ -165,6 +165,7 @@ def test_readings_with_what_is_no_amount_are_refused_by_name_and_row(signal: str
         ("pools", "capacity"),
         ("services", "usd_per_request_ms"),
         ("services", "rtt_max_ms"),
+        ("services", "rtt_target_ms"),
         ("sites", "usd_per_replica_hour"),
         ("calls", "per_request"),
         ("network", "rtt_ms"),
