@@ -6,10 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner, Result
 
+from cli.forecast import Form, _rendered
 from cli.main import app
 from config.load import load
+from scheduler.planning.changes import with_demand, with_room
+from scheduler.planning.outcome import outcome
+from tests.real import require
 from tests.scheduler.reports.fleets import EXAMPLE
 
 
@@ -59,6 +64,51 @@ def test_forecast_what_ifs_have_regions_exits_prices_and_carbon(body: dict[str, 
     assert emitted == sorted(emitted, reverse=True)
 
 
+def test_forecast_explains_every_purchase_commitment_region_and_exit(body: dict[str, Any]) -> None:
+    for row in body["purchases"]:
+        shadow = row["shadow_price"]["usd_per_hour"]
+        assert shadow is None or f"{shadow:.4f}" in row["reason"] or shadow == 0
+    for row in body["commitments"]:
+        assert "its shadow price" in row["reason"] or row["reason"] == "no price book has an offer of this provider"
+        assert row["reserved_already"] >= 0
+    assert body["new_regions"][0]["reason"]
+    leaving = {row["provider"]: row for row in body["exits"]}
+    assert leaving["azure"]["once_usd"] == pytest.approx(
+        leaving["azure"]["data_usd"] + leaving["azure"]["committed_usd"]
+    )
+    assert {row["region"] for row in body["growth"]} >= {"eu-central-1", "us-east-1"}
+
+
+@pytest.mark.parametrize("form", ["md", "html", "csv", "table", "yaml"])
+def test_forecast_in_every_form_has_its_dates_and_reasons(body: dict[str, Any], form: str) -> None:
+    text = _rendered(body, Form(form))
+
+    assert body["price_as_of"] in text
+    assert body["purchases"][0]["pool"] in text
+    assert form == "csv" or "ap-south-1" in text
+
+
+def test_page_of_a_forecast_in_a_browser_reads_on_a_phone_and_prints(body: dict[str, Any]) -> None:
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=require("chromium"), args=["--no-sandbox"])
+        phone = browser.new_page(viewport={"width": 390, "height": 800}, offline=True)
+        phone.set_content(_rendered(body, Form.HTML))
+
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "nothing is wider than a phone"
+        assert phone.locator("figure svg").count() == 3
+        assert "Leave a provider" in phone.locator("body").inner_text()
+        assert phone.pdf(format="A4").startswith(b"%PDF")
+        browser.close()
+
+
+def test_forecast_under_a_carbon_price_emits_no_more_and_bills_real_prices() -> None:
+    plain, dear = (outcome(with_room(with_demand(load(EXAMPLE), {})), carbon_usd_per_ton=usd) for usd in (0.0, 2_000.0))
+
+    assert dear.grams_per_hour <= plain.grams_per_hour + 1e-6
+    assert dear.nodes_usd_per_hour < 2 * plain.nodes_usd_per_hour, "the price on carbon is not billed"
+    assert dear.objective_usd_per_hour > plain.objective_usd_per_hour
+
+
 def test_forecast_from_a_history_learns_growth_and_tests_itself_on_the_past(tmp_path: Path) -> None:
     documents, lines = load(EXAMPLE), ["day,service,origin,rps"]
     keys = [(s, o.name, rps) for o in documents.origins for s, rps in o.spec.expected_rps.items()]
@@ -80,6 +130,7 @@ def test_forecast_from_a_history_learns_growth_and_tests_itself_on_the_past(tmp_
     ("words", "said"),
     [
         (("--growth", "lots"), "no growth 'lots'"),
+        (("--growth", "shop=10%"), "growth of 'shop': services are"),
         (("--growth", "10%", "--add-region", "aws/atlantis"), "no facts of region 'aws/atlantis'"),
         (("--ledger", "sqlite:///none.db"), "none.db"),
     ],

@@ -9,6 +9,7 @@ from benchmarks.fleets import synthetic
 from placement.columns import bools, floats
 from placement.cost import evaluate, loads
 from placement.problem import Prices, Problem, formulate
+from placement.routing import Routing
 from placement.sitecost import Autoscaler
 from placement.solve.routing import shadow_prices, solve_routing
 from tests.oracles import optimum
@@ -121,3 +122,25 @@ def test_refusing_costs_more_where_latency_is_dearer() -> None:
 
     assert (dearer.shed_usd >= 3600 * 2000 * dear.usd_per_request_ms[fleet.flows.service]).all()
     assert (dearer.shed_usd > problem.shed_usd).all()
+
+
+def test_round_trips_beyond_a_target_are_used_less_and_count_ten_times() -> None:
+    fleet, readings = synthetic(5, 4, 4, 0.55)
+    target_ms = float(np.median(fleet.network.rtt_ms))
+    fast = replace(fleet.services, rtt_target_ms=floats(np.full(len(fleet.services), target_ms)))
+    free, held = (
+        formulate(replace(fleet, services=services), snapshot_of(fleet, readings), Prices())
+        for services in (fleet.services, fast)
+    )
+
+    def late_ms(routing: Routing) -> float:
+        sent = routing.column != fleet.shed
+        row, column = routing.row[sent], routing.column[sent]
+        beyond = np.maximum(fleet.network.rtt_ms[fleet.flows.origin[row], column] - target_ms, 0.0)
+        return float(beyond @ (routing.share[sent] * free.external_rps[row]))
+
+    assert late_ms(solve_routing(held).routing) <= late_ms(solve_routing(free).routing) + 1e-9
+    rtt_ms = fleet.network.rtt_ms[fleet.flows.origin[free.routes.flow], free.routes.cluster]
+    dearer = held.routes.latency_usd - free.routes.latency_usd
+    value = 3600 * fleet.services.usd_per_request_ms[fleet.flows.service[free.routes.flow]]
+    assert dearer == pytest.approx(9 * value * np.maximum(rtt_ms - target_ms, 0.0))

@@ -1,0 +1,64 @@
+"""Hours that are replayed: all of a short window, some whole days of a long one, and it is said which."""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import pytest
+
+from scheduler.ledger import Ledger
+from scheduler.reports.replay import replay_of, sampled
+from scheduler.reports.sources import read_hours
+from scheduler.reports.window import Window
+from scheduler.translate import loop_configuration
+from scheduler.usage import DAY_S, HOUR_S, added
+from scheduler.usage_ledger import UsageLedger
+from tests.scheduler.reports.fleets import BEGIN_S, documents, drawn
+
+HOURS = list(range(BEGIN_S, BEGIN_S + 30 * DAY_S, HOUR_S))
+DOCUMENTS = documents()
+
+
+def test_short_window_is_replayed_whole() -> None:
+    kept, about = sampled(HOURS[:48], 10)
+
+    assert kept == HOURS[:48]
+    assert about == "all 48 hours that are in the ledger by themselves"
+
+
+def test_long_window_is_replayed_by_whole_days_evenly_chosen_and_says_which() -> None:
+    kept, about = sampled(HOURS, 10)
+
+    days = sorted({hour // DAY_S for hour in kept})
+    assert len(kept) == 7 * 24
+    assert {later - day for day, later in itertools.pairwise(days)} <= {4, 5}
+    assert len({day % 7 for day in days}) >= 5, "not the same day of the week over and over"
+    assert about.startswith("168 hours: those of 7 of the 30 days that have hours, evenly chosen (2026-10-01, ")
+
+
+def test_large_fleet_is_replayed_by_fewer_days_and_always_by_one() -> None:
+    assert len(sampled(HOURS, 50_000)[0]) == 2 * 24
+    assert len(sampled(HOURS, 10**7)[0]) == 24
+
+
+def test_ledger_of_ten_days_reads_only_the_hours_that_are_replayed(tmp_path: Path) -> None:
+    async def read() -> tuple[int, str]:
+        ledger = Ledger(f"sqlite:///{tmp_path}/l.db")
+        await ledger.migrate()
+        await UsageLedger(ledger).write([drawn(DOCUMENTS, 1, hour) for hour in range(240)])
+        ledger.close()
+        window = Window(BEGIN_S, BEGIN_S + 10 * DAY_S)
+        records, about = await read_hours(f"sqlite:///{tmp_path}/l.db", window, 10)
+        return len(replay_of(records, loop_configuration(DOCUMENTS), about).hours), about
+
+    count, about = asyncio.run(read())
+
+    assert count == 168
+    assert "7 of the 10 days" in about
+
+
+def test_window_of_days_alone_has_no_hour_and_says_why() -> None:
+    day = added([drawn(DOCUMENTS, 1, hour) for hour in range(24)], BEGIN_S, DAY_S)
+
+    with pytest.raises(ValueError, match="hours are kept for 35 days"):
+        replay_of([day], loop_configuration(DOCUMENTS))
