@@ -10,9 +10,10 @@ capacity as if refused. Means are over the hours.
     n_minus_1     at the hour of most demand, over every single loss of a cluster, a region or a provider: ours from the
                   failover table, a policy by its own answer to the problem without the lost
 
-Ours is run as the services are, and with other settings that a planner has: what a millisecond is worth, and a round
-trip to stay within (`rttTargetMs`). A policy is compared with the cheapest of them that is at least as good in p95 of
-both kinds (to 0.1 %), in what is refused, and after every loss; prices are those of the services as they are.
+Ours is run as the services are, and with other settings that a planner has: what a millisecond is worth, a round trip
+to stay within (`rttTargetMs`), and the price of headroom. A policy is compared with the cheapest of them that is at
+least as good in p95 of both kinds (to 0.1 %), in what is refused, and after every loss; prices are those of the
+services as they are.
 
     python -m benchmarks.fleet --json
 """
@@ -33,7 +34,6 @@ from benchmarks.realfleet.settings import OURS, SETTINGS, Setting
 from placement.baseline import nearest
 from placement.columns import Floats, bools, floats
 from placement.cost import COMPONENTS, Cost, Loads, evaluate, loads
-from placement.fleet import Fleet
 from placement.losses import DOMAINS, Loss, domains
 from placement.plan import Plan
 from placement.policies.loaded import cost_greedy, proportional, spray_to_region, value_greedy, waterfall
@@ -104,7 +104,7 @@ def play(
     day: Day, policies: dict[str, Callable[[Problem], Routing]], settings: Sequence[Setting] = (Setting(),)
 ) -> tuple[dict[str, Record], dict[str, list[Plan]]]:
     """Every hour under every setting of ours and every policy, and our plans by setting."""
-    fleets = {str(setting): setting.fleet(day) for setting in settings}
+    fleets = {str(setting): (setting.fleet(day), Prices(headroom_multiple=setting.headroom)) for setting in settings}
     records = {name: Record(nearest(day.fleet)) for name in (*fleets, *policies)}
     plans: dict[str, list[Plan]] = {name: [] for name in fleets}
     for hour in range(len(day.readings)):
@@ -112,7 +112,8 @@ def play(
             start_s, seen = time.perf_counter(), snapshot(day, hour, record.standing)
             problem = formulate(day.fleet, seen, Prices())
             if name in fleets:
-                plans[name].append(solve_routing(formulate(fleets[name], seen, Prices())))
+                fleet, prices = fleets[name]
+                plans[name].append(solve_routing(formulate(fleet, seen, prices)))
                 routing = plans[name][-1].routing
             else:
                 routing = policies[name](problem)
@@ -129,10 +130,10 @@ def peak_hour(day: Day) -> int:
     return int(np.argmax([readings.demand_rps.sum() for readings in day.readings]))
 
 
-def our_losses(day: Day, fleet: Fleet, standing: Routing) -> Losses:
+def our_losses(day: Day, setting: Setting, standing: Routing) -> Losses:
     """What the failover table of a plan holds at the hour of most demand."""
     base = snapshot(day, peak_hour(day), standing)
-    table = failover_table(fleet, base, standing, Prices())
+    table = failover_table(setting.fleet(day), base, standing, Prices(headroom_multiple=setting.headroom))
     rows = zip(table.losses, table.routings, strict=True)
     return _worst(day, base, [(loss, routing) for loss, routing in rows if loss.kind in DOMAINS])
 
@@ -194,7 +195,7 @@ class Played:
             if name in self.plans:
                 setting = next(s for s in SETTINGS if str(s) == name)
                 routing = self.plans[name][peak_hour(self.day)].routing
-                self.known[name] = our_losses(self.day, setting.fleet(self.day), routing)
+                self.known[name] = our_losses(self.day, setting, routing)
             else:
                 self.known[name] = their_losses(self.day, self.policies[name], self.records[name].standing)
         return self.known[name]

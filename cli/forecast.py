@@ -200,7 +200,7 @@ def _body(
         ],
         "months": months,
         "now": summary(base),
-        "growth": growth_rows(documents, demand, months),
+        "growth": growth_rows(documents, demand),
         **plan,
         "commitments": mixes,
         "new_regions": added,

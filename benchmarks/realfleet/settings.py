@@ -19,10 +19,13 @@ class Setting:
     """Times what the services say a millisecond is worth."""
     target_ms: float = np.inf
     """Round trip to stay within, of services that are no models."""
+    headroom: float = 0.5
+    """`prices.headroomMultiple`: what load above the planned utilization costs."""
 
     def __str__(self) -> str:
         worth = "" if self.value == 1 else f", a millisecond worth {self.value:g} times as much"
-        return OURS + worth + ("" if np.isinf(self.target_ms) else f", round trips within {self.target_ms:g} ms")
+        within = "" if np.isinf(self.target_ms) else f", round trips within {self.target_ms:g} ms"
+        return OURS + worth + within + ("" if self.headroom == 0.5 else f", headroom at {self.headroom:g}")
 
     def fleet(self, day: Day) -> Fleet:
         """The fleet with it."""
@@ -35,4 +38,7 @@ class Setting:
         return replace(day.fleet, services=asked)
 
 
-SETTINGS = tuple(Setting(value, target) for value in (0.25, 1.0, 4.0, 64.0) for target in (np.inf, 110.0, 90.0))
+SETTINGS = (
+    *(Setting(value) for value in (0.25, 1.0, 4.0, 64.0)),
+    *(Setting(value, target, headroom) for value in (1.0, 4.0) for target in (110.0, 90.0) for headroom in (0.5, 0.05)),
+)

@@ -90,13 +90,15 @@ def demand_learnt(
     return Demand(made, tuple((s, o, rate) for (s, o), rate in zip(keys, pace, strict=True)))
 
 
-def growth_rows(documents: Configuration, demand: Demand, months: int) -> list[dict[str, Any]]:
-    """By service and region: what is expected now and in the last month, requests/s, and growth a year between them."""
+def growth_rows(documents: Configuration, demand: Demand) -> list[dict[str, Any]]:
+    """By service and region: what is expected now and in the last month, requests/s, and growth a year, by requests."""
     where, sums = regions_of(documents), dict[Key, list[float]]()
+    pace = {(service, place): rate for service, place, rate in demand.growth}
     for origin in documents.origins:
         for service, rps in origin.spec.expected_rps.items():
-            row = sums.setdefault((service, where[origin.name]), [0.0, 0.0, 0.0, 0.0])
+            row = sums.setdefault((service, where[origin.name]), [0.0] * 5)
             row[0] += rps
+            row[4] += rps * pace.get((service, origin.name), pace.get((service, where[origin.name]), 0.0))
             for at, name in enumerate(("low", "base", "high"), 1):
                 factor = demand.factors[name].get((service, origin.name))
                 row[at] += rps * (1.0 if factor is None else float(factor[-1]))
@@ -106,7 +108,7 @@ def growth_rows(documents: Configuration, demand: Demand, months: int) -> list[d
             "region": region,
             "rps": round(now, 3),
             "rps_last_month": {"low": round(low, 3), "base": round(base, 3), "high": round(high, 3)},
-            "ratio_per_year": round((base / now) ** (12 / months) - 1, 6) if now > 0 else None,
+            "ratio_per_year": round(rate / now, 6) if now > 0 else None,
         }
-        for (service, region), (now, low, base, high) in sorted(sums.items())
+        for (service, region), (now, low, base, high, rate) in sorted(sums.items())
     ]

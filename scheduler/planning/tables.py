@@ -87,7 +87,10 @@ def _growth(body: Json) -> Table:
         rows.append((r["service"], r["region"], *rps, pace))
     head = ("Service", "Region", "now rps", "last month low", "base", "high", "a year")
     return Table(
-        "Growth", "Expected demand by service and region; low and high are the 10th and 90th part.", head, rows
+        "Growth",
+        "Expected demand, of a month that is learnt its busiest day; low and high: 10th and 90th percentile.",
+        head,
+        rows,
     )
 
 

@@ -17,8 +17,8 @@ from scheduler.reports.window import stamp
 from scheduler.usage import DAY_S, HOUR_S, NONE, Usage, added
 
 DAYS_MAX = 7
-"""Days of a window that are replayed at most, each with all its hours, evenly chosen: of a month they are mostly
-different days of the week."""
+"""Days of a window that are replayed at most, each with all its hours: one of each seventh of the window, of different
+days of the week where there are."""
 FLOW_HOURS_MAX = 3_000_000
 """Flows times hours that are replayed at most: fewer days of a fleet so large, but always one."""
 
@@ -48,13 +48,23 @@ def sampled(hours: Sequence[int], flows: int) -> tuple[list[int], str]:
     most = min(DAYS_MAX, max(1, FLOW_HOURS_MAX // (24 * max(flows, 1))))
     if len(days) <= max(most, 2 if most == DAYS_MAX else 1):
         return list(hours), f"all {len(hours)} hours that are in the ledger by themselves"
-    chosen = {days[i] for i in np.unique(np.linspace(0, len(days) - 1, most).round().astype(int)).tolist()}
+    chosen = _days(days, most)
     kept = [hour for hour in hours if hour // DAY_S in chosen]
-    named = ", ".join(stamp(day * DAY_S)[:10] for day in sorted(chosen))
+    named = ", ".join(stamp(day * DAY_S)[:10] for day in chosen)
     words = (
         f"{len(kept)} hours: those of {len(chosen)} of the {len(days)} days that have hours, evenly chosen ({named})"
     )
     return kept, words
+
+
+def _days(days: Sequence[int], most: int) -> list[int]:
+    """One of each equal part of the window: the nearest to its middle of a day of the week that is not there yet."""
+    chosen: list[int] = []
+    for part in np.array_split(np.asarray(days), most):
+        middle = float(part.mean())
+        week = {day % 7 for day in chosen}
+        chosen.append(min(part.tolist(), key=lambda day: (day % 7 in week, abs(day - middle))))
+    return chosen
 
 
 def replay_of(records: Sequence[Usage], configuration: Configuration, about: str = "") -> Replay:

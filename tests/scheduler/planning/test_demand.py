@@ -61,7 +61,7 @@ def test_growth_by_service_and_region_adds_up_what_its_origins_expect() -> None:
     both: Configuration = replace(DOCUMENTS, origins=(*DOCUMENTS.origins, twin))
     where = {o.name: o.spec.expected_rps["storefront"] for o in both.origins if "storefront" in o.spec.expected_rps}
 
-    rows = {(r["service"], r["region"]): r for r in growth_rows(both, demand_given(both, {"": 0.5}, 12), 12)}
+    rows = {(r["service"], r["region"]): r for r in growth_rows(both, demand_given(both, {"": 0.5}, 12))}
 
     europe = rows["storefront", "eu-central-1"]
     assert europe["rps"] == where["eu-central"] + where["twin"]
