@@ -126,6 +126,7 @@ def _demand(
     from placement.growth import fitted
     from scheduler.planning.demand import DAYS_PER_MONTH, demand_given, demand_learnt
     from scheduler.planning.history import backtest, history_of, read_history
+    from scheduler.planning.outcome import outcome  # noqa: F401  imports gRPC, which wants a loop that is not closed yet
     from scheduler.reports.sources import read_ledger
 
     if growth:

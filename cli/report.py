@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from config.configuration import Configuration
+    from scheduler.ports import Configuration
     from scheduler.reports.gather import Gathered
     from scheduler.reports.replay import Replay
     from scheduler.reports.sources import Reading
@@ -151,6 +151,7 @@ def _from_ledger(
     from config.fallback import default_book
     from config.load import load
     from scheduler.reports.sources import gathered, read_ledger
+    from scheduler.translate import loop_configuration  # imports gRPC, which wants a loop that is not closed yet
 
     if not file:
         raise ValueError("no documents: give them with -f, or a scenario with --scenario")
@@ -160,15 +161,13 @@ def _from_ledger(
         url, window = window if "://" in window else f"sqlite:///{window}", "all"
     reading = asyncio.run(read_ledger(url, window))
     found = gathered(reading, documents)
-    return found, None if kind is Kind.COST else _replayed(url, reading, documents)
+    return found, None if kind is Kind.COST else _replayed(url, reading, loop_configuration(documents))
 
 
-def _replayed(url: str, reading: "Reading", documents: "Configuration") -> "Replay":
+def _replayed(url: str, reading: "Reading", configuration: "Configuration") -> "Replay":
     from scheduler.reports.replay import replay_of
     from scheduler.reports.sources import read_hours
-    from scheduler.translate import loop_configuration
 
-    configuration = loop_configuration(documents)
     records, about = asyncio.run(read_hours(url, reading.window, len(configuration.fleet.flows)))
     return replay_of(records, configuration, about)
 
