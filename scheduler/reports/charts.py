@@ -12,6 +12,8 @@ PALETTE = ("#2f6fde", "#b5479a", "#2a9d63", "#9bb33c", "#6b7785", "#8a6d3b", "#5
 """Told apart by most who do not see all colours; by position in COMPONENTS."""
 INK, SOFT = "#1b2330", "#5d6875"
 PAIRS_MAX = 16
+DATES_MAX = 6
+"""Labels below a trend."""
 
 
 def waterfall(parts: Sequence[tuple[str, float]], unit: str) -> str:
@@ -25,7 +27,7 @@ def waterfall(parts: Sequence[tuple[str, float]], unit: str) -> str:
     order = [str(row["part"]) for row in rows]
     base = alt.Chart(_data(rows)).encode(y=alt.Y("part:N", sort=order, title=None))
     bars = base.mark_bar(height=18).encode(
-        x=alt.X("from:Q", title=unit),
+        x=alt.X("from:Q", title=unit, axis=alt.Axis(tickCount=4, format="~s")),
         x2="to:Q",
         color=alt.Color("kind:N", scale=alt.Scale(domain=["part", "total"], range=[PALETTE[0], INK]), legend=None),
     )
@@ -59,8 +61,11 @@ def trend(periods: Sequence[Json], components: Sequence[str], unit: str) -> str:
     ]
     used = [name for name in components if any(row["component"] == name for row in rows)]
     colours = [PALETTE[components.index(name)] for name in used]
+    every, hourly = max(1, -(-len(periods) // DATES_MAX)), len({period["from"][:10] for period in periods}) <= 2
+    shown = [period["from"] for period in periods[::every]]
+    day = "slice(datum.value, 5, 16)" if hourly else "slice(datum.value, 0, 10)"
     chart = alt.Chart(_data(rows)).mark_bar(width={"band": 0.9}).encode(
-        x=alt.X("at:O", title=None, axis=alt.Axis(labels=len(periods) <= 12, labelAngle=-45, ticks=len(periods) <= 12)),
+        x=alt.X("at:O", title=None, axis=alt.Axis(values=shown, labelExpr=day, labelAngle=-45)),
         y=alt.Y("usd:Q", title=unit, stack=True),
         color=alt.Color("component:N", sort=used, scale=alt.Scale(domain=used, range=colours), title=None),
     )  # fmt: skip
@@ -75,7 +80,7 @@ def movers(rows: Sequence[Json], unit: str) -> str:
     ]
     chart = alt.Chart(_data(values)).mark_bar(height=16).encode(
         y=alt.Y("who:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
-        x=alt.X("usd:Q", title=unit),
+        x=alt.X("usd:Q", title=unit, axis=alt.Axis(tickCount=4, format="~s")),
         color=alt.condition(alt.datum.usd > 0, alt.value(PALETTE[8]), alt.value(PALETTE[2])),
     )  # fmt: skip
     return _svg(chart, 24 * max(len(values), 1))
@@ -85,9 +90,10 @@ def bars(rows: Sequence[tuple[str, float]], unit: str) -> str:
     """One bar for each name, in order."""
     values = [{"who": name, "usd": usd} for name, usd in rows]
     base = alt.Chart(_data(values)).encode(
-        y=alt.Y("who:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)), x=alt.X("usd:Q", title=unit)
+        y=alt.Y("who:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
+        x=alt.X("usd:Q", title=unit, axis=alt.Axis(tickCount=4, format="~s")),
     )
-    words = base.mark_text(align="left", dx=4, fontSize=14).encode(text=alt.Text("usd:Q", format=",.4~g"))
+    words = base.mark_text(align="left", dx=4, fontSize=14).encode(text=alt.Text("usd:Q", format=",.4~r"))
     return _svg(base.mark_bar(height=16, color=PALETTE[0]) + words, 24 * max(len(values), 1))
 
 
@@ -119,7 +125,8 @@ def _sums(rows: Sequence[Json], key: str) -> Mapping[str, float]:
 
 
 def _svg(chart: Any, height: int) -> str:
-    shaped = chart.properties(width=WIDTH - 160, height=height, background="transparent").configure(
+    room = {"left": 26, "right": 30, "top": 5, "bottom": 5}  # a browser's letters are wider than those measured here
+    shaped = chart.properties(width=WIDTH - 200, height=height, background="transparent", padding=room).configure(
         font="system-ui, sans-serif",
         axis=alt.AxisConfig(labelFontSize=14, titleFontSize=14, labelColor=INK, titleColor=SOFT, gridColor="#dcdfe3"),
         legend=alt.LegendConfig(labelFontSize=14, titleFontSize=14, orient="bottom", columns=2),

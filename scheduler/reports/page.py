@@ -103,7 +103,10 @@ def _charts(body: Json) -> Iterator[Chart]:
 def _table(body: Json, name: str) -> Table:
     rows = body[name]
     head = list(rows[0])
-    unit = f"usd: {body['currency']} in the window; usd_per_hour: {body['currency']}/h; share: of all; co2_kg: kg CO2e"
+    amounts = (
+        f"usd: {body['currency']} in the window; usd_per_hour: {body['currency']}/h; share: of all; co2_kg: kg CO2e"
+    )
+    unit = str(body.get("unit", amounts))
     shown = [[_cell(row.get(key)) for key in head] for row in rows[:ROWS_MAX]]
     return Table(name.replace("_", " ").capitalize(), unit, head, shown, max(0, len(rows) - ROWS_MAX))
 
