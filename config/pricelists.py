@@ -83,8 +83,8 @@ def _in_usd(row: Row, rates: Mapping[str, float]) -> Row:
             )
     if row.currency in rates:
         rate = rates[row.currency]
-        spot = None if row.spot is None else row.spot * rate
-        return Row(row.line, row.provider, row.region, row.node_type, row.amount * rate, spot, "USD")
+        spot = None if row.spot is None else round(row.spot * rate, 9)
+        return Row(row.line, row.provider, row.region, row.node_type, round(row.amount * rate, 9), spot, "USD")
     return row
 
 

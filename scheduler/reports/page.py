@@ -73,6 +73,10 @@ def _figures(body: Json) -> Iterator[tuple[str, str]]:
         share = body["resilience"]
         yield f"{share['usd_per_hour']:,.2f}", f"{unit} per hour stand by for a loss"
         yield f"{share['share_of_cost']:.1%}", "of all cost"
+        peak = body["at_peak_usd_per_hour"]
+        yield f"{peak['no_loss']:,.2f}", f"{unit} per hour is the least at the peak without a loss"
+        yield f"{peak['any_single_loss']:,.2f}", f"{unit} per hour to outlive any single one"
+        yield f"{peak['any_two_losses']:,.2f}", f"{unit} per hour to outlive any two"
     else:
         yield f"{body['peak_demand_rps']:,.0f}", f"requests/s in the peak hour, {body['peak_hour']}"
 
