@@ -104,3 +104,10 @@ def test_default_book_agrees_with_the_lists_that_it_cites() -> None:
 
     for row in default_book().spec.node_types:
         assert row.usd_per_hour == known[row.provider, row.region, row.node_type], row
+
+
+def test_default_book_has_a_load_balancer_for_every_provider_of_its_grids() -> None:
+    spec = default_book().spec
+
+    assert {row.provider for row in spec.load_balancers} == {row.provider for row in spec.carbon}
+    assert {row.usd_per_hour for row in spec.load_balancers} == {0.0225, 0.025}
