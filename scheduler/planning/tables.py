@@ -86,12 +86,11 @@ def _growth(body: Json) -> Table:
         rps = (f"{r['rps']:,.1f}", f"{later['low']:,.1f}", f"{later['base']:,.1f}", f"{later['high']:,.1f}")
         rows.append((r["service"], r["region"], *rps, pace))
     head = ("Service", "Region", "now rps", "last month low", "base", "high", "a year")
-    return Table(
-        "Growth",
-        "Expected demand, of a month that is learnt its busiest day; low and high: 10th and 90th percentile.",
-        head,
-        rows,
+    note = (
+        "Expected demand; of what is learnt the busiest day of a month. Low and high: 10th and 90th percentile of what is "
+        "learnt, half and one and a half of a growth that is given."
     )
+    return Table("Growth", note, head, rows)
 
 
 def _change(row: Json) -> tuple[str, ...]:
