@@ -122,7 +122,7 @@ def added_region(region: str, cluster: str, base: Outcome, after: Outcome, assum
     elif saved > 0:
         reason = f"worth it: all that is weighed falls by {saved:.4f} $/h"
     else:
-        reason = f"within the certified gaps of {base.certified_gap:.2%} and {after.certified_gap:.2%} of no worth"
+        reason = f"not worth it: all that is weighed rises by {-saved:.4f} $/h"
     return {
         "region": region,
         "with_it": summary(after),

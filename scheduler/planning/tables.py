@@ -87,8 +87,8 @@ def _growth(body: Json) -> Table:
         rows.append((r["service"], r["region"], *rps, pace))
     head = ("Service", "Region", "now rps", "last month low", "base", "high", "a year")
     note = (
-        "Expected demand; of what is learnt the busiest day of a month. Low and high: 10th and 90th percentile of what is "
-        "learnt, half and one and a half of a growth that is given."
+        "Expected demand; of what is learnt the busiest day of a month. Low and high: 10th and 90th percentile of what "
+        "is learnt, half and one and a half of a growth that is given."
     )
     return Table("Growth", note, head, rows)
 

@@ -93,8 +93,10 @@ def bars(rows: Sequence[tuple[str, float]], unit: str) -> str:
         y=alt.Y("who:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
         x=alt.X("usd:Q", title=unit, axis=alt.Axis(tickCount=4, format="~s")),
     )
-    words = base.mark_text(align="left", dx=4, fontSize=14).encode(text=alt.Text("usd:Q", format=",.4~r"))
-    return _svg(base.mark_bar(height=16, color=PALETTE[0]) + words, 24 * max(len(values), 1))
+    text = alt.Text("usd:Q", format=",.4~r")
+    more = base.transform_filter(alt.datum.usd >= 0).mark_text(align="left", dx=4, fontSize=14).encode(text=text)
+    less = base.transform_filter(alt.datum.usd < 0).mark_text(align="right", dx=-4, fontSize=14).encode(text=text)
+    return _svg(base.mark_bar(height=16, color=PALETTE[0]) + more + less, 24 * max(len(values), 1))
 
 
 def lines(rows: Sequence[Json], x: str, unit: str) -> str:
@@ -102,7 +104,7 @@ def lines(rows: Sequence[Json], x: str, unit: str) -> str:
     chart = alt.Chart(_data(rows)).mark_line(point=True).encode(
         x=alt.X(f"{x}:O", title=None, axis=alt.Axis(labelAngle=-45)),
         y=alt.Y("value:Q", title=unit),
-        color=alt.Color("series:N", title=None, scale=alt.Scale(range=list(PALETTE))),
+        color=alt.Color("series:N", title=None, scale=alt.Scale(range=list(PALETTE)), legend=alt.Legend(columns=1)),
     )  # fmt: skip
     return _svg(chart, 200)
 
