@@ -93,10 +93,9 @@ def bars(rows: Sequence[tuple[str, float]], unit: str) -> str:
         y=alt.Y("who:N", sort=None, title=None, axis=alt.Axis(labelLimit=180)),
         x=alt.X("usd:Q", title=unit, axis=alt.Axis(tickCount=4, format="~s")),
     )
-    text = alt.Text("usd:Q", format=",.4~r")
-    more = base.transform_filter(alt.datum.usd >= 0).mark_text(align="left", dx=4, fontSize=14).encode(text=text)
-    less = base.transform_filter(alt.datum.usd < 0).mark_text(align="right", dx=-4, fontSize=14).encode(text=text)
-    return _svg(base.mark_bar(height=16, color=PALETTE[0]) + more + less, 24 * max(len(values), 1))
+    words = base.transform_calculate(end="max(datum.usd, 0)").mark_text(align="left", dx=4, fontSize=14)
+    words = words.encode(x="end:Q", text=alt.Text("usd:Q", format=",.4~r"))  # never over the bar, nor the names
+    return _svg(base.mark_bar(height=16, color=PALETTE[0]) + words, 24 * max(len(values), 1))
 
 
 def lines(rows: Sequence[Json], x: str, unit: str) -> str:
