@@ -98,10 +98,7 @@ def _row(cell: Mapping[str, Any], period: Period, list_ratio: float, spot: bool)
         "ListCost": listed,
         "ListUnitPrice": listed / quantity,
         "PricingCategory": pricing,
-        "PricingCurrency": "USD",
-        "PricingCurrencyContractedUnitPrice": listed / quantity,
-        "PricingCurrencyEffectiveCost": paid,
-        "PricingCurrencyListUnitPrice": listed / quantity,
+        **_in_usd(listed / quantity, paid),
         "PricingQuantity": quantity,
         "PricingUnit": unit,
         "ProviderName": None,
@@ -129,6 +126,16 @@ def _row(cell: Mapping[str, Any], period: Period, list_ratio: float, spot: bool)
         "x_Component": component,
         "x_CarbonGrams": cell["grams"],
         "x_MeasuredHours": period.hours,
+    }
+
+
+def _in_usd(unit_price: float, paid: float) -> Row:
+    """Prices in the currency of the price books, which is that of the bill."""
+    return {
+        "PricingCurrency": "USD",
+        "PricingCurrencyContractedUnitPrice": unit_price,
+        "PricingCurrencyEffectiveCost": paid,
+        "PricingCurrencyListUnitPrice": unit_price,
     }
 
 

@@ -59,21 +59,23 @@ def test_report_of_a_scenario_in_focus_passes_the_validator(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kind", ["cost", "capacity", "savings", "resilience"])
 def test_report_of_a_ledger_when_asked_for_any_form_is_printed(kind: str, ledger: Path, tmp_path: Path) -> None:
+    day = ("--window", "2026-10-01", "--ledger", f"sqlite:///{ledger}")
     for form in ("table", "json", "csv", "md", "html"):
-        result = invoked(kind, "-f", EXAMPLE, "--window", ledger, "-o", form)
+        result = invoked(kind, "-f", EXAMPLE, *day, "-o", form)
         assert result.exit_code == 0, result.output
         assert "2026-10-01" in result.stdout
-    assert invoked(kind, "-f", EXAMPLE, "--window", ledger, "-o", "xlsx", "--out", tmp_path / "r.xlsx").exit_code == 0
+    assert invoked(kind, "-f", EXAMPLE, *day, "-o", "xlsx", "--out", tmp_path / "r.xlsx").exit_code == 0
 
 
 def test_savings_of_a_ledger_in_a_process_of_their_own_say_which_hours_were_replayed(ledger: Path) -> None:
     program = Path(sys.executable).with_name("equipoise")
-    words = [str(word) for word in (program, "report", "savings", "-f", EXAMPLE, "--window", ledger)]
+    day = ("--window", "2026-10-01", "--ledger", f"sqlite:///{ledger}")
+    words = [str(word) for word in (program, "report", "savings", "-f", EXAMPLE, *day)]
 
     done = subprocess.run(words, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert "Replayed: all 71 hours that are in the ledger by themselves." in done.stdout
+    assert "Replayed: all 24 hours that are in the ledger by themselves." in done.stdout
 
 
 def test_report_of_a_ledger_with_a_hole_says_where_it_is(ledger: Path) -> None:
