@@ -161,14 +161,15 @@ def _from_ledger(
         url, window = window if "://" in window else f"sqlite:///{window}", "all"
     reading = asyncio.run(read_ledger(url, window))
     found = gathered(reading, documents)
-    return found, None if kind is Kind.COST else _replayed(url, reading, loop_configuration(documents))
+    return found, None if kind is Kind.COST else _replayed(kind, url, reading, loop_configuration(documents))
 
 
-def _replayed(url: str, reading: "Reading", configuration: "Configuration") -> "Replay":
-    from scheduler.reports.replay import replay_of
+def _replayed(kind: Kind, url: str, reading: "Reading", configuration: "Configuration") -> "Replay":
+    from scheduler.reports.replay import busiest_day, replay_of
     from scheduler.reports.sources import read_hours
 
-    records, about = asyncio.run(read_hours(url, reading.window, len(configuration.fleet.flows)))
+    peak = None if kind is Kind.SAVINGS else busiest_day(reading.records)  # a mean is not to lean to the busy days
+    records, about = asyncio.run(read_hours(url, reading.window, len(configuration.fleet.flows), peak))
     return replay_of(records, configuration, about)
 
 

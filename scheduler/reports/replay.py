@@ -42,19 +42,30 @@ class Replay:
     """How it was chosen, in words."""
 
 
-def sampled(hours: Sequence[int], flows: int) -> tuple[list[int], str]:
-    """The hours of a window to replay, of those that are there by themselves, and how they were chosen, in words."""
+def busiest_day(records: Sequence[Usage]) -> int:
+    """The day of a window with most requests, by its number since 1970: where its peak is to be looked for."""
+    asked: dict[int, float] = {}
+    for record in records:
+        day, total = record.starts_s // DAY_S, record.rows.select("requests", "refused").sum().row(0)
+        asked[day] = asked.get(day, 0.0) + sum(total)
+    return max(asked, key=lambda day: asked[day])
+
+
+def sampled(hours: Sequence[int], flows: int, peak: int | None = None) -> tuple[list[int], str]:
+    """The hours of a window to replay, of those that are there by themselves, and how they were chosen, in words.
+
+    `peak`: a day to replay in any case, where the report is about the busiest hour and not about means.
+    """
     days = sorted({hour // DAY_S for hour in hours})
     most = min(DAYS_MAX, max(1, FLOW_HOURS_MAX // (24 * max(flows, 1))))
     if len(days) <= max(most, 2 if most == DAYS_MAX else 1):
         return list(hours), f"all {len(hours)} hours that are in the ledger by themselves"
-    chosen = _days(days, most)
+    even = _days(days, most)
+    chosen = sorted({*even, *(day for day in days if day == peak)})
     kept = [hour for hour in hours if hour // DAY_S in chosen]
     named = ", ".join(stamp(day * DAY_S)[:10] for day in chosen)
-    words = (
-        f"{len(kept)} hours: those of {len(chosen)} of the {len(days)} days that have hours, evenly chosen ({named})"
-    )
-    return kept, words
+    how = "evenly chosen" if len(chosen) == len(even) else "evenly chosen and the one of most requests"
+    return kept, f"{len(kept)} hours: those of {len(chosen)} of the {len(days)} days that have hours, {how} ({named})"
 
 
 def _days(days: Sequence[int], most: int) -> list[int]:

@@ -24,12 +24,12 @@ class Reading:
     source: str
 
 
-async def read_hours(url: str, window: Window, flows: int) -> tuple[list[Usage], str]:
+async def read_hours(url: str, window: Window, flows: int, peak: int | None = None) -> tuple[list[Usage], str]:
     """The hours of a window to replay and how they were chosen; see replay.sampled. Raises LedgerDown."""
     ledger = Ledger(url, readonly=True)
     try:
         usage = UsageLedger(ledger)
-        kept, about = sampled(await usage.hours(window.starts_s, window.ends_s), flows)
+        kept, about = sampled(await usage.hours(window.starts_s, window.ends_s), flows, peak)
         days = sorted({hour // DAY_S * DAY_S for hour in kept})
         parts = [
             await usage.read(max(day, window.starts_s), min(day + DAY_S, window.ends_s), days=False) for day in days

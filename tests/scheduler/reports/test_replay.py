@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.ledger import Ledger
-from scheduler.reports.replay import replay_of, sampled
+from scheduler.reports.replay import busiest_day, replay_of, sampled
 from scheduler.reports.sources import read_hours
 from scheduler.reports.window import Window
 from scheduler.translate import loop_configuration
@@ -34,6 +34,19 @@ def test_long_window_is_replayed_by_whole_days_evenly_chosen_and_says_which() ->
     assert all(1 <= later - day <= 8 for day, later in itertools.pairwise(days)), "spread over the window"
     assert len({day % 7 for day in days}) == 7, "every day of the week"
     assert about.startswith("168 hours: those of 7 of the 30 days that have hours, evenly chosen (2026-10-03, ")
+
+
+def test_day_of_most_requests_is_replayed_too_where_the_peak_is_asked_for() -> None:
+    records = [drawn(DOCUMENTS, 1, 24 * day) for day in range(30)]
+    busy = max(records, key=lambda record: float(record.rows["requests"].sum()))
+
+    first = HOURS[0] // DAY_S
+    kept, about = sampled(HOURS, 10, first)
+
+    assert busiest_day(records) == busy.starts_s // DAY_S
+    assert {hour // DAY_S for hour in kept} > {hour // DAY_S for hour in sampled(HOURS, 10)[0]}
+    assert kept[0] // DAY_S == first
+    assert "8 of the 30 days that have hours, evenly chosen and the one of most requests (2026-10-01, " in about
 
 
 def test_large_fleet_is_replayed_by_fewer_days_and_always_by_one() -> None:
