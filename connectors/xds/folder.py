@@ -83,9 +83,11 @@ def _response(resources: list[any_pb2.Any]) -> str:
     shown: list[Mapping[str, Any]] = [
         json_format.MessageToDict(resource, preserving_proto_field_name=True) for resource in resources
     ]
-    content = json.dumps(shown, sort_keys=True)
-    version = hashlib.sha256(content.encode()).hexdigest()[:16]
-    return json.dumps({"version_info": version, "resources": shown}, sort_keys=True, indent=1)
+    texts = [json.dumps(resource, sort_keys=True) for resource in shown]
+    version = hashlib.sha256(f"[{', '.join(texts)}]".encode()).hexdigest()[:16]
+    # A line for each resource, for people; with an indent the encoder of the standard library is ten times slower.
+    lines = ",\n".join(texts)
+    return f'{{"version_info": "{version}", "resources": [\n{lines}\n]}}\n'
 
 
 def _any(body: bytes) -> any_pb2.Any:

@@ -60,6 +60,7 @@ class FolderDialect:
 
     spec: FolderSpec
     _edge: Edge = field(init=False)
+    _files: dict[str, Texts] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._edge = Edge(self.spec.admin, f"{self.origin}: {self.where}")
@@ -93,9 +94,9 @@ class FolderDialect:
 
     def row(self, service: ServiceId, targets: tuple[Target, ...], shed: int, unit: int) -> Row:
         """The row as it is; Refused where an address is missing."""
-        self._translated(table_of(self.origin, unit, {service: {t.cluster: (t.weight, t.priority) for t in targets}}))
-        standbys = sorted((t for t in targets if t.priority), key=lambda target: target.priority)
-        return Row({t.cluster: t.weight for t in targets if t.weight}, tuple(t.cluster for t in standbys), shed)
+        one = table_of(self.origin, unit, {service: {t.cluster: (t.weight, t.priority) for t in targets}})
+        translate(one, self.spec.mesh)
+        return _row(targets, shed)
 
     async def put(self, seen: Look[State], record: WeightTable | None, changes: Changes) -> None:
         """Move what differs into place, and wait until Envoy has taken or refused it."""
@@ -151,11 +152,16 @@ class FolderDialect:
             begins = (f"eds-{folder.safe(service)}.json", f"eds-{folder.safe(service)}%7C")
             mine = {name for name in wanted if name.startswith(begins)}
             if mine <= sound:
-                found[service] = self.row(service, targets, shed, record.unit)
+                found[service] = _row(targets, shed)
         return found
 
-    def _translated(self, table: WeightTable) -> dict[str, str]:
-        return folder.files_of(translate(table, self.spec.mesh), self.spec.folder)
+    def _translated(self, table: WeightTable) -> Texts:
+        """The files of a table. A write needs those of two tables, and of each of them twice."""
+        digest = table.digest()
+        if digest not in self._files:
+            kept = dict(list(self._files.items())[-1:])
+            self._files = kept | {digest: folder.files_of(translate(table, self.spec.mesh), self.spec.folder)}
+        return self._files[digest]
 
     def _texts(self) -> dict[str, str]:
         """All files of ours, the first ones made where there are none: Envoy refuses to start without."""
@@ -188,6 +194,11 @@ class FolderDialect:
 
     def _named(self, what: str) -> str:
         return f"{self.origin}: {self.where}, {what}"
+
+
+def _row(targets: tuple[Target, ...], shed: int) -> Row:
+    standbys = sorted((t for t in targets if t.priority), key=lambda target: target.priority)
+    return Row({t.cluster: t.weight for t in targets if t.weight}, tuple(t.cluster for t in standbys), shed)
 
 
 def folder_connector(spec: FolderSpec) -> FencedConnector[State]:
