@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code whether the target is met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines for people")
-    parser.add_argument("--flips", type=int, default=20)
+    parser.add_argument("--flips", type=int, default=20, help="0 leaves the real data planes out")
     parser.add_argument("--requests", type=int, default=3_000, help="to measure the split")
     parser.add_argument("--connector", choices=("all", *KINDS), help="push whole tables of 50 services to it as well")
     parser.add_argument("--origins", type=int, default=1_000, help="tables to push to each connector")
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     planes |= {"haproxy": haproxy} if haproxy_path() else {}
     planes |= {"nginx": nginx} if nginx_path() else {}
     planes |= {"powerdns": powerdns} if powerdns_path() else {}
+    planes = planes if asked.flips else {}
     found = {name: asyncio.run(measure(start, asked.flips, asked.requests)) for name, start in planes.items()}
     medians = {f"{name}_p50_ms": each["first_request_ms"]["median"] for name, each in found.items()}
     wanted = list(KINDS) if asked.connector == "all" else [asked.connector] if asked.connector else []

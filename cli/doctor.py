@@ -55,11 +55,22 @@ def doctor_tables(body: dict[str, Any]) -> Iterator[Any]:
             f"{row['known']} of {row['expected']}", age, ", ".join(row["missing"]), escape(advice),
         )  # fmt: skip
     yield signals
+    yield from map(_price, body["prices"])
     for source in body["sources"]:
         yield f"{BAD} {escape(source['source'])}: {escape(source['failure'])}"
     for rejection in body["rejections"]:
         yield f"{SOME} {escape(rejection)}"
     yield "Everything that is needed is there." if body["healthy"] else f"See {body['hint']}."
+
+
+def _price(row: dict[str, Any]) -> str:
+    from rich.markup import escape
+
+    mark, node = SOME if row["advice"] else GOOD, f"{row['cluster']}/{row['pool']} {row['node_type']}"
+    if row["off_ratio"] is None:
+        return f"{mark} {node}: {escape(row['advice'])}"
+    said = f"{row['opencost_usd_per_hour']:.4f} $/h by OpenCost, declared {row['off_ratio']:+.0%}"
+    return f"{mark} {node}: {said} {escape(row['advice'])}".rstrip()
 
 
 class Tracer(StrEnum):

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from config.document import Document
-from config.fields import Amount, Count, Label, Many, Name, Positive, Shape
+from config.fields import Amount, Count, HttpUrl, Label, Many, Name, Positive, Shape
 from config.floors import Workloads
 
 
@@ -60,6 +60,8 @@ class ClusterSpec(Shape):
     """Most requests/s that the gateway of the cluster passes. Omitted: no limit."""
     pools: Many[Pool] = Field(min_length=1)
     """Its nodes."""
+    open_cost: HttpUrl | None = None
+    """The API of its OpenCost, such as http://opencost:9003: `equipoise doctor` holds declared prices against it."""
     workloads: Workloads | None = None
     """What keeps the replicas of services here. Omitted: they are never touched. See `placement.floors` of a Policy."""
 

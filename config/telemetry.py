@@ -9,7 +9,9 @@ from config.fields import HttpUrl, Label, Many, Name, Seconds, Shape, Text
 
 DESTINATION = "(.+)[|/](.+)"
 """Envoy clusters that are called `SERVICE/CLUSTER` or `SERVICE|CLUSTER`."""
-Exporter = Literal["istio", "linkerd", "envoy", "consul", "kuma", "haproxy", "nginx", "vllm", "kube"]
+Exporter = Literal[
+    "istio", "linkerd", "envoy", "consul", "kuma", "haproxy", "nginx", "vllm", "kube", "dcgm", "inference"
+]
 GROUPS_MAX = 2
 
 
@@ -82,6 +84,9 @@ class LoadReports(Shape):
 
     interval_seconds: Seconds = 0.1
     """How often a proxy reports, or is asked. What its clients see may take a backend out, so often is soon."""
+    endpoint_metrics: bool = False
+    """xds: whether proxies report what model servers say of themselves in ORCA named metrics: KV-cache use, queue, time
+    to first token."""
 
 
 class EnvoyAdmin(Shape):

@@ -112,5 +112,5 @@ def newest(answer: dict[str, Any]) -> dict[str, float]:
     """The newest value of each metric that has one. Raises Unavailable for another shape."""
     try:
         return {row["Id"]: float(row["Values"][0]) for row in answer["MetricDataResults"] if row.get("Values")}
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise Unavailable(f"CloudWatch: bad answer: {error!r}") from None

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
+from connectors.expressions import DESTINATION
 from connectors.http import Edge
-from connectors.promql import DESTINATION
 from connectors.telemetry import Batch, Signal
 from placement.columns import floats
 

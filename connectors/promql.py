@@ -13,51 +13,17 @@ haproxy  HAProxy's own exporter (haproxy.org, "prometheus-exporter"): haproxy_se
 nginx    nginx-prometheus-exporter for NGINX Plus: nginxplus_upstream_server_requests and _responses
 vllm     vLLM: vllm:time_to_first_token_seconds, vllm:kv_cache_usage_perc, vllm:request_success_total
 kube     kube-state-metrics: kube_deployment_status_replicas_ready, times what a replica serves
+dcgm     NVIDIA's dcgm-exporter: the GPUs of a service's pods that did not report a fatal XID, as replicas
+inference  the endpoint picker of the Gateway API inference extension: inference_objective_* (inference_model_* before),
+         inference_pool_ready_pods, _average_queue_size, _average_kv_cache_utilization
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
-from connectors.telemetry import KEYS, Signal
-
-BUSY_LEAST = 0.3
-"""A GPU whose cache is emptier than this says little about how much it could serve."""
-DESTINATION = "(.+)[|/](.+)"
-"""Envoy clusters named `SERVICE/CLUSTER` or `SERVICE|CLUSTER`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What queries are made for."""
-
-    window_s: float = 60.0
-    """Over which counters become rates: four scrapes or more."""
-    destination: str = DESTINATION
-    """For `envoy` and `haproxy`: a regular expression over the name of an upstream, with one group for the service and,
-    where the name says it, one for the cluster."""
-    clusters: tuple[str, ...] = ()
-    """For `linkerd` and `haproxy`, whose names end in one of these."""
-    endpoints: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    """For `nginx`, whose servers are addresses: host:port by (service, cluster)."""
-    replica_rps: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """For `kube`: what one replica serves, by (service, cluster)."""
-
-    @property
-    def window(self) -> str:
-        """As PromQL writes it."""
-        return f"[{self.window_s:g}s]"
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """A label of ours and where it is in a series."""
-
-    label: str
-    source: str
-    pattern: str = "(.+)"
-    group: int = 1
-
+from connectors.expressions import Renamed, Scope, p95, quoted, rate, ratio, summed
+from connectors.promql_models import dcgm, inference, vllm
+from connectors.telemetry import Signal
 
 SERVICE = "service"
 Preset = Callable[[Scope], dict[Signal, str]]
@@ -69,37 +35,6 @@ def queries(meshes: Iterable[str], scope: Scope) -> dict[Signal, str]:
     for mesh in meshes:
         found = PRESETS[mesh](scope) | found
     return found
-
-
-def named(expression: str, *labels: Renamed) -> str:
-    """The same series with our labels beside theirs."""
-    for renamed in labels:
-        pattern = renamed.pattern.replace("\\", "\\\\").replace('"', '\\"')
-        value = f"${renamed.group}"
-        expression = f'label_replace({expression}, "{renamed.label}", "{value}", "{renamed.source}", "{pattern}")'
-    return expression
-
-
-def summed(signal: Signal, expression: str, *labels: Renamed) -> str:
-    """A sum over everything but the keys of a signal; labels that a series does not have are left to the source."""
-    return f"sum by ({', '.join(KEYS[signal])}) ({named(expression, *labels)})"
-
-
-def ratio(signal: Signal, part: str, whole: str, *labels: Renamed) -> str:
-    """`part` over `whole`, by the keys of a signal. No part is 0, and nothing over nothing is no series."""
-    over = summed(signal, whole, *labels)
-    return f"({summed(signal, part, *labels)} or 0 * {over}) / ({over} > 0)"
-
-
-def p95(bucket: str, scope: Scope, *labels: Renamed) -> str:
-    """The time within which 95 % were answered, in the unit of the buckets."""
-    keys = ", ".join(("le", *KEYS[Signal.LATENCY_P95_MS]))
-    return f"histogram_quantile(0.95, sum by ({keys}) ({named(rate(bucket, scope), *labels)}))"
-
-
-def rate(series: str, scope: Scope) -> str:
-    """Requests/s of a counter."""
-    return f"rate({series}{scope.window})"
 
 
 def istio(scope: Scope) -> dict[Signal, str]:
@@ -146,7 +81,7 @@ def envoy(scope: Scope) -> dict[Signal, str]:
     """Any Envoy whose clusters are named after service and destination. Its times include the network."""
     service = Renamed(SERVICE, "envoy_cluster_name", scope.destination)
     cluster = Renamed("cluster", "envoy_cluster_name", scope.destination, 2)
-    of = f'{{envoy_cluster_name=~"{_quoted(scope.destination)}"}}'
+    of = f'{{envoy_cluster_name=~"{quoted(scope.destination)}"}}'
     sent = rate(f"envoy_cluster_upstream_rq_total{of}", scope)
     failed = rate(f'envoy_cluster_upstream_rq_xx{of[:-1]},envoy_response_code_class="5"}}', scope)
     return {
@@ -218,7 +153,7 @@ def nginx(scope: Scope) -> dict[Signal, str]:
         parts = []
         for cluster, addresses in sorted(by_cluster.items()):
             server = "|".join(re.escape(address) for address in sorted(addresses))
-            of = f'server=~"{_quoted(server)}"' + (f",{series.partition('{')[2][:-1]}" if "{" in series else "")
+            of = f'server=~"{quoted(server)}"' + (f",{series.partition('{')[2][:-1]}" if "{" in series else "")
             found = rate(f"{series.partition('{')[0]}{{{of}}}", scope)
             parts.append(f'label_replace({found}, "cluster", "{cluster}", "", "")')
         return f"({' or '.join(parts)})"
@@ -234,24 +169,6 @@ def nginx(scope: Scope) -> dict[Signal, str]:
     }
 
 
-def vllm(scope: Scope) -> dict[Signal, str]:
-    """A model is a service. What users wait for is the first token; what fills a GPU is its cache of keys and values.
-
-    Capacity is what it serves now over how full the cache is: an estimate that is only made above BUSY_LEAST.
-    """
-    model = Renamed(SERVICE, "model_name")
-    took = "vllm:time_to_first_token_seconds_{}"
-    served = summed(Signal.CAPACITY_RPS, rate("vllm:request_success_total", scope), model)
-    used = f"avg by (service, cluster) ({named('vllm:kv_cache_usage_perc', model)})"
-    waiting = summed(Signal.CAPACITY_RPS, "vllm:num_requests_waiting", model)
-    return {
-        Signal.CAPACITY_RPS: f"{served} / ({used} > {BUSY_LEAST:g}) / (1 + 0 * {waiting})",
-        Signal.LATENCY_MS: "1000 * "
-        + ratio(Signal.LATENCY_MS, rate(took.format("sum"), scope), rate(took.format("count"), scope), model),
-        Signal.LATENCY_P95_MS: f"1000 * {p95(took.format('bucket'), scope, model)}",
-    }
-
-
 def kube(scope: Scope) -> dict[Signal, str]:
     """Ready replicas of the Deployment with a service's name, times what one of them serves."""
     parts = [
@@ -260,10 +177,6 @@ def kube(scope: Scope) -> dict[Signal, str]:
         for (service, _), rps in sorted(scope.replica_rps.items())
     ]
     return {Signal.CAPACITY_RPS: " or ".join(parts)} if parts else {}
-
-
-def _quoted(pattern: str) -> str:
-    return pattern.replace("\\", "\\\\").replace('"', '\\"')
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -276,4 +189,6 @@ PRESETS: Mapping[str, Preset] = {
     "nginx": nginx,
     "vllm": vllm,
     "kube": kube,
+    "dcgm": dcgm,
+    "inference": inference,
 }

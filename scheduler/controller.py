@@ -23,6 +23,7 @@ from connectors.telemetry import TelemetrySource
 from connectors.xds.connector import XdsConnector
 from connectors.xds.load import LoadReports
 from connectors.xds.server import XdsServer
+from connectors.xds.serving import ServingQuality
 from connectors.xds.spec import MeshSpec
 from health.destinations import Destinations
 from health.prober import Prober
@@ -212,6 +213,8 @@ class Controller:
         ]
         self.asked = sources_of(documents)
         sources.append((self.otlp, documents.policy.tick.period_seconds))
+        told = [r.serving for r in self.reports.values() if isinstance(r, LoadReports)]
+        sources.append((ServingQuality(lambda: told, time.monotonic), documents.policy.tick.period_seconds))
         return sources + [(asked.source, asked.every_s) for asked in self.asked]
 
 

@@ -13,6 +13,7 @@ from connectors.telemetry import Batch, Signal
 from placement.columns import Floats, Ints
 from placement.fleet import Fleet
 from scheduler.hygiene import FIELDS, HygieneLimits, Memory, Rejection, clean
+from scheduler.prices_checked import prices_checked
 from scheduler.sources import Asked, sources_of
 from scheduler.summary import Json
 from scheduler.translate import loop_configuration
@@ -100,7 +101,12 @@ def _finding(signal: Signal, place: str, services: Sequence[str], ages_s: Floats
     return Finding(signal, place, health, int(fresh.sum()), len(services), age_s, without[:MISSING_SHOWN], advice)
 
 
-def diagnosis(found: Iterable[Finding], failures: Mapping[str, str], rejections: Iterable[Rejection]) -> Json:
+def diagnosis(
+    found: Iterable[Finding],
+    failures: Mapping[str, str],
+    rejections: Iterable[Rejection],
+    prices: Iterable[Json] = (),
+) -> Json:
     """As `equipoise doctor -o json` prints it."""
     rows = list(found)
     return {
@@ -120,6 +126,7 @@ def diagnosis(found: Iterable[Finding], failures: Mapping[str, str], rejections:
             }
             for row in rows
         ],
+        "prices": list(prices),
         "sources": [{"source": source, "failure": words} for source, words in sorted(failures.items())],
         "rejections": [str(rejection) for rejection in rejections],
         "hint": HINT,
@@ -135,6 +142,7 @@ async def examined(documents: Documents, wait_s: float) -> Json:
         await _collected(asked, failures)
         await asyncio.sleep(wait_s)
         batches = await _collected(asked, failures)
+        prices = await prices_checked(documents, failures)
     finally:
         for one in asked:
             closing = one.close()
@@ -146,7 +154,8 @@ async def examined(documents: Documents, wait_s: float) -> Json:
     )
     rows = findings(configuration.fleet, memory, at_s, configuration.policy.readings_age_max_s)
     reported = {origin.name for origin in documents.origins if origin.spec.telemetry.load_reports}
-    return diagnosis([_unseen(row) if row.place in reported else row for row in rows], failures, rejections.rows)
+    seen = [_unseen(row) if row.place in reported else row for row in rows]
+    return diagnosis(seen, failures, rejections.rows, prices)
 
 
 def _unseen(row: Finding) -> Finding:

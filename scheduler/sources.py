@@ -1,4 +1,9 @@
-"""The telemetry sources that documents ask for, beside what the proxies that we steer report by themselves."""
+"""The telemetry sources that documents ask for, beside what the proxies that we steer report by themselves.
+
+What a kind of source needs is imported when a document asks for it: those of AWS and of Prometheus are large.
+"""
+
+# ruff: noqa: PLC0415  as said above
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,12 +14,10 @@ from config.configuration import Configuration as Documents
 from config.origin import Origin
 from config.standing import standings
 from config.telemetry import CloudWatchMetrics, EnvoyAdmin, Prometheus
-from connectors.aws.api import AwsAccess, AwsApi
-from connectors.cloudwatch import PERIOD_S, CloudWatch, TargetGroup
 from connectors.envoy_stats import EnvoyStats
+from connectors.expressions import Scope
 from connectors.http import Access, Edge
-from connectors.prometheus import PrometheusSource
-from connectors.promql import Scope, queries
+from connectors.promql import queries
 from connectors.telemetry import Signal, TelemetrySource
 
 
@@ -58,10 +61,14 @@ def scope_of(documents: Documents, spec: Prometheus, home: str) -> Scope:
         if not home or standing.cluster == home
     }
     endpoints = {(str(s), str(c)): addresses for (s, c), addresses in addresses_of(documents).endpoints.items()}
-    return Scope(spec.window_seconds, spec.destination, tuple(clusters), endpoints, replica_rps)
+    gpus = {service.name: service.spec.resources.gpu for service in documents.services}
+    replica_gpus = {(service, cluster): gpus[service] for service, cluster in replica_rps}
+    return Scope(spec.window_seconds, spec.destination, tuple(clusters), endpoints, replica_rps, replica_gpus)
 
 
 def _prometheus(documents: Documents, name: str, spec: Prometheus, home: str, labels: dict[str, str]) -> Asked:
+    from connectors.prometheus import PrometheusSource
+
     source = PrometheusSource(
         f"prometheus:{name}",
         str(spec.url),
@@ -80,6 +87,9 @@ def _envoy(origin: str, spec: EnvoyAdmin, home: str) -> Asked:
 
 
 def _cloud_watch(origin: Origin, spec: CloudWatchMetrics) -> Asked:
+    from connectors.aws.api import AwsAccess, AwsApi
+    from connectors.cloudwatch import PERIOD_S, CloudWatch, TargetGroup
+
     access = AwsAccess(spec.region, str(spec.endpoint or ""), spec.profile or "")
     api = AwsApi("cloudwatch", access, f"{origin.name}: CloudWatch in {spec.region}")
     groups = [TargetGroup(g.service, g.cluster, g.target_group, g.load_balancer) for g in spec.target_groups]

@@ -133,7 +133,7 @@ def _haproxy_spec(documents: Documents, book: Addresses, origin: Origin, haproxy
 
 def mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMesh) -> MeshSpec:
     """The data plane of an origin with such a mesh."""
-    name = OriginId(origin.name)
+    name, reports = OriginId(origin.name), origin.spec.telemetry.load_reports
     return MeshSpec(
         origin=name,
         node=xds.node,
@@ -146,6 +146,7 @@ def mesh_spec(documents: Documents, book: Addresses, origin: Origin, xds: XdsMes
         outlier_detection=xds.outlier_detection,
         upstream_log_path=xds.upstream_log,
         subjects=frozenset(xds.subjects),
+        endpoint_metrics=reports is not None and reports.endpoint_metrics,
     )
 
 

@@ -153,6 +153,12 @@ def fence_manifest(spec: KubernetesSpec, unit: int, fence: Fence, standing: Stan
     return made | {"metadata": made["metadata"] | metadata}
 
 
+def waves(changes: list[Change]) -> list[list[Change]]:
+    """What others refer to goes first, kind by kind."""
+    kinds = list(dict.fromkeys(change.resource for change in changes))
+    return [[change for change in changes if change.resource == kind] for kind in kinds]
+
+
 def undone(change: Change, spec: KubernetesSpec, dialect: Dialect, fence: Fence, done: Manifest) -> Change | None:
     """The change that brings back what stood before, under the new fence; None where nothing stood."""
     known = row_of(change.before)

@@ -10,8 +10,8 @@ from connectors.connector import MeshLimits, Receipt, Refused, Unavailable
 from connectors.drift import Drift, OnDrift, Row
 from connectors.kubernetes.answers import Conflicted, Missing
 from connectors.kubernetes.api import KubernetesApi
-from connectors.kubernetes.changes import Change, changes_of, fence_manifest, undone
-from connectors.kubernetes.dialect import Dialect, Shadowing, Word
+from connectors.kubernetes.changes import Change, changes_of, fence_manifest, undone, waves
+from connectors.kubernetes.dialect import Dialect, Shadowing, Telling, Word, together
 from connectors.kubernetes.marks import fence_of, labels
 from connectors.kubernetes.mirror import followed
 from connectors.kubernetes.resource import CONFIG_MAP, Manifest, mapping, named, text, whole_number
@@ -101,7 +101,7 @@ class KubernetesConnector:
         await self._fence(table, standing, dry_run=False)
         made: list[tuple[Change, Manifest]] = []
         try:
-            for wave in _waves(changes):
+            for wave in waves(changes):
                 await self._each(wave, lambda change: self._make(change, made))
             word = await self._word(table, standing, {_key(manifest): change for change, manifest in made})
         except Refused as no:
@@ -110,10 +110,21 @@ class KubernetesConnector:
         if word.accepted is False:
             await self._undo(table, made)
             raise Refused(f"{self.origin}: {word.why}")
-        detail = [*([word.why] if word.accepted is None else []), *self._rounded(table), *self._left()]
+        dark = await self._dark()
+        detail = [*(words for words in (word.why, dark) if words), *self._rounded(table), *self._left()]
         return Receipt(
-            table.origin, table.epoch, table.version, stored=True, accepted=word.accepted, detail="; ".join(detail)
-        )
+            table.origin, table.epoch, table.version, stored=True, accepted=word.accepted,
+            programmed=False if dark else word.programmed, detail="; ".join(detail),
+        )  # fmt: skip
+
+    async def _dark(self) -> str:
+        """Why the data plane runs with nothing new; empty where nobody says so, or may be asked."""
+        if not isinstance(self.dialect, Telling):
+            return ""
+        try:
+            return await self.dialect.told(self.api, self.spec)
+        except (Unavailable, Refused):
+            return ""
 
     async def _tried(self, table: WeightTable) -> tuple[list[Change], Standing]:
         """What to write, after a dry run of all of it."""
@@ -180,7 +191,7 @@ class KubernetesConnector:
 
     async def _word(self, table: WeightTable, standing: Standing, changed: dict[tuple[str, str, str], Change]) -> Word:
         """What the mesh says of the objects that hold the weights, once it has said it of all, or when time is up."""
-        latest = Word(True)
+        latest, counted = Word(True), dict[str, bool | None]()
         resource = self.dialect.resources[-1]
         spaces = sorted({self.dialect.namespace(self.spec.places[service]) for service in table.services})
         try:
@@ -189,19 +200,21 @@ class KubernetesConnector:
                     async with aclosing(followed(self.api, resource, namespace, self._selector())) as looks:
                         async for held in looks:
                             latest = self._said(table, namespace, held, changed)
-                            if latest.accepted is not None:
+                            counted[namespace] = latest.programmed
+                            if latest.accepted is not None and latest.programmed is not False:
                                 break
                     if latest.accepted is False:
                         break
         except TimeoutError:
-            return Word(None, latest.why or "the mesh has not answered yet")
-        return latest
+            if latest.accepted is None or len(counted) < len(spaces):
+                return Word(None, latest.why or "the mesh has not answered yet")
+        return Word(latest.accepted, latest.why, together(counted.values()))
 
     def _said(
         self, table: WeightTable, namespace: str, held: dict[tuple[str, str], Manifest],
         changed: dict[tuple[str, str, str], Change],
     ) -> Word:  # fmt: skip
-        waits = Word(True)
+        waits, counted = Word(True), list[bool | None]()
         for service in table.services:
             place = self.spec.places[service]
             if self.dialect.namespace(place) != namespace:
@@ -214,9 +227,10 @@ class KubernetesConnector:
             word = self.dialect.word(place, live, (change.before or {}) if change else None)
             if word.accepted is False:
                 return Word(False, f"{named(live)}: {word.why}")
-            if word.accepted is None:
-                waits = Word(None, f"{named(live)}: {word.why}")
-        return waits
+            if word.accepted is None or (word.programmed is False and waits.accepted):
+                waits = Word(word.accepted, f"{named(live)}: {word.why}")
+            counted.append(word.programmed)
+        return Word(waits.accepted, waits.why, together(counted))
 
     def _selector(self) -> str:
         if self.spec.ownership is Ownership.PATCH:
@@ -264,12 +278,6 @@ class KubernetesConnector:
     def _left(self) -> list[str]:
         ignored = [str(drift.service) for drift in self.drifts] if self.on_drift is OnDrift.IGNORE else []
         return [f"left alone: {', '.join(ignored[:5])}"] if ignored else []
-
-
-def _waves(changes: list[Change]) -> list[list[Change]]:
-    """What others refer to goes first, kind by kind."""
-    kinds = list(dict.fromkeys(change.resource for change in changes))
-    return [[change for change in changes if change.resource == kind] for kind in kinds]
 
 
 def _key(manifest: Manifest) -> tuple[str, str, str]:

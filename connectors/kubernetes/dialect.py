@@ -1,6 +1,6 @@
 """How one kind of mesh says weights: the objects it wants, the weights in them, and where it says that it took them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,6 +21,14 @@ class Word:
 
     accepted: bool | None
     why: str = ""
+    programmed: bool | None = None
+    """Whether proxies run with it, where somebody counts them."""
+
+
+def together(counted: Iterable[bool | None]) -> bool | None:
+    """Whether all are programmed: False where one is not, None where nobody knows of one."""
+    found = list(counted)
+    return False if False in found else True if found and all(found) else None
 
 
 class Dialect(Protocol):
@@ -67,6 +75,18 @@ class Shadowing(Protocol):
 
     async def shadow(self, api: KubernetesApi, manifests: tuple[Manifest, ...]) -> str:
         """What would change, in words; empty where nobody is asked. Raises Unavailable and Refused."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """The optional capability of a Dialect that finds out besides whether a data plane takes anything at all."""
+
+    @property
+    def told_by(self) -> tuple[tuple[Resource, str], ...]:
+        """What it looks at, and in which namespace; empty for those of the services."""
+
+    async def told(self, api: KubernetesApi, spec: KubernetesSpec) -> str:
+        """Why the data plane runs with nothing new; empty where nobody says so, which proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)

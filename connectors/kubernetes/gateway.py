@@ -12,12 +12,13 @@ from typing import Any
 from connectors.connector import Fencing, MeshLimits, Refused
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Naming, Wanted, Word, condition_of, current, only, said, weights_by
-from connectors.kubernetes.resource import Resource, entries, mapping, text
+from connectors.kubernetes.resource import Resource, entries, mapping, named, text
 from connectors.kubernetes.spec import KubernetesSpec, Place
 from connectors.kubernetes.split import Split
 
 GROUP = "gateway.networking.k8s.io"
 HTTP_ROUTE = Resource(GROUP, "v1", "httproutes", "HTTPRoute")
+GATEWAY = Resource(GROUP, "v1", "gateways", "Gateway")
 GRPC_ROUTE = Resource(GROUP, "v1", "grpcroutes", "GRPCRoute")
 SERVICE_PROFILE = Resource("linkerd.io", "v1alpha2", "serviceprofiles", "ServiceProfile")
 BACKEND_GROUPS = {
@@ -134,6 +135,26 @@ class GatewayApi:
         no = next((word for word in words if word.accepted is False), None)
         return no or next((word for word in words if word.accepted), Word(None))
 
+    @property
+    def told_by(self) -> tuple[tuple[Resource, str], ...]:
+        """The Gateways that it is attached to."""
+        return tuple(sorted({(GATEWAY, parent.namespace) for parent in self.parents if parent.kind == "Gateway"}))
+
+    async def told(self, api: KubernetesApi, spec: KubernetesSpec) -> str:
+        """A Gateway whose `Programmed` is False serves no route. True says nothing of this one: it may be older."""
+        gateways = {
+            (parent.namespace or place.namespace, parent.name.replace("{service}", place.name))
+            for parent in self.parents
+            if parent.kind == "Gateway"
+            for place in spec.places.values()
+        }
+        for namespace, name in sorted(gateways):
+            live = await api.find(GATEWAY, namespace, name)
+            words = _unprogrammed(live) if live is not None else ""
+            if words:
+                return words
+        return ""
+
     async def check(self, api: KubernetesApi, spec: KubernetesSpec) -> None:
         """A ServiceProfile of the same service overrides every route in Linkerd, without a word."""
         if not self.linkerd:
@@ -147,6 +168,13 @@ class GatewayApi:
                     f"{spec.origin}: ServiceProfile {namespace}/{clash[0]} overrides every HTTPRoute of that service; "
                     "move its routes and retries to HTTPRoutes, and delete it"
                 )
+
+
+def _unprogrammed(live: Mapping[str, Any]) -> str:
+    condition = condition_of(entries(live, "status", "conditions"), "Programmed")
+    if condition.get("status") == "False" and current(condition, live):
+        return f"{named(live)} is not Programmed: {said(condition)}"
+    return ""
 
 
 def linkerd(port: int | None, pattern: str = "{service}-{cluster}", title: str = "Linkerd") -> GatewayApi:

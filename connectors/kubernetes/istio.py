@@ -15,7 +15,7 @@ from typing import Any
 
 from connectors.connector import Fencing, MeshLimits, Refused
 from connectors.kubernetes.api import KubernetesApi
-from connectors.kubernetes.dialect import Wanted, Word, condition_of, current, only, said, weights_by
+from connectors.kubernetes.dialect import Wanted, Word, condition_of, only, said, weights_by
 from connectors.kubernetes.resource import Resource, entries, mapping, text, whole_number
 from connectors.kubernetes.spec import KubernetesSpec, Ownership, Place
 from connectors.kubernetes.split import Split
@@ -109,7 +109,7 @@ class IstioSubsets:
 
     def word(self, place: Place, live: Mapping[str, Any], before: Mapping[str, Any] | None) -> Word:
         """The webhook has said yes, or it would not be stored; the status is believed only where it says no."""
-        return _doubted(live) or Word(True)
+        return _doubted(live) or _distributed(live)
 
     async def check(self, api: KubernetesApi, spec: KubernetesSpec) -> None:
         """Two objects for one host: which of them counts is not defined."""
@@ -191,7 +191,7 @@ class IstioLocality:
 
     def word(self, place: Place, live: Mapping[str, Any], before: Mapping[str, Any] | None) -> Word:
         """As for subsets."""
-        return _doubted(live) or Word(True)
+        return _doubted(live) or _distributed(live)
 
     async def check(self, api: KubernetesApi, spec: KubernetesSpec) -> None:
         """As for subsets."""
@@ -204,13 +204,27 @@ def subset(cluster: str) -> str:
 
 
 def _doubted(live: Mapping[str, Any]) -> Word | None:
-    reconciled = condition_of(entries(live, "status", "conditions"), "Reconciled")
-    if reconciled.get("status") == "False" and current(reconciled, live):
-        return Word(False, f"Reconciled is False: {said(reconciled)}")
     for message in entries(live, "status", "validationMessages"):
         if message.get("level") == "ERROR":
             return Word(False, f"{text(message, 'type', 'code')} {text(message, 'documentationUrl')}".strip())
     return None
+
+
+def _distributed(live: Mapping[str, Any]) -> Word:
+    """Where istiod tracks distribution, `Reconciled` says how many proxies have it: `1/2 proxies up to date.`
+
+    It is believed of this generation alone, and where it does not say of which one it is, as a no alone.
+    """
+    reconciled = condition_of(entries(live, "status", "conditions"), "Reconciled")
+    if not reconciled:
+        return Word(True)
+    seen = whole_number(reconciled.get("observedGeneration") or mapping(live, "status").get("observedGeneration"))
+    made = whole_number(mapping(live, "metadata").get("generation"))
+    if seen is not None and made is not None and seen < made:
+        return Word(True, "istiod has not counted the proxies that have it yet", programmed=False)
+    if reconciled.get("status") != "True":
+        return Word(True, said(reconciled), programmed=False)
+    return Word(True, programmed=None if seen is None else True)
 
 
 async def _alone(api: KubernetesApi, spec: KubernetesSpec, resource: Resource, hosts_of: Any) -> None:

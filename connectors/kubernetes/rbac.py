@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from connectors.kubernetes.admission import fence_policy
-from connectors.kubernetes.dialect import Dialect
+from connectors.kubernetes.dialect import Dialect, Telling
 from connectors.kubernetes.floors import FloorSpec
 from connectors.kubernetes.resource import CONFIG_MAP, Manifest, Resource
 from connectors.kubernetes.spec import KubernetesSpec, Ownership
@@ -28,9 +28,11 @@ def rights(spec: KubernetesSpec, dialect: Dialect) -> tuple[Granted, ...]:
     found: list[Granted] = [(SERVICE_ACCOUNT, SERVICE_ACCOUNT.blank(spec.namespace, account))]
     spaces = {dialect.namespace(place) for place in spec.places.values()}
     reads = {place.namespace for place in spec.places.values()} if dialect.reads else set()
-    for namespace in sorted(spaces | reads | {spec.namespace}):
+    told = _told(spec, dialect)
+    for namespace in sorted(spaces | reads | told.keys() | {spec.namespace}):
         rules = [*_fence_rules(spec, namespace), *_route_rules(spec, dialect, namespace in spaces)]
         rules += [_rule([resource], READ_VERBS) for resource in dialect.reads if namespace in reads]
+        rules += [_rule([resource], ("get",)) for resource in told.get(namespace, [])]
         role = ROLE.blank(namespace, account, rules=rules)
         subjects = [{"kind": "ServiceAccount", "name": account, "namespace": spec.namespace}]
         reference = {"apiGroup": GROUP, "kind": "Role", "name": account}
@@ -39,6 +41,15 @@ def rights(spec: KubernetesSpec, dialect: Dialect) -> tuple[Granted, ...]:
             (ROLE_BINDING, ROLE_BINDING.blank(namespace, account, roleRef=reference, subjects=subjects)),
         ]
     return (*found, *fence_policy(spec.origin, dialect.resources))
+
+
+def _told(spec: KubernetesSpec, dialect: Dialect) -> dict[str, list[Resource]]:
+    """What is looked at besides, by namespace."""
+    found: dict[str, list[Resource]] = {}
+    for resource, namespace in dialect.told_by if isinstance(dialect, Telling) else ():
+        for where in {namespace} if namespace else {place.namespace for place in spec.places.values()}:
+            found.setdefault(where, []).append(resource)
+    return found
 
 
 def floor_rights(spec: FloorSpec, account: str, namespace: str) -> tuple[Granted, ...]:

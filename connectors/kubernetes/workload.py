@@ -84,12 +84,13 @@ def floors_in(
         known = {called: cluster for cluster, called in names.items()}
         found: dict[ClusterId, int] = {}
         for part in entries(mapping(spec, "placement", "replicaScheduling", "weightPreference"), "staticWeightList"):
-            for name in mapping(part, "targetCluster").get("clusterNames") or []:
-                if name in known:
-                    found[known[name]] = whole_number(part.get("weight")) or 0
+            listed = mapping(part, "targetCluster").get("clusterNames")
+            for name in listed if isinstance(listed, list) else []:
+                if isinstance(name, str) and name in known:
+                    found[known[name]] = max(0, whole_number(part.get("weight")) or 0)
         return found
     least = whole_number(spec.get(FIELDS[kept.keeper]))
-    return {home: (0 if kept.keeper is Keeper.KEDA else 1) if least is None else least}
+    return {home: (0 if kept.keeper is Keeper.KEDA else 1) if least is None else max(0, least)}
 
 
 def operations(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from connectors.rehearsal import Tally
 from connectors.telemetry import Batch, Signal, Witness
 from connectors.xds.names import is_rehearsal, service_of
+from connectors.xds.serving import Serving
 from connectors.xds.spec import MeshSpec
 from placement.columns import floats
 from placement.fleet import ClusterId, ServiceId
@@ -23,6 +24,8 @@ class Load(NamedTuple):
     dropped: int
     by_cluster: tuple[tuple[ClusterId, int, int, int], ...]
     """(cluster, issued, succeeded, failed); issued counts attempts, so a retried request counts again."""
+    named: tuple[tuple[ClusterId, tuple[tuple[str, int, float], ...]], ...] = ()
+    """(cluster, (name, requests that carried it, sum of its values)) of ORCA metrics, where servers say some."""
 
 
 def loads_of(report: Any) -> Iterator[Load]:
@@ -39,7 +42,16 @@ def loads_of(report: Any) -> Iterator[Load]:
             for p in stats.upstream_locality_stats
         )
         if seconds > 0:
-            yield Load(stats.cluster_name, seconds, stats.total_dropped_requests, rows)
+            named = tuple(
+                (ClusterId(p.locality.sub_zone), tuple(_named(m) for m in p.load_metric_stats))
+                for p in stats.upstream_locality_stats
+                if p.load_metric_stats
+            )
+            yield Load(stats.cluster_name, seconds, stats.total_dropped_requests, rows, named)
+
+
+def _named(stats: Any) -> tuple[str, int, float]:
+    return stats.metric_name, stats.num_requests_finished_with_metric, stats.total_metric_value
 
 
 class LoadReports:
@@ -56,6 +68,8 @@ class LoadReports:
         """How often a proxy is asked to report."""
         self._now_s, self._witness = now_s, witness
         self._ended: dict[tuple[ServiceId, bool], tuple[int, int]] = {}
+        self.serving = Serving(now_s)
+        """What model servers say of themselves."""
         self.replace_spec(spec)
         self._start_window()
 
@@ -125,6 +139,10 @@ class LoadReports:
                 key = service, is_rehearsal(load.upstream)
                 ended, bad = self._ended.get(key, (0, 0))
                 self._ended[key] = ended + succeeded + failed, bad + failed
+        issued_at = {cluster: issued for cluster, issued, _, _ in load.by_cluster}
+        for cluster, said in load.named:
+            if cluster in self._clusters[service]:
+                self.serving.add((service, cluster), issued_at.get(cluster, 0), said)
 
     def _start_window(self) -> None:
         self._at_s = self._now_s()

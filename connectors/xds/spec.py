@@ -38,6 +38,8 @@ class MeshSpec:
     """Above the longest round trip of the fleet, and as short as that allows: a silent cluster costs this much."""
     upstream_log_path: str | None = None
     """A file to which an Envoy adds one line for every attempt to reach a backend."""
+    endpoint_metrics: bool = False
+    """Whether proxies report the ORCA metrics that servers add to their answers."""
     subjects: frozenset[str] = frozenset()
     """Where proxies show certificates: those that name one of these are good for the node. Empty: the node itself."""
 

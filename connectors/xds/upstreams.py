@@ -8,6 +8,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from connectors.xds import names
 from connectors.xds.resources import Resource, resource
+from connectors.xds.serving import REPORTED
 from connectors.xds.spec import Addresses, HttpVersion, MeshSpec
 from placement.fleet import ServiceId
 
@@ -39,6 +40,8 @@ def _upstream(spec: MeshSpec, name: str, protocol: HttpVersion) -> Resource:
     # Without this Envoy ignores the weights of localities, and says nothing.
     message.common_lb_config.locality_weighted_lb_config.SetInParent()
     message.lrs_server.self.SetInParent()
+    if spec.endpoint_metrics:
+        message.lrs_report_endpoint_metrics.append(REPORTED)
     message.circuit_breakers.CopyFrom(_limits())
     if spec.outlier_detection:
         message.outlier_detection.CopyFrom(_outliers())

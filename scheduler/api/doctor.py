@@ -16,6 +16,8 @@ class Diagnosis(Shown):
     format_version: int
     healthy: bool
     signals: list[Json]
+    prices: list[Json]
+    """Held against OpenCost by `equipoise doctor DOCUMENTS` alone."""
     sources: list[dict[str, str]]
     rejections: list[str]
     hint: str

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
@@ -44,6 +44,8 @@ from tests.contract.standins.standin import StandIn
 SPLIT = {"east": 6_000, "north": 3_000, "west": 1_000}
 OTHER = {"east": 1_000, "north": 2_000, "west": 7_000}
 DEADLINE_S = 2.0
+HURRY_S = 0.2
+"""What the silence of a mesh costs in these tests."""
 GROUPS = {f"tg-0123456789-{cluster}": cluster for cluster in CLUSTERS}
 
 
@@ -136,25 +138,36 @@ MESHES: dict[str, Open] = {
 }
 
 
+class Spoiled(NamedTuple):
+    """An imposter that is honest so far, and connectors to it."""
+
+    imposter: Imposter
+    hurried: Connector
+    patient: Connector
+    deceived: Connector
+    """To somebody else, whose certificate nobody vouches for."""
+
+
 @contextlib.asynccontextmanager
-async def spoiled(mesh: str, folder: Path) -> AsyncIterator[tuple[Imposter, Connector, Connector]]:
-    """An imposter that is honest so far, and connectors through it: a hurried one, and one that has time."""
+async def spoiled(mesh: str, folder: Path) -> AsyncIterator[Spoiled]:
+    """A mesh of one kind behind an imposter."""
     with credentials():
-        async with MESHES[mesh](folder) as (url, make_connector):
+        async with tls_stranger(folder) as stranger, MESHES[mesh](folder) as (url, make_connector):
             imposter = Imposter(url)
             await imposter.start()
-            hurried, patient = (make_connector(Access(imposter.url, timeout_s=limit_s)) for limit_s in (0.5, 10.0))
+            places = ((imposter.url, HURRY_S), (imposter.url, 10.0), (stranger, 10.0))
+            made = [make_connector(Access(at, timeout_s=limit_s)) for at, limit_s in places]
             try:
-                yield imposter, hurried, patient
+                yield Spoiled(imposter, *made)
             finally:
-                await hurried.close()  # type: ignore[attr-defined]
-                await patient.close()  # type: ignore[attr-defined]
+                for connector in made:
+                    await connector.close()  # type: ignore[attr-defined]
                 await imposter.stop()
 
 
 @pytest.mark.parametrize("mesh", sorted(MESHES))
 async def test_read_of_a_bad_answer_is_unavailable_or_refused_and_says_whose_and_why(mesh: str, tmp_path: Path) -> None:
-    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient):
+    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient, _):
         await patient.write(table(SPLIT))
         for name, spoil in SPOILS.items():
             imposter.spoil = spoil
@@ -173,7 +186,7 @@ async def test_read_of_a_bad_answer_is_unavailable_or_refused_and_says_whose_and
 
 @pytest.mark.parametrize("mesh", sorted(MESHES))
 async def test_write_after_a_bad_look_writes_nothing(mesh: str, tmp_path: Path) -> None:
-    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient):
+    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient, _):
         await patient.write(table(SPLIT))
         imposter.written.clear()
         for spoil in SPOILS.values():
@@ -186,7 +199,7 @@ async def test_write_after_a_bad_look_writes_nothing(mesh: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("mesh", sorted(MESHES))
 async def test_write_whose_answers_are_bad_sends_nothing_twice_and_a_later_one_lands(mesh: str, tmp_path: Path) -> None:
-    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient):
+    async with spoiled(mesh, tmp_path) as (imposter, hurried, patient, _):
         for epoch, (name, spoil) in enumerate(SPOILS.items(), start=1):
             await patient.write(table(SPLIT, fence=(epoch, 1)))
             imposter.written.clear()
@@ -204,25 +217,39 @@ async def test_write_whose_answers_are_bad_sends_nothing_twice_and_a_later_one_l
             assert read.content() == table(OTHER, fence=(epoch, 3)).content(), name
 
 
-async def test_certificate_that_nobody_vouches_for_is_unavailable_and_named_so(tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path)
+@pytest.mark.parametrize("mesh", sorted(MESHES))
+async def test_certificate_that_nobody_vouches_for_is_unavailable_and_named_so(mesh: str, tmp_path: Path) -> None:
+    async with spoiled(mesh, tmp_path) as there:
+        for call in (there.deceived.read(), there.deceived.write(table(SPLIT))):
+            with pytest.raises(Unavailable, match=rf"{ORIGIN}: .*CERTIFICATE_VERIFY_FAILED"):
+                await call
+
+        assert there.imposter.written == []
+
+
+async def test_certificate_is_believed_where_its_authority_is_named(tmp_path: Path) -> None:
+    async with tls_stranger(tmp_path) as url:
+        friend = Edge(Access(url, ca_file=str(tmp_path / "cert.pem")), "home: X")
+        try:
+            assert (await friend.ask("GET", "/", "thing")).understood(int) == 7
+        finally:
+            await friend.close()
+
+
+@contextlib.asynccontextmanager
+async def tls_stranger(folder: Path) -> AsyncIterator[str]:
+    """A server whose certificate vouches for itself; it answers 7 to everything."""
+    certificate, key = self_signed(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     app, port = web.Application(), free_port()
-    app.router.add_get("/", answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
-    access = Access(f"https://127.0.0.1:{port}")
-    stranger, friend = Edge(access, "home: X"), Edge(replace(access, ca_file=str(certificate)), "home: X")
     try:
-        with pytest.raises(Unavailable, match=r"home: X, thing: ConnectError: .*CERTIFICATE_VERIFY_FAILED"):
-            await stranger.ask("GET", "/", "thing")
-
-        assert (await friend.ask("GET", "/", "thing")).understood(int) == 7
+        yield f"https://127.0.0.1:{port}"
     finally:
-        await stranger.close()
-        await friend.close()
         await runner.cleanup()
 
 

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.promql import PRESETS, Scope, queries
+from connectors.expressions import Scope
+from connectors.promql import PRESETS, queries
 from connectors.telemetry import KEYS, Signal
 from tests import real
 
 SCOPE = Scope(
     clusters=("eu", "us"),
     endpoints={("shop", "eu"): ("10.0.0.1:80",), ("shop", "us"): ("10.0.1.1:80", "10.0.1.2:80")},
-    replica_rps={("shop", "eu"): 60.0},
+    replica_rps={("shop", "eu"): 60.0, ("llama", "eu"): 12.0},
+    replica_gpus={("llama", "eu"): 2.0},
 )
 EXPORTED: dict[str, dict[str, str]] = YAML(typ="safe").load(Path(__file__).with_name("exported.yaml"))
 """By mesh, then by series: its values in promtool's notation."""
@@ -56,6 +58,12 @@ SAID: dict[str, Expected] = {
     "vllm": {Signal.CAPACITY_RPS: {("llama", ""): 5}, Signal.LATENCY_MS: {("llama", ""): 200},
              Signal.LATENCY_P95_MS: {("llama", ""): 290}},
     "kube": {Signal.CAPACITY_RPS: {("shop", ""): 180}},
+    "dcgm": {Signal.CAPACITY_RPS: {("llama", ""): 18}},
+    "inference": {
+        Signal.DEMAND_RPS: {("llama", ""): 3, ("shop", ""): 2}, ERRORS: {("llama", ""): 0.25, ("shop", ""): 0},
+        Signal.LATENCY_MS: {("llama", ""): 200}, Signal.LATENCY_P95_MS: {("llama", ""): 290},
+        Signal.CAPACITY_RPS: {("llama", ""): 24, ("shop", ""): 2},
+    },
 }  # fmt: skip
 
 

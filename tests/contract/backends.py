@@ -38,9 +38,16 @@ class HttpBackend:
     def __init__(self, cluster: str) -> None:
         self.port = free_port()
         self.served = 0
-        self._answer = f"HTTP/1.1 200 OK\r\n{CLUSTER_HEADER}: {cluster}\r\ncontent-length: 0\r\n\r\n".encode()
+        self._cluster = cluster
+        self.says("")
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+
+    def says(self, header: str) -> None:
+        """Add a header, `name: value`, to every answer from now on."""
+        more = f"{header}\r\n" if header else ""
+        who = f"{CLUSTER_HEADER}: {self._cluster}\r\n"
+        self._answer = f"HTTP/1.1 200 OK\r\n{who}{more}content-length: 0\r\n\r\n".encode()
 
     async def start(self) -> None:
         """Serve, on the same port as before."""

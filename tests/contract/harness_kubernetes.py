@@ -111,11 +111,11 @@ def spec_of(namespace: str, home: str, services: tuple[str, ...] = (SERVICE,), *
 
 @contextlib.asynccontextmanager
 async def kubernetes(
-    name: str, services: tuple[str, ...] = (SERVICE,), **changes: Any
+    name: str, services: tuple[str, ...] = (SERVICE,), kubeconfig: str = "", **changes: Any
 ) -> AsyncIterator[KubernetesHarness]:
     """A mesh of one flavour, with its controller running and nothing written yet."""
     flavour = FLAVOURS[name]
-    async with cluster() as given:
+    async with cluster(kubeconfig) as given:
         dialect = flavour.dialect(given.namespace)
         spec = spec_of(given.namespace, flavour.home, services, **changes)
         harness = KubernetesHarness(flavour, given, spec, dialect)

@@ -64,9 +64,11 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def cluster() -> AsyncIterator[Cluster]:
-    """The stand-in, fresh; or the server of EQUIPOISE_KUBECONFIG, with a namespace that is deleted in the end."""
-    named = os.environ.get(KUBECONFIG)
+async def cluster(kubeconfig: str = "") -> AsyncIterator[Cluster]:
+    """The stand-in, fresh; or the server of a kubeconfig or of EQUIPOISE_KUBECONFIG, with a namespace that is deleted
+    in the end.
+    """
+    named = kubeconfig or os.environ.get(KUBECONFIG)
     stand_in = None if named else StandIn()
     if stand_in is not None:
         await stand_in.start()

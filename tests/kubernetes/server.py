@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import ssl
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -18,9 +19,10 @@ VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DEL
 
 
 class StandIn:
-    """A server with a store. `bookmark_s` is the time between two bookmarks of a watch."""
+    """A server with a store. `bookmark_s` is the time between two bookmarks of a watch; `tls` None for plain HTTP."""
 
-    def __init__(self, bookmark_s: float = 0.2) -> None:
+    def __init__(self, bookmark_s: float = 0.2, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.store, self.bookmark_s = Store(), bookmark_s
         self.store.reviews.append(lambda *given: review(self.store, *given))
         self.admin_token = secrets.token_hex(8)
@@ -31,7 +33,7 @@ class StandIn:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
@@ -39,7 +41,7 @@ class StandIn:
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

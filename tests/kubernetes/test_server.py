@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.connector import Refused
 from connectors.kubernetes.admission import fence_policy
 from connectors.kubernetes.answers import Conflicted, Expired, Forbidden, Invalid, Missing
 from connectors.kubernetes.api import KubernetesApi
@@ -13,9 +15,11 @@ from connectors.kubernetes.gateway import HTTP_ROUTE
 from connectors.kubernetes.marks import fence_marks
 from connectors.kubernetes.mirror import followed
 from connectors.kubernetes.resource import CONFIG_MAP, Manifest, Resource, entries, mapping, text
-from tests.contract.harness import eventually
+from tests.contract.harness import eventually, table
+from tests.contract.harness_kubernetes import kubernetes
 from tests.kubernetes.clusters import Cluster, cluster
 from tests.kubernetes.definitions import definitions_of
+from tests.kubernetes.secured import secured
 
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 
@@ -248,3 +252,25 @@ async def test_get_of_what_is_not_there_is_missing(served: Cluster) -> None:
         await served.admin.get(HTTP_ROUTE, served.namespace, "shop")
     with pytest.raises(Missing):
         await served.admin.listed(Resource("nowhere.dev", "v1", "things", "Thing"), served.namespace)
+
+
+async def test_contract_over_https_by_a_kubeconfig_is_kept_as_over_http(tmp_path: Path) -> None:
+    """The path that EQUIPOISE_KUBECONFIG takes: certificate, server name, token file, and a token for the rights."""
+    async with (
+        secured(tmp_path) as (standin, kubeconfig),
+        kubernetes("gateway-http", kubeconfig=str(kubeconfig)) as mesh,
+    ):
+        split = {"east": 6_000, "north": 3_000, "west": 1_000}
+
+        receipt = await mesh.connector.write(table(split, fence=(2, 1)))
+
+        assert receipt.accepted
+        read = await mesh.connector.read()
+        assert read is not None
+        assert (read.content(), read.fence) == (table(split).content(), (2, 1))
+        with pytest.raises(Refused, match="another controller leads"):
+            await mesh.connector.write(table(split, fence=(1, 9)))
+        with pytest.raises(Refused):
+            await mesh.connector.write(mesh.refusable(table(split, fence=(2, 2))))
+        assert mesh.cluster.stand_in is None
+        assert standin.requests

@@ -1,17 +1,21 @@
 """The doctor before a server that has some of the signals, and before none."""
 
+import contextlib
 import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from config.load import load
+from config.pricelists import BadList
 from connectors.telemetry import Signal
 from placement.columns import floats
 from scheduler.doctor import Health, examined, findings
 from scheduler.hygiene import Memory
+from scheduler.prices_checked import node_costs
 from simulator.trio import trio
 from tests.scheduler.running import EXAMPLE
 
@@ -100,3 +104,46 @@ def test_findings_tell_stale_from_missing_and_partial() -> None:
     assert found[names[2]].health in {Health.PARTIAL, Health.STALE}
     assert later[names[0]].health is Health.STALE
     assert later[names[0]].age_s == 400.0
+
+
+ASSETS = {
+    "data": [{
+        "a": {"type": "Node", "nodeType": "m6idn.xlarge", "minutes": 60, "totalCost": 0.5, "properties": {},
+              "labels": {"topology_kubernetes_io_region": "eu-central-1"}},
+        "b": {"type": "Disk", "minutes": 60, "totalCost": 9.0},
+    }]
+}  # fmt: skip
+
+
+async def test_doctor_holds_declared_prices_against_opencost(tmp_path: Path) -> None:
+    async def assets(_: web.Request) -> web.Response:
+        return web.json_response(ASSETS)
+
+    app = web.Application()
+    app.router.add_get("/api/v1/query", query)
+    app.router.add_get("/assets", assets)
+    async with TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        folder = documents(tmp_path, url)
+        clusters = folder / "clusters.yaml"
+        text = clusters.read_text(encoding="utf-8")
+        for name, at in (("eu-central-1", url), ("us-east-1", "http://127.0.0.1:1")):
+            text = text.replace(f"  region: {name} ", f"  openCost: {at}\n  region: {name} ", 1)
+            text = text.replace(f"  region: {name}\n", f"  openCost: {at}\n  region: {name}\n", 1)
+        clusters.write_text(text, encoding="utf-8")
+
+        body = await examined(load(folder), 0.0)
+
+    general, gpu = (row for row in body["prices"] if row["cluster"] == "eu-central")
+    assert (general["opencost_usd_per_hour"], gpu["opencost_usd_per_hour"]) == (0.5, None)
+    assert "prices import opencost" in general["advice"]
+    assert "no such node" in gpu["advice"]
+    assert "ConnectError" in next(row["failure"] for row in body["sources"] if row["source"] == "opencost:us-east")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<html>", "[]", '{"data": 3}', '{"data": [{"a": 7}]}', '{"data": {"a": {"type": []}}}']
+)
+def test_answer_of_opencost_of_another_shape_is_a_bad_list(text: str) -> None:
+    with contextlib.suppress(BadList):
+        assert node_costs(text, "aws") == {}

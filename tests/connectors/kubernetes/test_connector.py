@@ -9,13 +9,13 @@ from connectors.connector import Judging, Refused, Unavailable
 from connectors.drift import Drifting, OnDrift
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Naming
-from connectors.kubernetes.gateway import HTTP_ROUTE, SERVICE_PROFILE, GatewayApi, Parent
+from connectors.kubernetes.gateway import GATEWAY, HTTP_ROUTE, SERVICE_PROFILE, GatewayApi, Parent
 from connectors.kubernetes.istio import VIRTUAL_SERVICE, IstioLocality, IstioSubsets
 from connectors.kubernetes.marks import fence_of
 from connectors.kubernetes.resource import CONFIG_MAP, Manifest, entries, mapping, text
 from connectors.kubernetes.spec import Ownership
 from connectors.kubernetes.split import split_of
-from placement.fleet import ClusterId
+from placement.fleet import ClusterId, ServiceId
 from placement.weights import Target
 from tests.contract.harness import ORIGIN, SERVICE, UNIT, eventually, far_off, table
 from tests.contract.harness_kubernetes import KubernetesHarness, kubernetes, spec_of
@@ -366,3 +366,63 @@ def test_istio_subset_route_with_everything_refused_aborts_all() -> None:
 
     assert mapping(wanted[1]["spec"]["http"][0], "fault", "abort")["percentage"] == {"value": 100.0}
     assert IstioSubsets().found(spec, place, wanted[1]).refused_ratio == 1.0
+
+
+def reconciled(status: str, words: str, generation: int | None) -> dict[str, Any]:
+    """What istiod says of an object where it tracks distribution."""
+    condition: dict[str, Any] = {"type": "Reconciled", "status": status, "message": words}
+    condition |= {} if generation is None else {"observedGeneration": generation}
+    return {"metadata": {"generation": 3}, "status": {"conditions": [condition]}}
+
+
+@pytest.mark.parametrize(
+    ("live", "programmed"),
+    [
+        ({"metadata": {"generation": 3}}, None),
+        (reconciled("True", "2/2 proxies up to date.", 3), True),
+        (reconciled("False", "1/2 proxies up to date.", 3), False),
+        (reconciled("True", "2/2 proxies up to date.", 2), False),
+        (reconciled("True", "2/2 proxies up to date.", None), None),
+        (reconciled("False", "1/2 proxies up to date.", None), False),
+    ],
+)
+def test_istio_is_believed_programmed_where_all_proxies_are_counted_for_this_generation(
+    live: dict[str, Any], programmed: bool | None
+) -> None:
+    place = spec_of("shop", "").places[ServiceId(SERVICE)]
+
+    word = IstioSubsets().word(place, live, None)
+
+    assert (word.accepted, word.programmed) == (True, programmed)
+
+
+async def test_write_to_istio_waits_while_proxies_are_behind_and_takes_nothing_back() -> None:
+    async with kubernetes("istio-subsets", patience_s=0.3) as mesh:
+        await mesh.connector.write(table(SPLIT))
+        where = (VIRTUAL_SERVICE, mesh.cluster.namespace, SERVICE)
+        behind = {"conditions": [{"type": "Reconciled", "status": "False", "message": "1/2 proxies up to date."}]}
+        await mesh.cluster.admin.merge(*where, {"status": behind}, subresource="status")
+
+        receipt = await mesh.connector.write(table(OTHER, fence=(1, 2)))
+
+        assert (receipt.accepted, receipt.programmed) == (True, False)
+        assert "1/2 proxies up to date." in receipt.detail
+        assert (await mesh.connector.read()).content() == table(OTHER).content()  # type: ignore[union-attr]
+
+
+async def test_write_of_a_route_whose_gateway_is_not_programmed_says_so() -> None:
+    async with kubernetes("gateway-http") as mesh:
+        listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+        body = {"gatewayClassName": "some", "listeners": [listener]}
+        await mesh.cluster.admin.create(GATEWAY.blank(mesh.cluster.namespace, "shared", spec=body), GATEWAY)
+        first = await mesh.connector.write(table(SPLIT))
+        no = {"type": "Programmed", "status": "False", "reason": "NoResources", "message": "no address",
+              "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1}  # fmt: skip
+        where = (GATEWAY, mesh.cluster.namespace, "shared")
+        await mesh.cluster.admin.merge(*where, {"status": {"conditions": [no]}}, subresource="status")
+
+        receipt = await mesh.connector.write(table(OTHER, fence=(1, 2)))
+
+        assert (first.accepted, first.programmed) == (True, None)
+        assert (receipt.accepted, receipt.programmed) == (True, False)
+        assert "shared is not Programmed: NoResources: no address" in receipt.detail
