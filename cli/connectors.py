@@ -48,10 +48,9 @@ def connectors(
 
 def row(each: "Support") -> tuple[str, ...]:
     """The cells of a line."""
-    answers = (
-        each.set, each.read_back, each.accepted, each.programmed, each.achieved, each.dry_run,
-    )  # fmt: skip
-    shown = tuple(map(_word, answers))
+    programmed = each.programmed_partly or _word(each.programmed)
+    before, after = (each.set, each.read_back, each.accepted), (each.achieved, each.dry_run)
+    shown = (*map(_word, before), programmed, *map(_word, after))
     more = (each.fencing, each.standbys, _word(each.shed), _word(each.drills), each.limits, each.checked)
     return (each.what, each.key, *shown, *more)
 

@@ -50,6 +50,8 @@ class MeshLimits:
     """Whether it says that it takes a table, or in its own words why not."""
     programmed: bool = False
     """Whether it says that its data plane runs with it."""
+    programmed_partly: str = ""
+    """In a word or two, where that depends on how the mesh is set up, or is said of one half alone."""
     achieved: bool = False
     """Whether it counts requests by destination itself. Otherwise the achieved split is seen by telemetry only."""
     dry_run: bool = False

@@ -58,9 +58,9 @@ KINDS = (
          "Istio, subsets"),
     Kind("istio-locality", "kubernetes.istio", "connectors.kubernetes.istio:IstioLocality", Checked.STANDIN,
          "Istio, localities"),
-    Kind("gateway-http", "kubernetes.gateway", "connectors.kubernetes.gateway:LIMITS", Checked.STANDIN,
+    Kind("gateway-http", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
          "Gateway API, HTTPRoute"),
-    Kind("gateway-grpc", "kubernetes.gateway", "connectors.kubernetes.gateway:LIMITS", Checked.STANDIN,
+    Kind("gateway-grpc", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
          "Gateway API, GRPCRoute"),
     Kind("linkerd", "kubernetes.linkerd", "connectors.kubernetes.gateway:LIMITS", Checked.STANDIN, "Linkerd"),
     Kind("kuma-kubernetes", "kubernetes.kuma", "connectors.kubernetes.kuma:LIMITS", Checked.STANDIN,
@@ -90,6 +90,7 @@ class Support:
     read_back: bool
     accepted: bool
     programmed: bool
+    programmed_partly: str
     achieved: bool
     dry_run: bool
     fencing: str
@@ -105,7 +106,8 @@ def support(kinds: tuple[Kind, ...] = KINDS) -> Iterator[Support]:
         found = limits_of(kind)
         yield Support(
             kind.name, kind.key, kind.what, kind.checked.value, set=True, read_back=found.read_back,
-            accepted=found.accepted, programmed=found.programmed, achieved=found.achieved, dry_run=found.dry_run,
+            accepted=found.accepted, programmed=found.programmed,
+            programmed_partly=found.programmed_partly, achieved=found.achieved, dry_run=found.dry_run,
             fencing=found.fencing.value, standbys=_standbys(found), shed=found.shed, drills=kind.rehearses,
             limits=_limits(found),
         )  # fmt: skip

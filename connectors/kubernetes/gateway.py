@@ -6,7 +6,7 @@ route: its share is answered with 500, so it is refused here and taken back.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.connector import Fencing, MeshLimits, Refused
@@ -27,6 +27,7 @@ BACKEND_GROUPS = {
 LIMITS = MeshLimits(
     unit=10_000, standby=False, shed=False, targets_max=16, dry_run=True, fencing=Fencing.ENFORCED
 )  # fmt: skip
+GATEWAY_LIMITS = replace(LIMITS, programmed_partly="no alone")
 """A rule takes 16 back ends, and weights up to 1,000,000."""
 LINKERD = "linkerd.io/policy-controller"
 
@@ -72,7 +73,7 @@ class GatewayApi:
     @property
     def limits(self) -> MeshLimits:
         """What it can express."""
-        return LIMITS
+        return GATEWAY_LIMITS if self.told_by else LIMITS
 
     @property
     def resources(self) -> tuple[Resource, ...]:

@@ -25,6 +25,8 @@ VIRTUAL_SERVICE = Resource(GROUP, "v1", "virtualservices", "VirtualService")
 DESTINATION_RULE = Resource(GROUP, "v1", "destinationrules", "DestinationRule")
 CLUSTER_LABEL = "topology.istio.io/cluster"
 FINE = 10_000
+TRACKED = "if tracked"
+"""By istiod, which counts the proxies that have an object where distribution tracking is on."""
 EJECTION = {"consecutive5xxErrors": 5, "interval": "5s", "baseEjectionTime": "30s", "maxEjectionPercent": 100}
 """Without outlier detection Istio does not look at the health of a locality."""
 
@@ -42,7 +44,8 @@ class IstioSubsets:
     def limits(self) -> MeshLimits:
         """What it can express. It says no by its webhook; a refused share is a fault injection that aborts with 503."""
         return MeshLimits(
-            unit=self.unit, standby=False, shed=True, targets_max=128, dry_run=True, fencing=Fencing.ENFORCED
+            unit=self.unit, standby=False, shed=True, targets_max=128, dry_run=True, fencing=Fencing.ENFORCED,
+            programmed_partly=TRACKED,
         )  # fmt: skip
 
     @property
@@ -131,7 +134,7 @@ class IstioLocality:
         """Whole percent, at least 1."""
         return MeshLimits(
             unit=100, zero_allowed=False, standby=False, shed=False, targets_max=100, dry_run=True,
-            fencing=Fencing.ENFORCED,
+            fencing=Fencing.ENFORCED, programmed_partly=TRACKED,
         )  # fmt: skip
 
     @property
