@@ -10,6 +10,7 @@ from cli.compare import compare
 from cli.connectors import connectors
 from cli.doctor import calls, doctor
 from cli.documents import bootstrap, schema, validate
+from cli.floors import floors
 from cli.forecast import forecast
 from cli.fuzz import fuzz
 from cli.init import completion, init
@@ -31,7 +32,7 @@ app = typer.Typer(
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run the controller": (serve, init, validate, schema, bootstrap, rbac, vantage),
     "Ask it": (plan, explain, place, meshes, doctor, calls, connectors),
-    "Steer it": (freeze, unfreeze, resume),
+    "Steer it": (freeze, unfreeze, resume, floors),
     "Prove failover": (readiness,),
     "What if": (simulate, play, compare, sweep, atlas, fuzz),
     "What it costs": (report, forecast),

@@ -1,5 +1,6 @@
 """One Consul by its HTTP API: written by compare-and-set, and read back from its compiled discovery chains."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -91,11 +92,14 @@ class ConsulDialect:
     async def look(self) -> Look[State]:
         """The record, and all splitters and resolvers at once."""
         record, index = await self._record()
-        splitters = {found.name: found for found in await self._list("service-splitter", list[Splitter])}
-        resolvers = {found.name: found for found in await self._list("service-resolver", list[Resolver])}
-        known = frozenset(
-            found.name for found in await self._list("service-defaults", list[Defaults]) if found.protocol
+        listed = await asyncio.gather(
+            self._list("service-splitter", list[Splitter]),
+            self._list("service-resolver", list[Resolver]),
+            self._list("service-defaults", list[Defaults]),
         )
+        splitters = {found.name: found for found in listed[0]}
+        resolvers = {found.name: found for found in listed[1]}
+        known = frozenset(found.name for found in listed[2] if found.protocol)
         rows = {
             s: entries.row_of(self.spec, s, splitters.get(self.spec.name(s)), resolvers) for s in self.spec.clusters
         }

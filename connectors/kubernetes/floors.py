@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.answers import side_by_side
 from connectors.connector import Receipt, Refused
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.marks import FLOOR, Fence, annotation, fence_marks, fence_of
@@ -69,8 +70,9 @@ class KubernetesFloors:
         cluster without one has a floor of 0.
         """
         found: dict[FloorKey, int] = {}
-        for service, kept in sorted(self.spec.kept.items()):
-            live = await self.api.find(kept.keeper.resource, kept.namespace, kept.name)
+        known = sorted(self.spec.kept.items())
+        lives = await side_by_side(self.api.find(k.keeper.resource, k.namespace, k.name) for _, k in known)
+        for (service, kept), live in zip(known, lives, strict=True):
             floors = floors_in(kept, live, self.spec.home, self.spec.names) if live is not None else {}
             if floors and kept.keeper is Keeper.KARMADA:
                 floors = dict.fromkeys(self.spec.names, 0) | floors

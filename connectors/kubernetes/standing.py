@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.answers import side_by_side
 from connectors.connector import Refused
 from connectors.drift import Drift, Row
 from connectors.kubernetes.api import KubernetesApi
@@ -37,21 +38,20 @@ class Standing:
 
 
 async def look(api: KubernetesApi, spec: KubernetesSpec, dialect: Dialect) -> Standing:
-    """The fence, and every object of this origin: those of others by name, ours by their label."""
-    found: dict[Key, Manifest] = {}
+    """The fence first, then every object of this origin: those of others by name, ours by their label."""
     fence_map = await api.find(CONFIG_MAP, spec.namespace, spec.fence_name)
     if spec.ownership is Ownership.PATCH:
-        for place in spec.places.values():
-            resource, namespace = dialect.resources[-1], dialect.namespace(place)
-            live = await api.find(resource, namespace, place.route_name)
-            if live is not None:
-                found[resource, namespace, place.route_name] = live
-        return Standing(fence_map, found)
+        resource = dialect.resources[-1]
+        keys = [(resource, dialect.namespace(place), place.route_name) for place in spec.places.values()]
+        lives = await side_by_side(api.find(*key) for key in keys)
+        return Standing(fence_map, {key: live for key, live in zip(keys, lives, strict=True) if live is not None})
     selector = ",".join(f"{key}={value}" for key, value in labels(spec.origin).items())
-    for resource in dialect.resources:
-        for namespace in sorted({dialect.namespace(place) for place in spec.places.values()}):
-            for live in (await api.listed(resource, namespace, selector))[0]:
-                found[resource, namespace, text(live, "metadata", "name")] = live
+    spaces = sorted({dialect.namespace(place) for place in spec.places.values()})
+    kinds = [(resource, namespace) for resource in dialect.resources for namespace in spaces]
+    lists = await side_by_side(api.listed(*kind, selector) for kind in kinds)
+    found: dict[Key, Manifest] = {}
+    for (resource, namespace), (listed, _) in zip(kinds, lists, strict=True):
+        found |= {(resource, namespace, text(live, "metadata", "name")): live for live in listed}
     return Standing(fence_map, found)
 
 
