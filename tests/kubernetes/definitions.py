@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 FILES = {
-    "gateway.networking.k8s.io": ("gateway-api/standard", ("httproutes", "grpcroutes")),
+    "gateway.networking.k8s.io": ("gateway-api/standard", ("httproutes", "grpcroutes", "_gateways")),
     "networking.istio.io": ("istio", ("customresourcedefinitions",)),
     "kuma.io": ("kuma", ("meshhttproutes",)),
     "linkerd.io": ("linkerd", ("serviceprofile",)),
@@ -21,6 +21,7 @@ FILES = {
 KINDS = {
     "VirtualService",
     "DestinationRule",
+    "Gateway",
     "HTTPRoute",
     "GRPCRoute",
     "MeshHTTPRoute",
