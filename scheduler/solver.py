@@ -1,10 +1,13 @@
 """The optimizer off the event loop: worker threads, and nobody waits for them while something is down."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
+
+import numpy as np
 
 from placement.cost import evaluate
 from placement.failover import FailoverTable
@@ -15,9 +18,13 @@ from placement.solve.failover import TableOrder, refreshed
 from placement.solve.linear import Unsolved
 from placement.solve.routing import ShadowPrices, shadow_prices, solve_routing
 from scheduler.ports import Watch
-from scheduler.push import first_of
 
 T = TypeVar("T")
+SWITCH_S = 0.001
+"""How long a thread at work may keep the interpreter from the event loop, which gives it up at every send; Python's own
+5 ms would be waited for with every answer."""
+TABLES_WAIT_S = 2.0
+"""About what a refresh takes of a processor; one of a thousand clusters takes longer."""
 
 
 class Lane:
@@ -40,9 +47,15 @@ class ThreadSolver:
     wait for them, the loop does not, and they want them most while something is down.
     """
 
-    def __init__(self, watch: Watch, optimize: Callable[[Problem], Plan] = solve_routing) -> None:
-        self.watch, self.optimize = watch, optimize
+    def __init__(
+        self,
+        watch: Watch,
+        optimize: Callable[[Problem], Plan] = solve_routing,
+        tables_within_s: float = TABLES_WAIT_S,
+    ) -> None:
+        self.watch, self.optimize, self.tables_within_s = watch, optimize, tables_within_s
         self._plans, self._tables = Lane("solve"), Lane("tables")
+        self._late: tuple[TableOrder, asyncio.Future[FailoverTable]] | None = None
         self._explainer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
 
     async def solve(self, problem: Problem) -> Plan | None:
@@ -50,11 +63,29 @@ class ThreadSolver:
 
         None when there is nothing better, when the alarm went off, or when an abandoned solve still runs.
         """
-        return await self._unless_alarmed(self._plans, partial(solved_or_greedy, problem, self.optimize))
+        found = await self._unless_alarmed(self._plans, partial(solved_or_greedy, problem, self.optimize))
+        assert not isinstance(found, asyncio.Future), "a solve is waited for"
+        return found
 
     async def tabulate(self, order: TableOrder) -> FailoverTable | None:
-        """The failover tables of a plan, as far as one refresh goes; None as above."""
-        return await self._unless_alarmed(self._tables, partial(refreshed, order))
+        """The failover tables of a plan, as far as one refresh goes; None as above.
+
+        None too while a refresh takes longer than TABLES_WAIT_S: no turn waits for it. A later call has its result,
+        unless the fleet, or what of it is usable, has changed since.
+        """
+        if self._late is not None:
+            asked, future = self._late
+            if not future.done():
+                return None
+            self._late = None
+            same = asked.fleet is order.fleet and np.array_equal(asked.snapshot.usable, order.snapshot.usable)
+            if same and not future.cancelled() and future.exception() is None:
+                return future.result()
+        found = await self._unless_alarmed(self._tables, partial(refreshed, order), self.tables_within_s)
+        if isinstance(found, asyncio.Future):
+            self._late = order, found
+            return None
+        return found
 
     async def price(self, problem: Problem) -> ShadowPrices | None:
         """Shadow prices, for explanations, one after the other whatever else goes on; None where there are none."""
@@ -68,19 +99,24 @@ class ThreadSolver:
         for worker in (self._plans.worker, self._tables.worker, self._explainer):
             worker.shutdown(wait=False, cancel_futures=True)
 
-    async def _unless_alarmed(self, lane: Lane, work: Callable[[], T]) -> T | None:
+    async def _unless_alarmed(
+        self, lane: Lane, work: Callable[[], T], within_s: float | None = None
+    ) -> "T | asyncio.Future[T] | None":
+        """The result; what will have it where that takes longer; None where the alarm went off or the lane is busy."""
         if lane.busy:
             return None
         future = asyncio.get_running_loop().run_in_executor(lane.worker, work)
         alarm = asyncio.ensure_future(self.watch.alarm())
         lane.running = future
+        either: set[asyncio.Future[Any]] = {future, alarm}
         try:
-            await first_of(future, alarm)
+            await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            alarmed = alarm.done()
         finally:
             alarm.cancel()
         if not future.done():
             future.add_done_callback(_forget)
-            return None
+            return None if alarmed else future
         try:
             return future.result()
         except Unsolved:
@@ -111,6 +147,7 @@ class Arithmetic:
 
     def __init__(self) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="arithmetic")
+        sys.setswitchinterval(SWITCH_S)
 
     async def __call__(self, work: Callable[[], T], /) -> T:
         """The result of `work`."""

@@ -72,7 +72,8 @@ class SplitMeter:
         watched = self._watched.get(origin)
         if watched is None:
             return None
-        said = [achieved(targets, watched.counts.get(service, {})) for service, targets, _ in watched.table.items()]
+        rows = [(row, watched.counts.get(s)) for row, s in enumerate(watched.table.services)]
+        said = [achieved(watched.table.targets(row), counts) for row, counts in rows if counts]
         known = [verdict for verdict in said if verdict is not None]
         return all(known) if known else None
 

@@ -1,5 +1,6 @@
 """Whether the process lives and is ready, its metrics, and the document of all that can be asked."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -78,7 +79,8 @@ class ProcessApi:
 
     async def scrape(self, _: Call) -> Answer:
         """All metrics."""
-        return Answer(text=self.metrics.render().decode(), headers={"Content-Type": CONTENT_TYPE})
+        text = await asyncio.to_thread(self.metrics.render)
+        return Answer(text=text.decode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def describe(self, _: Call) -> Answer:
         """OpenAPI 3.1."""

@@ -163,7 +163,7 @@ class Actions:
 
     async def login(self, call: Call) -> Answer:
         """Where a token is shown once."""
-        return self.pages.show(call, "login.html", "Sign in", wanted=call.request.query.get("next", "/"))
+        return await self.pages.show(call, "login.html", "Sign in", wanted=call.request.query.get("next", "/"))
 
     async def signed_in(self, call: Call) -> Answer:
         """The token goes no farther than here; the browser gets a cookie."""

@@ -61,7 +61,7 @@ class Records:
         more = found[PAGE - 1].row if len(found) > PAGE else None
         rows = [keyed(kept.body) for kept in found[:PAGE]]
         good = await self.front.turns.ledger.good()
-        return self.pages.show(
+        return await self.pages.show(
             call, "decisions.html", "Decisions", turns=rows, more=more, everything=everything, good=good
         )  # fmt: skip
 
@@ -78,7 +78,7 @@ class Records:
             if abs(before[n]) > SHOWN_USD or abs(after[n]) > SHOWN_USD
         ]
         good = [g for g in await self.front.turns.ledger.good() if g.turn <= body["turn"]]
-        return self.pages.show(
+        return await self.pages.show(
             call, "decision.html", f"Decision {key}", body=body, parts=parts, worth=worth, good=good
         )  # fmt: skip
 
@@ -110,7 +110,7 @@ class Records:
         book = self.front.parts.drilling.book
         coverage = await asyncio.to_thread(book.summary, self.front.drills.wall_s())
         chosen = call.request.query.get("loss", "")
-        return self.pages.show(
+        return await self.pages.show(
             call, "drills.html", "Drills", body=body, losses=losses, levels=LEVELS, coverage=coverage["coverage24"],
             chosen=chosen,
         )  # fmt: skip
@@ -118,7 +118,7 @@ class Records:
     async def drill(self, call: Call) -> Answer:
         """Live while it is under way."""
         body = await self.front.drills.in_full(call.path["id"])
-        return self.pages.show(call, "drill.html", f"Drill {body['id']}", drill=body, live=not body["outcome"])
+        return await self.pages.show(call, "drill.html", f"Drill {body['id']}", drill=body, live=not body["outcome"])
 
     async def whatif(self, call: Call) -> Answer:
         """The form, prefilled from the address, and the newest runs."""
@@ -127,13 +127,13 @@ class Records:
         kinds = self.front.parts.jobs.events
         kind = next((k for k in kinds if k.name == query.get("fault")), kinds[0] if kinds else None)
         fields = fields_of(kind, names_of(state), query) if kind else []
-        return self.pages.show(call, "whatif.html", "What-if", jobs=jobs, kinds=kinds, kind=kind, fields=fields)
+        return await self.pages.show(call, "whatif.html", "What-if", jobs=jobs, kinds=kinds, kind=kind, fields=fields)
 
     async def run(self, call: Call) -> Answer:
         """A run, compared with the same time without its events."""
         job = job_body(self.front.simulations.one(call.path["id"]))
         figures = charts(job["result"]["runs"]) if job["result"] else []
-        return self.pages.show(
+        return await self.pages.show(
             call, "run.html", f"What-if {job['id']}", job=job, metrics=METRICS, figures=figures
         )  # fmt: skip
 
@@ -144,7 +144,7 @@ class Records:
         overrides = self.front.parts.overrides
         rows = [override_body(o, overrides.wall_s()) for o in await overrides.newest()]
         fleet = self.front.fleet.now()[0].fleet
-        return self.pages.show(
+        return await self.pages.show(
             call, "audit.html", "Audit and overrides", page=page, overrides=rows,
             clusters=[str(c) for c in fleet.clusters.ids], services=[str(s) for s in fleet.services.ids],
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """From values to pages: the templates, what every page shows, and the headers that keep it ours."""
 
+import asyncio
 import time
 from functools import cache
 from importlib.metadata import version
@@ -60,9 +61,9 @@ class Pages:
     def __init__(self, front: Front) -> None:
         self.front = front
 
-    def show(self, call: Call, template: str, title: str, **values: Any) -> Answer:
-        """A page."""
-        html = self.text(call.request, call.principal.name, template, title, call, **values)
+    async def show(self, call: Call, template: str, title: str, **values: Any) -> Answer:
+        """A page, made off the event loop: a table of a thousand clusters takes a tenth of a second."""
+        html = await asyncio.to_thread(self.text, call.request, call.principal.name, template, title, call, **values)
         return Answer(text=html, headers=HEADERS)
 
     def text(self, request: web.Request, who: str, template: str, title: str, call: Call | None, **values: Any) -> str:

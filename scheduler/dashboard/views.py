@@ -61,7 +61,7 @@ class Views:
         weight = sum(s["demand_rps"] for s in known) or 1.0
         totals = [float(b["cost_usd_per_hour"]["total"]) for b in board.summaries]
         recent = [b | {"key": f"{b['epoch']}.{b['turn']}"} for b in reversed(board.summaries) if b["pushes"]]
-        return self.pages.show(
+        return await self.pages.show(
             call, "overview.html", "Overview", clusters=clusters, decisions=recent[:6],
             attention=items(board, clusters, services, parts.overrides.in_force(), certificates),
             demand_rps=demand if services else 0.0, refused_rps=sum(s["refused_rps"] for s in services),
@@ -84,7 +84,7 @@ class Views:
         clusters = await asyncio.to_thread(cluster_rows, state, turn, routing)
         flows = await asyncio.to_thread(between, state, turn, routing)
         figure = world(clusters, flows[:top], [str(o) for o in state.fleet.origins.ids], self._places(state))
-        return self.pages.show(
+        return await self.pages.show(
             call, "map.html", "Map", figure=Markup(figure), flows=flows[:top], more=max(0, len(flows) - top),  # noqa: S704
             clusters=clusters, when=when, top=top, kept=[t for _, t in kept], row=row,
         )  # fmt: skip
@@ -106,7 +106,7 @@ class Views:
         _, _, _, services = await self._rows()
         wanted = call.request.query.get("q", "")[:63]
         rows = sorted((s for s in services if wanted in s["service"]), key=lambda s: -s["demand_rps"])
-        return self.pages.show(call, "services.html", "Services", services=rows, wanted=wanted)
+        return await self.pages.show(call, "services.html", "Services", services=rows, wanted=wanted)
 
     async def service(self, call: Call) -> Answer:
         """Desired, pushed, observed."""
@@ -116,12 +116,12 @@ class Views:
         if body is None:
             raise Failure(404, f"no service {name!r}")
         clusters = sorted({b["cluster"] for b in body["backends"]})
-        return self.pages.show(call, "service.html", name, service=body, clusters=clusters)
+        return await self.pages.show(call, "service.html", name, service=body, clusters=clusters)
 
     async def clusters(self, call: Call) -> Answer:
         """All of them."""
         _, _, clusters, _ = await self._rows()
-        return self.pages.show(call, "clusters.html", "Clusters", clusters=clusters)
+        return await self.pages.show(call, "clusters.html", "Clusters", clusters=clusters)
 
     async def cluster(self, call: Call) -> Answer:
         """With its pools, backends and mesh."""
@@ -129,14 +129,14 @@ class Views:
         body = await asyncio.to_thread(cluster_body, self.front.parts.board, call.path["cluster"])
         if body is None:
             raise Failure(404, f"no cluster {call.path['cluster']!r}")
-        return self.pages.show(call, "cluster.html", call.path["cluster"], cluster=body)
+        return await self.pages.show(call, "cluster.html", call.path["cluster"], cluster=body)
 
     async def graph(self, call: Call) -> Answer:
         """The largest edges."""
         body = await asyncio.to_thread(graph_body, *self.front.fleet.now(), 100)
         wanted = call.request.query.get("service", "")[:63]
         edges = [e for e in body["edges"] if not wanted or wanted in (e["caller"], e["called"])]
-        return self.pages.show(
+        return await self.pages.show(
             call, "graph.html", "Service graph", graph=body, edges=edges, wanted=wanted, figure=Markup(calls(edges)),  # noqa: S704
         )  # fmt: skip
 
@@ -146,7 +146,7 @@ class Views:
         kind = call.request.query.get("kind", "")
         kinds = list(dict.fromkeys(row["kind"] for row in body["losses"]))
         rows = [row for row in body["losses"] if row["kind"] == kind] if kind in kinds else body["losses"]
-        return self.pages.show(
+        return await self.pages.show(
             call, "readiness.html", "Failover readiness", matrix=body, rows=rows, kinds=kinds, kind=kind
         )  # fmt: skip
 
@@ -161,7 +161,7 @@ class Views:
             shown = [layer for layer in layers if layer.value.max() > 1e-6]
             figure = chart("$/h by component, until now", times - times[0], shown, (), "", stacked=True)
         dearest = sorted(services, key=lambda s: -s["usd_per_hour"])
-        return self.pages.show(
+        return await self.pages.show(
             call, "cost.html", "Cost", cost=body, hours=hours, figure=Markup(figure), services=dearest,  # noqa: S704
             components=COMPONENTS,
         )  # fmt: skip

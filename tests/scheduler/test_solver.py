@@ -3,17 +3,23 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from benchmarks.fleets import synthetic
 from health.rules import Rules
+from placement.columns import bools
 from placement.cost import evaluate, loads
+from placement.failover import FailoverTable
 from placement.plan import Plan, Reason
-from placement.problem import Problem
+from placement.problem import Prices, Problem
+from placement.solve.failover import TableOrder
 from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 from scheduler.solver import ThreadSolver, solved_or_greedy
 from scheduler.watch import ProbeWatch
-from tests.placement.fleets import problem_of
+from tests.placement.fleets import problem_of, snapshot_of
+from tests.scheduler.running import eventually
 
 
 def gives_up(_: Problem) -> Plan:
@@ -60,3 +66,28 @@ async def test_thread_solver_whose_optimizer_gives_up_answers_with_a_greedy_plan
 
     assert plan is not None
     assert plan.detail.startswith("value-greedy")
+
+
+async def test_refresh_of_tables_that_takes_long_holds_no_turn_and_is_taken_up_by_a_later_one() -> None:
+    fleet, readings = synthetic(5, 4, 1)
+    snapshot = snapshot_of(fleet, readings)
+    order = TableOrder(fleet, snapshot, snapshot.routing, Prices())
+    lost = replace(order, snapshot=replace(snapshot, usable=bools(np.arange(len(fleet.backends)) > 0)))
+    solver = ThreadSolver(ProbeWatch(len(fleet.backends), Rules()), tables_within_s=0.0)
+    found: list[FailoverTable] = []
+
+    async def taken_up(asked: TableOrder) -> bool:
+        table = await solver.tabulate(asked)
+        found.extend([table] if table is not None else [])
+        return table is not None
+
+    try:
+        assert await solver.tabulate(order) is None
+        await eventually(lambda: taken_up(order), "a later call has the table")
+        assert await solver.tabulate(order) is None, "and the next one is begun"
+        await eventually(lambda: taken_up(lost), "a table of what is lost")
+    finally:
+        solver.close()
+
+    assert np.array_equal(found[0].usable, snapshot.usable)
+    assert not found[1].usable[0], "what was asked for before the loss is worth nothing after it"
