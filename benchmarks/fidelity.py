@@ -72,7 +72,7 @@ async def in_the_lab(rps: float) -> tuple[dict[str, dict[str, Look]], float, dic
     async with running(Options(anchors=(), rps=rps, vantages=1)) as trial:
         for story in STORIES:
             sys.stderr.write(f"lab: {story}\n")
-            await trial.settled()
+            await (trial.renew() if found else trial.settled())
             await asyncio.sleep(CALM_S)
             from_s = await _suffered(trial, story)
             await asyncio.sleep(TIMEOUT_S)
