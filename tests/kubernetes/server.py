@@ -1,6 +1,7 @@
 """The stand-in as a server: the paths, verbs and content types of the Kubernetes API, over HTTP on loopback."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import ssl
@@ -127,11 +128,19 @@ class StandIn:
         return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata, "items": items}
 
     async def _watch(self, request: web.Request, kind: Kind, namespace: str) -> web.StreamResponse:
-        store, at = self.store, int(request.query.get("resourceVersion", "0") or 0)
+        at = int(request.query.get("resourceVersion", "0") or 0)
         labels = dict(part.split("=", 1) for part in request.query.get("labelSelector", "").split(",") if part)
         answer = web.StreamResponse(headers={"content-type": "application/json"})
         await answer.prepare(request)
-        seen: set[str] = set()
+        with contextlib.suppress(ConnectionError):  # whoever watched has hung up
+            await self._tell(answer, request, kind, namespace, at, labels)
+        return answer
+
+    async def _tell(
+        self, answer: web.StreamResponse, request: web.Request, kind: Kind, namespace: str, at: int,
+        labels: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        store, seen = self.store, set[str]()
         while self._runner is not None:
             if at < store.forgotten:
                 gone = ApiError(410, "Expired", f"too old resource version: {at} ({store.version})")
@@ -155,7 +164,6 @@ class StandIn:
                 }
                 at = max(at, store.version)
                 await answer.write(_line("BOOKMARK", mark))
-        return answer
 
     async def _quiet(self, at: int) -> bool:
         """Whether nothing happened for the time between two bookmarks."""
