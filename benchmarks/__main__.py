@@ -1,6 +1,7 @@
-"""`make bench`: every benchmark in turn, one line of JSON each. All of it takes about an hour."""
+"""`make bench`: every benchmark in turn, one line of JSON each. All of it takes some hours, most of them the rivals."""
 
 import sys
+from collections.abc import Callable, Sequence
 
 from benchmarks import (
     api,
@@ -9,20 +10,25 @@ from benchmarks import (
     drill,
     failover,
     failover_table,
+    fidelity,
     fleet,
+    forecast,
     intake,
     integers,
     policies,
     pop,
     probing,
+    proofs,
     push,
+    report,
+    rivals,
     simulate,
     solve,
     takeover,
     tick,
 )
 
-RUNS = (
+RUNS: tuple[tuple[str, Callable[[Sequence[str]], object], list[str]], ...] = (
     ("solve", solve.main, ["--size", "500x30", "--json"]),
     ("tick", tick.main, ["--size", "2000x50", "--json"]),
     ("integers", integers.main, ["--size", "500x30", "--json"]),
@@ -32,14 +38,19 @@ RUNS = (
     ("drill", drill.main, ["--times", "20", "--json"]),
     ("detection", detection.main, ["--json"]),
     ("probing", probing.main, ["--json"]),
+    ("proofs", proofs.main, ["--json"]),
     ("controlplane", controlplane.main, ["--json"]),
     ("intake", intake.main, ["--json"]),
     ("api", api.main, ["--json"]),
     ("takeover", takeover.main, ["--times", "50", "--json"]),
     ("pop", pop.main, ["--json"]),
     ("fleet", fleet.main, ["--json"]),
+    ("forecast", forecast.main, ["--json"]),
+    ("report", report.main, ["--json"]),
     ("simulate", simulate.main, ["--json"]),
+    ("fidelity", fidelity.main, ["--json"]),
     ("policies", policies.main, ["--json"]),
+    ("rivals", rivals.main, ["--json"]),
 )
 
 

@@ -120,6 +120,7 @@ def _scenario(documents: Path, rps: float, own_ms: float, story: str) -> Loaded:
         "world": {
             "step": 0.25,
             "clients": {"timeout": TIMEOUT_S, "retries": 0},
+            "meshes": {"standbyRetry": True},
             "services": {SERVICE: {"latencyMs": own_ms}},
         },
     }

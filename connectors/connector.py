@@ -46,6 +46,8 @@ class MeshLimits:
     """Most destinations of one service."""
     read_back: bool = True
     """Whether it can be asked what it has, changes by others included."""
+    read_at_once: bool = False
+    """Whether what it has is known in this process: a read waits for nobody, and needs no task and no deadline."""
     accepted: bool = True
     """Whether it says that it takes a table, or in its own words why not."""
     programmed: bool = False

@@ -107,7 +107,7 @@ def ceiling_rps(steps: Steps) -> Floats:
 
 def stepped(steps: Steps, clients: Clients, service: Ints, in_service: Bools, at_s: float, rules: Rules) -> Steps:
     """The steps at `at_s`, at most one transition of GRAY_TRANSITIONS later. Backends out of service start anew."""
-    if not len(clients):
+    if not len(clients) or not (clients.score[:, GRAY].any() or steps.state.any()):
         return steps
     conditions = gray_conditions(steps, clients, service, at_s, rules)
     state, taken, moved = steps.state.copy(), steps.taken.copy(), np.zeros(len(steps), dtype=bool)

@@ -19,7 +19,7 @@ from health.gray import Steps, carried_steps, no_steps, stepped
 from health.passive import OUTAGE, Clients, unheard
 from health.quorum import Votes, votes
 from health.rules import Rules
-from health.states import TRANSITIONS, State
+from health.states import OUT, TRANSITIONS, State
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.fleet import Backends, Calls
 
@@ -28,6 +28,8 @@ RAMP = np.array([0.01, 0.05, 0.1, 0.25, 0.5, 1.0])
 fill and pools grow with use, so the first steps are small (Envoy and Linkerd call it slow start)."""
 
 
+IS_OUT: Bools = np.isin(np.arange(len(State)), OUT)
+"""(states,) those in which no share may go to a backend."""
 TOGETHER_S = 2.0
 """A backend that fell this near to its gateway fell with it: clients and other probes may see it first."""
 
@@ -94,7 +96,7 @@ def all_up(backends: int, at_s: float) -> Verdicts:
 
 def is_out(state: Ints) -> Bools:
     """(B,) whether a state is one of those in which no share may go there."""
-    return np.asarray((state == State.DOWN) | (state == State.PROBATION), dtype=np.bool_)
+    return IS_OUT[state]
 
 
 def usable(verdicts: Verdicts) -> Bools:

@@ -6,6 +6,9 @@ Four bounds, all on plans of the optimizer alone; what moves away from the dead 
     changes        of one service in an hour; steps of one move in one direction are one change
     dwell          before a service's load at a cluster turns round again
     reversals      of that in an hour: more is oscillation, so the service holds until the hour is over, and says so
+
+A step that takes load from what has more than it can serve waits for neither dwell nor change budget: to hold
+would fail requests for the sake of calm.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +22,8 @@ from placement.problem import Problem
 from placement.routing import Routing, blend, left_share
 
 HOUR_S, MINUTE_S = 3600.0, 60.0
+OVER = 1.05
+"""Load in parts of its capacity from which a backend has more than it can serve, whatever the noise."""
 POINT = 0.01
 """Part of a service's load: less at a cluster is no direction."""
 TINY = 1e-9
@@ -100,7 +105,8 @@ def paced(pace: Pace, problem: Problem, step: Step, at_s: float, limits: PaceLim
     standing = problem.standing
     free = (not_offered_share(problem, standing) > 0) | (problem.demand_rps <= IDLE_RPS)
     turning, moving = _turns(problem, standing, step.routing, pace.direction), _moving(problem, step.routing)
-    held, said = _held(pace, problem, turning, moving, at_s, limits)
+    relieves = _relieves(problem, step.routing)
+    held, said = _held(pace, problem, turning, moving, relieves, at_s, limits)
     keep = np.where(held[problem.fleet.flows.service] & ~free, 0.0, 1.0)
     routing = step.routing if (keep == 1).all() else blend(standing, step.routing, keep)
     wanted = moved_ratio(problem, routing, ~free)
@@ -145,14 +151,14 @@ def remembered(pace: Pace, problem: Problem, routing: Routing, at_s: float, limi
 
 
 def _held(
-    pace: Pace, problem: Problem, turning: Bools, moving: Bools, at_s: float, limits: PaceLimits
+    pace: Pace, problem: Problem, turning: Bools, moving: Bools, relieves: Bools, at_s: float, limits: PaceLimits
 ) -> tuple[Bools, tuple[str, ...]]:
-    """(S,) services of applications that may not move now, and why."""
+    """(S,) services of applications that may not move now, and why. What `relieves` (S,) an overload may."""
     fleet, service = problem.fleet, problem.fleet.backends.service
     restless = turning & (pace.reversed_at_s > at_s - HOUR_S).all(axis=1)
-    hasty = turning & (at_s - pace.turned_at_s < limits.dwell_s) & ~restless
+    hasty = turning & (at_s - pace.turned_at_s < limits.dwell_s) & ~restless & ~relieves[service]
     begins = moving & _begins(pace, problem, turning, at_s, limits)
-    spent = begins & (pace.changed_at_s > at_s - HOUR_S).all(axis=1)
+    spent = begins & (pace.changed_at_s > at_s - HOUR_S).all(axis=1) & ~relieves
     said = []
     if restless.any():
         name = fleet.backend_name(int(np.flatnonzero(restless)[0]))
@@ -169,6 +175,17 @@ def _held(
     whole = np.zeros(int(label.max(initial=-1)) + 1, dtype=bool)
     np.logical_or.at(whole, label, stopped)
     return whole[label], tuple(said)
+
+
+def _relieves(problem: Problem, routing: Routing) -> Bools:
+    """(S,) services of applications of which some backend has more than it can serve, and gets less by the routing."""
+    before, after = loads(problem, problem.standing).backend_rps, loads(problem, routing).backend_rps
+    capacity, fleet = problem.capacity_rps, problem.fleet
+    relieved = (before > OVER * capacity) & (after < before - POINT * np.maximum(capacity, IDLE_RPS))
+    label = fleet.applications()
+    whole = np.zeros(int(label.max(initial=-1)) + 1, dtype=bool)
+    np.logical_or.at(whole, label[fleet.backends.service], relieved)
+    return whole[label]
 
 
 def _change(problem: Problem, old: Routing, new: Routing) -> Floats:

@@ -18,8 +18,12 @@ async def read_tables(
     connectors: Mapping[OriginId, Connector], deadline_s: float, watch: Watch
 ) -> dict[OriginId, WeightTable]:
     """What each mesh has from us, as far as it says so in time; a silent one is left out."""
-    calls = {o: within(deadline_s, connector.read(), f"{o}: read") for o, connector in connectors.items()}
-    answers = await unless_alarmed(calls, watch)
+    asked = {o: connector for o, connector in connectors.items() if not connector.limits.read_at_once}
+    calls = {o: within(deadline_s, connector.read(), f"{o}: read") for o, connector in asked.items()}
+    answers: dict[OriginId, WeightTable | Exception | None] = {
+        o: await answered(connector.read()) for o, connector in connectors.items() if o not in asked
+    }
+    answers |= await unless_alarmed(calls, watch)
     return {origin: table for origin, table in answers.items() if isinstance(table, WeightTable)}
 
 

@@ -19,7 +19,7 @@ class SimulatedMesh:
         clusters: frozenset[str] | None = None,
         now_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._origin, self._limits, self._now_s = origin, limits or MeshLimits(), now_s
+        self._origin, self._limits, self._now_s = origin, limits or MeshLimits(read_at_once=True), now_s
         self.clusters = clusters
         """Clusters it knows an address of; None for all."""
         self.table: WeightTable | None = None

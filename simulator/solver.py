@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from placement.chains import asks
 from placement.columns import Bools, Floats
 from placement.cost import evaluate, standing_rps
 from placement.failover import FailoverTable, Row
@@ -109,15 +110,6 @@ def lower_bound(problem: Problem, usd: Floats) -> float:
 
 def _called_usd(problem: Problem, pi: Floats) -> Floats:
     """(B,) what the calls of one request served at a back end cost."""
-    fleet = problem.fleet
-    out = np.zeros(len(fleet.backends))
-    origins, mesh = len(fleet.origins), fleet.origin_of_cluster()
-    call, backend = np.nonzero(fleet.calls.parent[:, None] == fleet.backends.service[None, :])
-    if not len(call):
-        return out
-    key = fleet.flows.service * origins + fleet.flows.origin
-    wanted = fleet.calls.child[call] * origins + mesh[fleet.backends.cluster[backend]]
-    place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-    real = (mesh[fleet.backends.cluster[backend]] >= 0) & (key[place] == wanted)
-    np.add.at(out, backend[real], fleet.calls.per_request[call[real]] * pi[place[real]])
-    return out
+    chain = asks(problem.fleet)
+    called = np.bincount(chain.backend, chain.per_request * pi[chain.flow], len(problem.fleet.backends))
+    return np.asarray(called, dtype=np.float64)

@@ -14,7 +14,14 @@ from placement.fleet import OriginId
 from placement.weights import WeightTable
 
 LIMITS = MeshLimits(
-    unit=10_000, zero_allowed=True, standby=True, shed=True, targets_max=128, achieved=True, fencing=Fencing.ATOMIC
+    unit=10_000,
+    zero_allowed=True,
+    standby=True,
+    shed=True,
+    targets_max=128,
+    read_at_once=True,
+    achieved=True,
+    fencing=Fencing.ATOMIC,
 )
 """Envoy allows 128 priorities; a standby stands at weight 0 in a priority of its own."""
 

@@ -81,9 +81,14 @@ class Entries:
 
 def entries_of(layout: Layout, share: Floats) -> Entries:
     """From (F, C + 1) shares."""
-    fleet = layout.fleet
-    clusters = len(fleet.clusters)
+    clusters = len(layout.fleet.clusters)
     row, cluster = np.nonzero(share[:, :clusters] > 1e-9)
+    return entry_rows(layout, row, cluster, share[row, cluster], share[:, clusters])
+
+
+def entry_rows(layout: Layout, row: Ints, cluster: Ints, share: Floats, shed: Floats) -> Entries:
+    """From (N,) flows, clusters and shares, and (F,) what is refused."""
+    fleet, clusters = layout.fleet, len(layout.fleet.clusters)
     service, origin = fleet.flows.service[row], fleet.flows.origin[row]
     backend = fleet.backends.row(service, cluster, clusters)
     out, back = layout.egress_usd[:, origin, cluster]
@@ -93,9 +98,9 @@ def entries_of(layout: Layout, share: Floats) -> Entries:
         cluster=cluster,
         origin=origin,
         backend=np.where(backend < 0, len(fleet.backends), backend),
-        share=share[row, cluster],
+        share=share,
         outside=fleet.origins.cluster[origin] != cluster,
-        shed=share[:, clusters],
+        shed=shed,
         rtt_ms=fleet.network.rtt_ms[origin, cluster],
         usd_per_request=sizes.request_bytes[service] * out + sizes.response_bytes[service] * back,
     )

@@ -1,9 +1,11 @@
 """Probes in the simulated world, round by round where something changes, in one stride where nothing does."""
 
+from collections import deque
+
 import numpy as np
 
 from health.rules import Rules
-from placement.columns import Bools, Floats, bools
+from placement.columns import Bools, Floats, Ints, bools
 from placement.fleet import Fleet
 from scheduler.watch import ProbeWatch
 from simulator.physics.layout import total
@@ -44,24 +46,40 @@ class Probing:
         names = list(fleet.clusters.ids)
         self.home = [names.index(v) if v != CONTROLLER else -1 for v in vantages]  # type: ignore[arg-type]
         self.passes: list[Floats] = []
+        self.late: Bools = np.zeros(len(fleet.backends), dtype=bool)
+        """(B,) back ends that answer later than probes wait: a round says so only when their time is over."""
+        self.waiting: deque[tuple[float, int, Ints]] = deque()
+        """(when it is over, vantage, rows) of probes that nobody answered yet, in order."""
         self.alike = 0
 
     def alter(self, truth: Truth) -> None:
         """Something changed: from here on every round counts until it is calm again."""
         self.passes = [self._pass_ratio(truth, home) for home in self.home]
+        self.late = truth.answers(self.fleet) & (truth.slow_ms >= self.timeout_ms)
         self.alike = 0
 
     @property
     def quiet(self) -> bool:
         """Whether further rounds would tell nothing new: all certain, and repeated often enough for every rule."""
         certain = all(((p == 0) | (p == 1)).all() for p in self.passes)
-        return certain and self.alike >= self.calm
+        patience = int(np.ceil(self.timeout_ms / 1e3 / self.interval_s)) if self.late.any() else 0
+        return certain and self.alike >= self.calm + patience
 
     def round(self, now_s: float) -> None:
-        """One round of all vantages."""
+        """One round of all vantages, and what became of those before."""
+        while self.waiting and self.waiting[0][0] <= now_s + 1e-9:
+            _, vantage, rows = self.waiting.popleft()
+            self.watch.report(rows, bools(np.zeros(len(rows))), now_s, vantage)
+        soon = np.flatnonzero(~self.late)
         for vantage, passes in enumerate(self.passes):
-            if not np.isnan(passes).any():
-                self.watch.report(self.everything, self._draw(passes), now_s, vantage)
+            if np.isnan(passes).any():
+                continue
+            drawn = self._draw(passes)
+            if len(soon) == len(drawn):
+                self.watch.report(self.everything, drawn, now_s, vantage)
+                continue
+            self.watch.report(soon, bools(drawn[soon]), now_s, vantage)
+            self.waiting.append((now_s + self.timeout_ms / 1e3, vantage, np.flatnonzero(self.late)))
         self.alike += 1
 
     def witness(self, truth: Truth, now: Happening) -> None:

@@ -17,6 +17,7 @@ from simulator.physics.layout import Entries, Layout, entries_of, total
 from simulator.physics.mesh import DelayedMesh
 from simulator.physics.queues import amplified, approached
 from simulator.physics.replicas import Replicas
+from simulator.physics.standbys import Attempts, nobody, ranked, with_second_attempts
 from simulator.physics.truth import Truth
 from simulator.scenario.model import WorldShape
 
@@ -78,6 +79,8 @@ class World:
         self.fail_ratio = np.zeros(len(fleet.flows))
         self.gone = np.zeros(len(fleet.origins))
         """(O,) part of the clients of each mesh that come in at its heir."""
+        self.rank = nobody(fleet)
+        """(F, C) the order in which meshes try clusters; kept where they try again by themselves."""
         self.aim = nearest(fleet).dense()
         self.share = self.aim
         self.again = np.zeros(0)
@@ -111,6 +114,7 @@ class World:
         """Weights that stand already when time begins."""
         for origin, table in tables.items():
             self.meshes[origin].table = table
+            self._rank(origin, table)
         self.share = self.aim = routing_of(self.fleet, tables, nearest(self.fleet)).dense()
         self._weights_changed(self.share)
 
@@ -206,6 +210,7 @@ class World:
 
     def retarget(self, origin: OriginId, table: WeightTable, part: float) -> None:
         """The flows of one origin go where a table says; `part` of its proxies took it."""
+        self._rank(origin, table)
         told = table_entries(self.fleet, {origin: table})
         rows = np.unique(told.flow)
         wanted = np.zeros_like(self.aim)
@@ -215,18 +220,37 @@ class World:
         self.aim = aim
 
     def _weights_changed(self, share: Floats) -> None:
-        self.entries = entries_of(self.layout, share)
+        self.first = entries_of(self.layout, share)
+        self._paths_changed()
         self.again = _elsewhere(self.entries, np.ones(len(self.entries.row)), len(share))
-        if hasattr(self, "heir"):
-            self._paths_changed()
+
+    def _rank(self, origin: OriginId, table: WeightTable) -> None:
+        if self.shape.meshes.standby_retry:
+            self.rank = ranked(self.fleet, self.rank, origin, table)
 
     def _paths_changed(self) -> None:
         """(N,) columns of paths for the entries in force, and (B + 1,) what answers."""
-        entries, truth = self.entries, self.truth
+        truth = self.truth
+        self.answers = np.append(truth.answers(self.fleet), False)
+        attempts = self._attempts()
+        entries = self.entries = attempts.entries
         door = np.where(entries.outside, truth.gateway_up[entries.cluster], True)
         self.path_ok = truth.path_ok[entries.origin, entries.cluster] * door
-        self.path_ms = truth.path_ms[entries.origin, entries.cluster]
-        self.answers = np.append(truth.answers(self.fleet), False)
+        self.path_ms = truth.path_ms[entries.origin, entries.cluster] + attempts.tried_ms
+        if len(self.again) != len(entries.row):
+            self.again = _elsewhere(entries, np.ones(len(entries.row)), len(self.share))
+
+    def _attempts(self) -> Attempts:
+        """What the weights say, and where the mesh sends on by itself what is refused."""
+        first, fleet, truth = self.first, self.fleet, self.truth
+        refused = ~self.answers[first.backend]
+        if not (self.shape.meshes.standby_retry and refused.any()):
+            return Attempts(first, np.zeros(len(first.row)))
+        flows, every = fleet.flows, np.arange(len(fleet.clusters))
+        backend = fleet.backend_of(np.arange(len(flows))[:, None], every[None, :])
+        inside = fleet.origins.cluster[flows.origin][:, None] == every
+        open_ = self.answers[backend] & (truth.path_ok[flows.origin] > 0) & (inside | truth.gateway_up)
+        return with_second_attempts(self.layout, first, self.rank, refused, open_)
 
 
 def _heirs(fleet: Fleet, up: Bools) -> Ints:

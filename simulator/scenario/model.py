@@ -89,6 +89,8 @@ class Meshes(Shape):
     """From a write to its effect."""
     slow: dict[Name, Duration] = Field(default_factory=dict)
     """The same for single origins."""
+    standby_retry: bool = False
+    """Whether a request that is refused is sent on, once and at once, to the next cluster of its table, as by Envoy."""
 
 
 class Telemetry(Shape):

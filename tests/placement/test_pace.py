@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from placement.cost import evaluate
+from placement.columns import floats
+from placement.cost import evaluate, loads
 from placement.guard import IDLE_RPS, Limits, Step, guard, left_share
 from placement.pace import Pace, PaceLimits, carried_pace, moved_ratio, no_pace, paced, remembered
 from placement.problem import Problem
@@ -62,6 +63,18 @@ def test_paced_within_the_dwell_time_turns_nothing_round_and_says_so() -> None:
     assert moved_share(other, soon.routing)[in_use(back)].max() < 1e-9
     assert any(said.startswith("dwell") for said in soon.guards)
     assert moved_share(other, late.routing)[in_use(back)].max() > 0.1
+
+
+def test_paced_does_not_hold_what_takes_load_from_an_overload() -> None:
+    limits = replace(FREE, dwell_s=60.0, changes_per_hour=1)
+    problem, back, other = there_and_back(problem_of(3), 3)
+    pace = remembered(fresh(problem, limits), problem, other, 0.0, limits)
+    crowded = replace(back, capacity_rps=floats(loads(back, other).backend_rps / 1.2))
+
+    step = paced(pace, crowded, step_to(crowded, problem.standing), 30.0, limits)
+
+    assert not step.guards
+    assert moved_share(other, step.routing)[in_use(back)].max() > 0.1
 
 
 def test_paced_after_six_reversals_in_an_hour_holds_until_the_hour_is_over() -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import numpy as np
 
-from connectors.connector import Receipt
+from connectors.connector import MeshLimits, Receipt
 from health.rules import Rules
 from placement.columns import bools
 from placement.fleet import OriginId
@@ -32,7 +32,7 @@ def watch_of() -> ProbeWatch:
 
 
 async def test_write_when_one_mesh_never_answers_ends_at_the_deadline_and_keeps_the_others() -> None:
-    meshes = {SLOW: SleepyMesh(SLOW), FAST: SimulatedMesh(FAST)}
+    meshes = {SLOW: SleepyMesh(SLOW, MeshLimits()), FAST: SimulatedMesh(FAST)}
 
     outcomes = await write_tables(meshes, {SLOW: TABLE, FAST: TABLE}, 0.05, watch_of(), 0.0)
 
@@ -43,7 +43,7 @@ async def test_write_when_one_mesh_never_answers_ends_at_the_deadline_and_keeps_
 
 async def test_write_when_the_alarm_goes_off_stops_waiting() -> None:
     watch = watch_of()
-    waiting = asyncio.create_task(write_tables({SLOW: SleepyMesh(SLOW)}, {SLOW: TABLE}, 60.0, watch, 0.0))
+    waiting = asyncio.create_task(write_tables({SLOW: SleepyMesh(SLOW, MeshLimits())}, {SLOW: TABLE}, 60.0, watch, 0.0))
     await asyncio.sleep(0)
 
     for at_s in (1.0, 2.0):
@@ -58,4 +58,4 @@ async def test_read_when_a_mesh_is_silent_leaves_it_out() -> None:
     fast = SimulatedMesh(FAST)
     fast.table = TABLE
 
-    assert await read_tables({SLOW: SleepyMesh(SLOW), FAST: fast}, 0.05, watch_of()) == {FAST: TABLE}
+    assert await read_tables({SLOW: SleepyMesh(SLOW, MeshLimits()), FAST: fast}, 0.05, watch_of()) == {FAST: TABLE}

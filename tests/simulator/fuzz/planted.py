@@ -14,6 +14,7 @@ import numpy as np
 
 from placement.fleet import Fleet
 from placement.guard import Step
+from placement.routing import blend
 from scheduler.hygiene import Reason
 from scheduler.state import Mode
 
@@ -150,6 +151,9 @@ BUGS = (
     Bug(0, "weights are rounded to tenths", "scheduler.move", "weight_tables", _coarse),
     Bug(0, "meshes get each other's tables", "scheduler.move", "weight_tables", _rotated),
     Bug(1, "the optimizer never moves", "simulator.solver", "solve_routing", _stands),
+    Bug(
+        46, "shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)
+    ),
     Bug(
         10,
         "a called service forgets its callers",
