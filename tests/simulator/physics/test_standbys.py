@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from health.rules import Rules
 from placement.columns import bools
 from simulator.physics.layout import entries_of, layout_of
+from simulator.physics.probing import Probing, watch_of
 from simulator.physics.standbys import BACK_OFF_MS, NOWHERE, nobody, with_second_attempts
+from simulator.physics.truth import undisturbed
 from simulator.play import Played, play
 from simulator.score import Window, score
 from simulator.trio import trio
@@ -80,10 +83,19 @@ def test_dead_cluster_costs_no_request_where_meshes_try_a_standby(tmp_path: Path
     assert after(tries, "failovers", 5.0) >= 1
 
 
-def test_slow_cluster_is_left_when_the_time_of_its_probes_is_over_and_no_sooner(tmp_path: Path) -> None:
-    slow = broken(tmp_path, "fault: gray, slowdownMs: 3000, probed: true")
-    dead = broken(tmp_path, "fault: gray, errorRatio: 1.0, probed: true")
+def test_probe_of_a_slow_back_end_is_missed_when_its_time_is_over_and_no_sooner() -> None:
+    fleet = trio()
+    watch = watch_of(fleet, Rules(), 1)
+    probing = Probing(fleet, watch, ("controller",), 0.25, 500.0, 4, np.random.default_rng(0))
+    truth = undisturbed(fleet)
+    truth.slow_ms = np.where(np.arange(len(fleet.backends)) == 0, 900.0, 0.0)
+    probing.alter(truth)
 
-    went = [next(at_s for at_s, words in run.diary.verdicts if "DOWN" in words) - BROKEN_S for run in (slow, dead)]
-    assert went[0] >= went[1] + 0.4
-    assert went[0] < 3.0
+    missed = []
+    for number in range(1, 6):
+        probing.round(0.25 * number)
+        missed.append(int(watch.seen.fails[0, 0]))
+
+    assert missed == [0, 0, 1, 2, 3]
+    assert watch.seen.passes[1:, 0].tolist() == [5] * 5
+    assert not probing.quiet, "what is late has to be heard of first"
