@@ -27,8 +27,9 @@ from scheduler.tables import DeedsRow, GoodRow, IntentRow, LeaseRow, SwitchRow, 
 from scheduler.turn import Turn
 
 T = TypeVar("T")
-INTENT_TIMEOUT_S = 1.0
-"""An evacuation does not wait longer than this for a database that others may be holding up."""
+INTENT_TIMEOUT_S, INTENT_EACH_S = 1.0, 0.001
+"""An evacuation does not wait longer than this, and a little for each table (a thousand are megabytes), for a database
+that others may be holding up."""
 
 
 class Ledger:
@@ -83,11 +84,12 @@ class Ledger:
             ]
 
         found = await asyncio.to_thread(rows)  # a second of a processor for a thousand meshes
+        within_s = INTENT_TIMEOUT_S + INTENT_EACH_S * len(found)
         try:
-            async with asyncio.timeout(INTENT_TIMEOUT_S):
+            async with asyncio.timeout(within_s):
                 await self._run(lambda: self._add(*found))
         except TimeoutError:
-            raise LedgerDown(f"{self.url}: no answer within {INTENT_TIMEOUT_S:g} s") from None
+            raise LedgerDown(f"{self.url}: no answer within {within_s:g} s") from None
 
     async def record(self, turn: Turn) -> None:
         """Append the finished turn to the chain."""
