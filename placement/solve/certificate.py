@@ -20,6 +20,7 @@ from placement.solve.highs import TOLERANCE, Question, answer
 from placement.solve.layout import Layout, service_of
 from placement.solve.pricing import Mapper, Priced, dealt, nowhere, price_out, site_prices, sites_of
 from placement.solve.programs import Programs, programs
+from placement.solve.replicas import Service, expense, workspace
 from placement.solve.search import search
 
 WALKED = 3
@@ -27,14 +28,16 @@ WALKED = 3
 NODES = 3000
 """of such a walk"""
 BRANCHES = 20, 400
-"""Nodes of one mixed-integer program, a work limit: most of what it can say is said after a few; then for those in
-which most is left open."""
+"""Nodes of the mixed-integer programs of a service, a work limit: most of what they can say is said after a few; a
+second one goes deep where much is left open."""
+BRANCH_WORK = 1.0, 8.0
+"""What these programs take, for the size of a service."""
 STOP = 1e-3
 """Relative gap at which such a program counts as solved."""
-BATCH = 32
+BATCH = 16
 """Mixed-integer programs between two looks at what is left."""
 ROUNDED_UP = 0.05, 0.3
-"""Fractions from which replicas of a linear program are rounded up, to search from there."""
+"""Fractions from which replicas of a linear program are rounded up; a search starts from the cheaper result."""
 WORTH = 1e-3
 """Relative distance of a plan from its bound that is worth such a search."""
 
@@ -93,12 +96,19 @@ def inquire(layout: Layout, task: Inquiry) -> tuple[Ints, Floats, Floats]:
         mine = slice(*np.searchsorted(parts.site_column, parts.column0[[i, i + 1]]))
         found = x[parts.site_column[mine] - parts.column0[i]]
         here = slice(int(layout.site0[s]), int(layout.site0[s + 1]))
-        for up in (0.5,) if task.branches else ROUNDED_UP:
-            replicas = np.floor(found + (1 - up)).astype(np.int64)
-            cost = search(service_of(layout, price, s), replicas, nowhere(layout))
-            if cost < usd[i]:
-                usd[i], n[here] = cost, replicas
+        service = service_of(layout, price, s)
+        ups = (0.5,) if task.branches else ROUNDED_UP
+        replicas = cheaper(service, [np.floor(found + (1 - up)).astype(np.int64) for up in ups])
+        cost = search(service, replicas, nowhere(layout))
+        if cost < usd[i]:
+            usd[i], n[here] = cost, replicas
     return n[sites], usd, np.minimum(least, usd)
+
+
+def cheaper(service: Service, plans: list[Ints]) -> Ints:
+    """The one that costs least as it is: where to search from."""
+    buffers = workspace(len(service.rps), len(service.price), len(service.survive))
+    return min(plans, key=lambda n: float(expense(service, buffers, n)))
 
 
 def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_usd: Floats) -> Certificate:
@@ -119,18 +129,23 @@ def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_u
 def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float, most: int) -> Certificate:
     """The certificate after mixed-integer programs, until it is a bound of so many $/h or `most` of them are done.
 
-    First those that promise most for their size.
+    Always those next that promise most for their work: a first short one of a service, or a long one where that left
+    much open.
     """
-    work, rent, done = np.maximum(np.diff(layout.cost0), 1), layout.rent(proof.pool_usd), 0
-    for branches in BRANCHES:
+    size, rent = np.maximum(np.diff(layout.cost0), 1.0), layout.rent(proof.pool_usd)
+    done, tried = 0, np.zeros(layout.services, np.int64)
+    effort = np.array([*BRANCH_WORK, np.inf])
+    while proof.least.sum() - rent < goal_usd:
         open_ = np.where(proof.least > 0, proof.priced.usd - proof.least, 0.0)
-        order = np.argsort(-open_ / work, kind="stable")[: int((open_ > STOP * proof.priced.usd).sum())]
-        for i in range(0, len(order), BATCH):
-            batch = order[i : min(i + BATCH, i + most - done)]
-            if proof.least.sum() - rent >= goal_usd or not len(batch):
-                return proof
-            done += len(batch)
-            proof = _asked(layout, mapper, proof, [batch[j : j + 1] for j in range(len(batch))], branches)
+        promise = np.where(open_ > STOP * proof.priced.usd, open_ / (size * effort[tried]), 0.0)
+        batch = np.argsort(-promise, kind="stable")[: min(BATCH, most - done)]
+        batch = batch[promise[batch] > 0]
+        if not len(batch):
+            break
+        for branches, turn in zip(BRANCHES, range(len(BRANCHES)), strict=True):
+            some = batch[tried[batch] == turn]
+            proof = _asked(layout, mapper, proof, [some[j : j + 1] for j in range(len(some))], branches)
+        done, tried[batch] = done + len(batch), tried[batch] + 1
     return proof
 
 

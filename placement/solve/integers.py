@@ -35,7 +35,7 @@ CLOSE = 1.2e-3
 class Effort:
     """How hard to try; counts of work."""
 
-    gap: float = 0.009
+    gap: float = 0.0097
     """An answer that is certified to this is good enough."""
     aim: float = 0.003
     """A choice ends when it costs no more than this above what its prices say."""
