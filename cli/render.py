@@ -67,6 +67,8 @@ def place_tables(body: Body) -> Iterator[RenderableType]:
     yield sites
     for price in body["shadow_prices"]:
         yield f"  one more {price['resource']} in {price['pool']} is worth {price['usd_per_unit_hour']:.4f} $/h"
+    for row in body["refused"]:
+        yield f"  refused: {row['rps']:g} of {row['of_rps']:g} rps of {row['service']}: {row['why']}"
     moved = sum(row["before"] != row["after"] for row in body["sites"])
     cost, bound = body["objective_usd_per_hour"], body["bound_usd_per_hour"]
     yield (

@@ -30,7 +30,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, floats, lookup
+from placement.callgraph import call_depth
+from placement.columns import Bools, Floats, Ints, check_numbers, floats, lookup
+from placement.fleet import Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Demands:
     """From outside the fleet; 0 for a service that is only called."""
     shed_usd: Floats
     """$/h per rps refused; scale-consistent, see placement.problem."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no amount; likewise in the other tables."""
+        _check("demands", self, "rps", "shed_usd")
 
     def __len__(self) -> int:
         return len(self.service)
@@ -67,6 +73,10 @@ class AssignmentSites:
     migration_usd: Floats
     """$/h for each replica that is started."""
 
+    def __post_init__(self) -> None:
+        _check("sites", self, "rps_per_replica", "usd_per_replica_hour", "use", "migration_usd")
+        _check("sites", self, "standing", "replicas_min", "replicas_max")
+
     def __len__(self) -> int:
         return len(self.service)
 
@@ -83,6 +93,9 @@ class AssignmentRoutes:
     bytes_per_request: Floats
     """What a request takes of the links it passes: bytes both ways, or 1 where limits are counted in requests."""
 
+    def __post_init__(self) -> None:
+        _check("routes", self, "usd", "bytes_per_request")
+
     def __len__(self) -> int:
         return len(self.demand)
 
@@ -98,6 +111,9 @@ class Losses:
     short_usd: Floats
     """$/h per rps that does not."""
 
+    def __post_init__(self) -> None:
+        _check("losses", self, "survive_rps", "short_usd")
+
     def __len__(self) -> int:
         return len(self.service)
 
@@ -112,6 +128,9 @@ class Links:
     """(N,) ... which link."""
     bandwidth: Floats
     """(K,) bytes/s, or requests/s where routes take 1."""
+
+    def __post_init__(self) -> None:
+        _check("links", self, "bandwidth")
 
 
 Table = TypeVar("Table", Demands, AssignmentSites, AssignmentRoutes, Losses)
@@ -144,6 +163,17 @@ class AssignmentProblem:
     """(K,) services; see placement.fleet.Calls."""
     calls_child: Ints
     calls_per_request: Floats
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no amount, and for calls that go round in a circle."""
+        _check("problem", self, "capacity", "usd_scale", "utilization", "unit_usd", "calls_per_request", infinite=True)
+        for name in ("utilization", "spread_max"):
+            column = getattr(self, name)
+            if not ((column > 0) & (column <= 1)).all():
+                row = int(np.flatnonzero(~((column > 0) & (column <= 1)))[0])
+                raise ValueError(f"problem.{name}[{row}] is {column[row]:g}: must be above 0 and at most 1")
+        if len(self.calls_parent):
+            call_depth(self.services, Calls(self.calls_parent, self.calls_child, self.calls_per_request))
 
     @property
     def services(self) -> int:
@@ -233,6 +263,11 @@ class Assignment:
     def gap(self) -> float:
         """Certified: objective / bound - 1."""
         return self.objective_usd_per_hour / self.lower_bound_usd_per_hour - 1
+
+
+def _check(name: str, table: object, *columns: str, infinite: bool = False) -> None:
+    for column in columns:
+        check_numbers(f"{name}.{column}", getattr(table, column), infinite=infinite)
 
 
 def _rows(table: Table, keep: Bools) -> Table:

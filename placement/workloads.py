@@ -13,7 +13,7 @@ from placement.assignment import (
     Losses,
 )
 from placement.callgraph import coupled_services
-from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.columns import Bools, Floats, Ints, check_numbers, floats, ints
 from placement.fleet import Fleet
 from placement.problem import PATIENCE_MS, displaced, external_demand
 from placement.readings import Snapshot
@@ -39,6 +39,17 @@ class Workloads:
     """(H,)"""
     replicas_max: Ints
     """(H,)"""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no amount, no part, or a least above a most."""
+        for name in ("resources", "survive_ratio", "standing", "replicas_min", "replicas_max"):
+            check_numbers(f"workloads.{name}", getattr(self, name))
+        if not ((self.spread_max > 0) & (self.spread_max <= 1)).all():
+            raise ValueError("workloads.spread_max: must be above 0 and at most 1")
+        if (self.replicas_min > self.replicas_max).any():
+            row = int(np.flatnonzero(self.replicas_min > self.replicas_max)[0])
+            least, most = self.replicas_min[row], self.replicas_max[row]
+            raise ValueError(f"workloads.replicas_min[{row}] is {least}, more than replicas_max, {most}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from placement.columns import Bools, floats
 from placement.fleet import RESOURCES, Fleet
 from placement.readings import Snapshot
 from placement.solve.assignment import solve_relaxation
+from placement.solve.place import Placed
 from placement.solve.prices import CLOSED_USD
 from placement.solve.sharded import InProcess, Partition, Standing, insist, partition, solve_sharded
 from placement.solve.standby import NOTHING, Understudy
@@ -75,7 +76,8 @@ class Siting:
     def summary(self, names: tuple[str, ...], trouble: str = "") -> Json:
         """The shape of `equipoise place -o json`, and how the answer was found; `names` (P,) of pools."""
         lost = [self.fleet.clusters.ids[c] for c in self.lost.nonzero()[0].tolist()]
-        return assignment_summary(self.fleet, self.workloads, names, self.assignment, "relaxation") | {
+        placed = Placed(self.assignment, "relaxation")
+        return assignment_summary(self.fleet, self.workloads, names, self.problem, placed) | {
             "how": self.how,
             "where": self.where,
             "shards": self.shards,

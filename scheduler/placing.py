@@ -6,9 +6,10 @@ import numpy as np
 
 from config.configuration import Configuration as Documents
 from config.workloads import workloads_of
-from placement.assignment import Assignment, AssignmentProblem
+from placement.assignment import AssignmentProblem
 from placement.baseline import nearest
 from placement.fleet import RESOURCES, Fleet
+from placement.refusals import Refusal, refusals
 from placement.solve.place import Placed, place
 from placement.solve.prices import CLOSED_USD
 from placement.workloads import PlacingPrices, Workloads, assignment_problem
@@ -69,21 +70,21 @@ def pool_names(documents: Documents) -> tuple[str, ...]:
 
 def placement_summary(found: Placement) -> Json:
     """Replicas before and after, the certificate, and shadow prices in $/h per unit."""
-    answer, kind = found.placed.assignment, found.placed.bound_kind
-    return assignment_summary(found.fleet, found.workloads, found.pool_names, answer, kind)
+    return assignment_summary(found.fleet, found.workloads, found.pool_names, found.problem, found.placed)
 
 
 def assignment_summary(
-    fleet: Fleet, workloads: Workloads, names: tuple[str, ...], answer: Assignment, bound_kind: str
+    fleet: Fleet, workloads: Workloads, names: tuple[str, ...], problem: AssignmentProblem, placed: Placed
 ) -> Json:
     """The same of any assignment; `after` has fractions where its replicas do."""
+    answer = placed.assignment
     sites, whole = fleet.sites, np.issubdtype(answer.replicas.dtype, np.integer)
     after = [int(n) if whole else round(float(n), 3) for n in answer.replicas]
     return {
         "format_version": 1,
         "objective_usd_per_hour": round(answer.objective_usd_per_hour, 6),
         "bound_usd_per_hour": round(answer.lower_bound_usd_per_hour, 6),
-        "bound_kind": bound_kind,
+        "bound_kind": placed.bound_kind,
         "certified_gap": finite(answer.gap) if answer.lower_bound_usd_per_hour > 0 else 0.0,
         "sites": [
             {
@@ -100,4 +101,23 @@ def assignment_summary(
             for (p, r), usd in np.ndenumerate(answer.pool_usd)
             if CLOSED_USD > usd > WORTH_USD
         ],
+        "refused": [
+            {
+                "service": fleet.services.ids[each.service],
+                "rps": round(each.rps, 3),
+                "of_rps": round(each.of_rps, 3),
+                "why": "; ".join(reasons(each, names)),
+            }
+            for each in refusals(problem, answer)
+        ],
     }
+
+
+def reasons(refusal: Refusal, names: tuple[str, ...]) -> list[str]:
+    """Why requests of a service are refused, in words; `names` (P,) of pools."""
+    said = [f"{names[pool]} has no {RESOURCES[resource]} left for another replica" for pool, resource in refusal.full]
+    if refusal.homeless:
+        said.insert(0, "from some of its origins no site is allowed, near enough and of a type that it runs on")
+    if refusal.capped:
+        said.append("it has as many replicas as placing.replicasMax or the size of a pool allows")
+    return said or ["serving costs more than refusing is priced at (prices.shedMultiple of the policy)"]

@@ -52,6 +52,15 @@ class Worth(Shown):
     usd_per_unit_hour: float
 
 
+class Refused(Shown):
+    """What is refused of a service, and why."""
+
+    service: str
+    rps: float
+    of_rps: float
+    why: str
+
+
 class Assigned(Shown):
     """Where workloads should run."""
 
@@ -62,6 +71,7 @@ class Assigned(Shown):
     certified_gap: float | None
     sites: list[Site]
     shadow_prices: list[Worth]
+    refused: list[Refused]
     how: str
     where: str
     shards: int
