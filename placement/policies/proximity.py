@@ -56,7 +56,11 @@ def priority_load(healthy: Floats, overprovisioning: float = OVERPROVISIONING) -
 
 
 def latency_greedy(problem: Problem) -> Routing:
-    """The least round trip down the whole call tree: rtt + sum of calls x the least below, capacity ignored."""
+    """The least round trip down the whole call tree: rtt + sum of calls x the least below, capacity ignored.
+
+    Latency-based routing as DNS sells it (Amazon Route 53, "Latency-based routing"; Azure Traffic Manager,
+    "Performance"), applied to whole call trees; the policy study's baseline of that name.
+    """
     fleet, routes = problem.fleet, problem.routes
     depth = call_depth(len(fleet.services), fleet.calls)
     origins = len(fleet.origins)
