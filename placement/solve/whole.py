@@ -11,7 +11,7 @@ A problem of few columns is one program, and its bound then has no duality gap. 
 tells its dual bound, also when the limit of nodes ends it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
@@ -24,26 +24,32 @@ from placement.solve.linear import Unsolved
 
 TOGETHER = 4000
 """Routes and sites up to which everything is one program."""
-NODES = 2000
-"""of a program: a work limit"""
-STOP = 1e-3
-"""Relative gap at which a program is solved."""
 ROUNDING = 1e-6
 """What a floating-point whole number, and what a pool that is exactly full, may be off."""
 
 
-def solve_whole(problem: AssignmentProblem) -> Assignment:
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard to try."""
+
+    nodes: int = 2000
+    """of a program: a work limit"""
+    stop: float = 1e-3
+    """Relative gap at which a program is solved."""
+
+
+def solve_whole(problem: AssignmentProblem, effort: Effort = Effort()) -> Assignment:
     """Whole replicas within pools and links, certified against an integer bound. Raises Unsolved."""
-    return in_parts(problem, _applications(problem))
+    return in_parts(problem, _applications(problem), effort)
 
 
-def in_parts(problem: AssignmentProblem, parts: list[Bools]) -> Assignment:
+def in_parts(problem: AssignmentProblem, parts: list[Bools], effort: Effort = Effort()) -> Assignment:
     """That, with the services of each mask (S,) in `parts` as one program. Raises Unsolved."""
     relaxed = solve_relaxation(problem)
-    n, bound = _in_turn(problem, relaxed, parts)
+    n, bound = _in_turn(problem, relaxed, parts, effort)
     if len(parts) > 1:
         rent = float((relaxed.pool_usd * problem.capacity).sum())
-        bound = sum(_least(problem, keep, relaxed.pool_usd) for keep in parts) - rent
+        bound = sum(_least(problem, keep, relaxed.pool_usd, effort) for keep in parts) - rent
     fixed = replace(problem.sites, replicas_min=n, replicas_max=n)
     routed = solve_relaxation(replace(problem, sites=fixed))
     return Assignment(
@@ -62,16 +68,16 @@ def _applications(problem: AssignmentProblem) -> list[Bools]:
     return [problem.block == each for each in np.unique(problem.block)]
 
 
-def _least(problem: AssignmentProblem, keep: Bools, price: Floats) -> float:
+def _least(problem: AssignmentProblem, keep: Bools, price: Floats, effort: Effort) -> float:
     """$/h that these services cost at least at pool prices (P, R)."""
     part = problem.only(keep)
     shadow = (part.sites.use * price[part.sites.pool]).sum(axis=1)
     priced = replace(part.sites, usd_per_replica_hour=floats(part.sites.usd_per_replica_hour + shadow))
-    found = _solved(replace(part, sites=priced))
+    found = _solved(replace(part, sites=priced), effort)
     return float(found.mip_dual_bound) if found.mip_dual_bound is not None else 0.0
 
 
-def _in_turn(problem: AssignmentProblem, relaxed: Assignment, parts: list[Bools]) -> tuple[Ints, float]:
+def _in_turn(problem: AssignmentProblem, relaxed: Assignment, parts: list[Bools], effort: Effort) -> tuple[Ints, float]:
     """((H,) replicas, bound of the last program)."""
     usd = service_usd(problem, floats(relaxed.replicas), relaxed.route_rps)
     n, load, bound = np.zeros(len(problem.sites), np.int64), np.zeros(len(problem.routes)), 0.0
@@ -84,7 +90,7 @@ def _in_turn(problem: AssignmentProblem, relaxed: Assignment, parts: list[Bools]
         links = replace(part.links, bandwidth=_left(problem, load))
         low = part.pool_use(part.sites.replicas_min)
         capacity = floats(np.maximum(problem.capacity - taken, low))
-        found = _solved(replace(part, capacity=capacity, links=links))
+        found = _solved(replace(part, capacity=capacity, links=links), effort)
         if found.x is None:
             raise Unsolved(f"application of {int(keep.sum())} services: {found.message}")
         built = build(part)
@@ -104,7 +110,7 @@ def _left(problem: AssignmentProblem, load: Floats) -> Floats:
     return floats(np.maximum(0.0, links.bandwidth - np.bincount(links.link, over, len(links.bandwidth))))
 
 
-def _solved(problem: AssignmentProblem) -> OptimizeResult:
+def _solved(problem: AssignmentProblem, effort: Effort) -> OptimizeResult:
     built = build(problem)
     lp = built.program
     whole = np.zeros(len(lp.cost), np.int64)
@@ -116,7 +122,7 @@ def _solved(problem: AssignmentProblem) -> OptimizeResult:
         integrality=whole,
         bounds=Bounds(lp.lower, upper),
         constraints=LinearConstraint(lp.matrix, lp.row_lower, lp.row_upper),
-        options={"mip_rel_gap": STOP, "node_limit": NODES},
+        options={"mip_rel_gap": effort.stop, "node_limit": effort.nodes},
     )
 
 
