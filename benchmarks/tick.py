@@ -6,8 +6,8 @@ Keys that end in `_cpu_s` are processor time, which is the same whoever else is 
 certify the standing plan at yesterday's prices, and solve services again until the certified gap is at its target
 (`tick_certified_gap` is the worst of the five). `tick_by_source_s`: the same, but every source of such a service moves
 by itself. `full_solve_s` is HiGHS on the whole program of the last day, `decomposed_s` the climb and rounds from
-nothing. `build_share` is the part of a tick in which price models and row limits take over what changed and programs
-are assembled, here of all moved services; both in processor time, the medians of five.
+nothing. `build_share` is the part of a tick's processor time in which price models and row limits take over what
+changed and programs of the services that are solved again are assembled; medians of five.
 
 `region_loss_reprice_s`: the largest region has no capacity; a plan was made ready for that (`foresee_s`, beforehand, at
 low priority), and the time is from the news to a certified plan. `stale_gap` is what the certificate says of
@@ -23,10 +23,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from typing import NamedTuple, TypeVar
+from functools import partial, wraps
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,12 +35,11 @@ from benchmarks.instances import synthetic
 from benchmarks.solve import Found, timed
 from placement.assignment import AssignmentProblem
 from placement.columns import Bools, floats
-from placement.solve.accounts import room_of
 from placement.solve.assignment import build
-from placement.solve.assignment import moved as row_limits
+from placement.solve.blocks import Block
 from placement.solve.linear import solve
 from placement.solve.prices import PriceModel
-from placement.solve.shard import Shard
+from placement.solve.shard import Delta
 from placement.solve.sharded import InProcess, Partition, Standing, partition, solve_sharded
 from placement.solve.standby import NOTHING, Understudy, pools_of, without
 from placement.solve.ticks import tick
@@ -49,6 +49,8 @@ T = TypeVar("T")
 
 MOVED = 0.05
 TICKS = 5
+ASSEMBLING = ((Delta, "applied"), (PriceModel, "moved"), (Block, "move"), (Block, "part"), (Block, "program"))
+"""What a tick builds, and nothing else."""
 
 
 def measure(services: int, clusters: int, seed: int, shards: int) -> Found:
@@ -75,6 +77,7 @@ def measure(services: int, clusters: int, seed: int, shards: int) -> Found:
         "tick_s": round(whole.median_s, 4),
         "tick_cpu_s": round(whole.median_cpu_s, 4),
         "build_share": round(whole.build_cpu_s / whole.median_cpu_s, 4),
+        "build_share_by_source": round(sources.build_cpu_s / sources.median_cpu_s, 4),
         "tick_certified_gap": round(whole.gap, 6),
         "tick_true_gap": round(whole.standing.assignment.objective_usd_per_hour / optimum - 1, 6),
         "full_solve_over_tick": round(full_s / whole.median_s, 1),
@@ -111,8 +114,9 @@ def ticks(
     for _ in range(TICKS):
         moved = rng.random(problem.services) < MOVED
         before, problem = problem, moved_demand(problem, moved, rng, by_source=by_source)
-        build_s.append(busy(partial(rebuild, fanout.parts, layout, before, problem, moved))[0])
-        seconds, (busy_s, standing) = timed(partial(busy, partial(tick, before, problem, layout, fanout, standing)))
+        with metering() as spent:
+            seconds, (busy_s, standing) = timed(partial(busy, partial(tick, before, problem, layout, fanout, standing)))
+        build_s.append(sum(spent))
         tick_s.append(seconds)
         cpu_s.append(busy_s)
         gap.append(standing.assignment.gap)
@@ -156,16 +160,30 @@ def region_loss(problem: AssignmentProblem, layout: Partition, fanout: InProcess
     return found
 
 
-def rebuild(
-    shards: list[Shard], layout: Partition, before: AssignmentProblem, now: AssignmentProblem, moved: Bools
-) -> None:
-    """What a tick assembles, and no more: price models, row limits and the programs of all moved services."""
-    for shard, delta, mask in zip(shards, layout.deltas(before, now), layout.masks(), strict=True):
-        part = delta.applied(shard.problem)
-        shard.model.moved(part)
-        row_limits(shard.block.built, part)
-        some = shard.block.part(np.flatnonzero(moved[mask]))
-        shard.block.program(some, room_of(part.capacity, part.links.bandwidth), part.capacity)
+@contextmanager
+def metering() -> Iterator[list[float]]:
+    """Seconds of a processor of every call that takes over what changed or assembles a program, on any thread."""
+    spent: list[float] = []
+    before = [(owner, name, getattr(owner, name)) for owner, name in ASSEMBLING]
+    for owner, name, method in before:
+        setattr(owner, name, _metered(method, spent))
+    try:
+        yield spent
+    finally:
+        for owner, name, method in before:
+            setattr(owner, name, method)
+
+
+def _metered(method: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
+    @wraps(method)
+    def timed_call(*arguments: Any) -> Any:
+        start_s = time.thread_time()
+        try:
+            return method(*arguments)
+        finally:
+            spent.append(time.thread_time() - start_s)
+
+    return timed_call
 
 
 def moved_demand(

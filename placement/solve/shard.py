@@ -6,12 +6,12 @@ the services that lose most by it, or that take too much, within the room it is 
 
 import resource
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from placement.assignment import AssignmentProblem
-from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.columns import Bools, Floats, Ints, floats
 from placement.solve import kernels
 from placement.solve.accounts import by_application, heavy, part_uses, spending, uses
 from placement.solve.ascent import PACE, LocalClimb, Pace
@@ -80,9 +80,9 @@ class Delta:
         g, losses, h = problem.demands, problem.losses, problem.sites
         return replace(
             problem,
-            demands=replace(g, rps=floats(_set(g.rps, self.demand, self.rps))),
-            losses=replace(losses, survive_rps=floats(_set(losses.survive_rps, self.loss, self.survive_rps))),
-            sites=replace(h, standing=ints(_set(h.standing, self.site, self.standing))) if len(self.site) else h,
+            demands=replace(g, rps=_set(g.rps, self.demand, self.rps)),
+            losses=replace(losses, survive_rps=_set(losses.survive_rps, self.loss, self.survive_rps)),
+            sites=replace(h, standing=_set(h.standing, self.site, self.standing)) if len(self.site) else h,
             capacity=problem.capacity if self.capacity is None else self.capacity,
         )
 
@@ -255,9 +255,13 @@ class Shard:
         self.replicas, self.route_rps = n, y
 
 
-def _set(column: Floats | Ints, rows: Ints, values: Floats | Ints) -> Floats | Ints:
+def _set(column: Any, rows: Ints, values: Floats | Ints) -> Any:
+    """The column with other values in some rows; itself where there are none."""
+    if not len(rows):
+        return column
     out = column.copy()
     out[rows] = values
+    out.setflags(write=False)
     return out
 
 
