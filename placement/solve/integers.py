@@ -28,8 +28,6 @@ from placement.solve.layout import Layout, fits, lay_out, moved
 from placement.solve.plans import Plans
 from placement.solve.pricing import Mapper, expenses, flows, nearest_plans, polish, price_out
 
-CLOSE = 1.2e-3
-
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -45,8 +43,10 @@ class Effort:
     """of generation, certificate and choice, at most"""
     rounds: int = 24
     """of column generation in each"""
-    mips: int = 8000
-    """Mixed-integer programs of a certificate."""
+    once_from: int = 5000
+    """Services from which there is one pass: another takes as long and gains little, and an answer has to come."""
+    mips: int = 2000
+    """Mixed-integer programs of a certificate, at most."""
     exchanges: int = 100
     """of a choice, and one for every twenty services besides"""
 
@@ -152,7 +152,8 @@ def _passes(
 ) -> WholeAssignment:
     """Generate, choose and certify from the plans there are, until the gap is small enough; the best of all."""
     layout, rounds, mips = plans.layout, 0, 0
-    for _ in range(max(1, effort.passes)):
+    passes = max(1, effort.passes if layout.services < effort.once_from else 1)
+    for _ in range(passes):
         made = generate(mapper, plans, pool_usd, effort.rounds)
         start = plans.replicas_of(plans.first(-made.share))
         times = effort.exchanges + layout.services // 20
