@@ -70,3 +70,43 @@ def test_relaxation_of_a_surviving_fleet_costs_more_than_of_one_that_need_not() 
     cheap = solve_relaxation(assignment_problem(fleet, careless, snapshot, PlacingPrices()))
 
     assert safe.objective_usd_per_hour >= cheap.objective_usd_per_hour
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gateway_of_a_cluster_limits_what_enters_from_elsewhere_and_nothing_else(seed: int) -> None:
+    fleet, readings, workloads = fleet_of(seed)
+    free = assignment_problem(fleet, workloads, snapshot_of(fleet, readings), PlacingPrices())
+    at = free.sites.cluster[free.routes.site]
+    foreign = free.demands.mesh[free.routes.demand] != at
+    entered = np.bincount(at[foreign], solve_relaxation(free).route_rps[foreign], len(fleet.clusters))
+    busiest = int(entered.argmax())
+    limit = np.full(len(fleet.clusters), np.inf)
+    limit[busiest] = entered[busiest] / 2
+    gated = replace(fleet, clusters=replace(fleet.clusters, gateway_rps=floats(limit)))
+
+    problem = assignment_problem(gated, workloads, snapshot_of(gated, readings), PlacingPrices())
+    answer = place(problem).assignment
+
+    assert entered[busiest] > 0, f"seed {seed}"
+    assert problem.links.bandwidth.tolist() == [limit[busiest]]
+    passing = np.zeros(len(problem.routes), dtype=bool)
+    passing[problem.links.route] = True
+    assert np.array_equal(passing, foreign & (at == busiest))
+    assert answer.route_rps[passing].sum() <= limit[busiest] * (1 + 1e-6), f"seed {seed}"
+    assert answer.objective_usd_per_hour >= solve_relaxation(free).objective_usd_per_hour * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spread_of_a_service_keeps_every_site_below_its_part_of_the_capacity(seed: int) -> None:
+    fleet, readings, workloads = fleet_of(seed)
+    careful = replace(workloads, spread_max=floats([0.4, 1.0, 1.0, 1.0]), survive_ratio=floats(np.zeros(4)))
+    careless = replace(careful, spread_max=floats(np.ones(4)))
+    largest = []
+    for each in (careful, careless):
+        problem = assignment_problem(fleet, each, snapshot_of(fleet, readings), PlacingPrices())
+        raw = np.asarray(place(problem).assignment.replicas) * problem.sites.rps_per_replica
+        mine = raw[problem.sites.service == 0]
+        largest.append(mine.max() / max(mine.sum(), 1e-9))
+
+    assert largest[0] <= 0.4 + 1e-6, f"seed {seed}"
+    assert largest[1] > 0.4, f"seed {seed}: without a limit one site is enough"
