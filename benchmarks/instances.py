@@ -114,7 +114,7 @@ def synthetic(services: int, clusters: int, seed: int = 0, migration: float = 0.
         routes=routes,
         losses=_losses(catalogue, sites.service, domains[:, 0], SURVIVE * total, 5 * unit),
         site_domains=ints(domains),
-        links=Links(ints(none), ints(none), floats(none)),
+        links=Links(ints(none), ints(none), floats(none), floats(none)),
         calls_parent=ints(none),
         calls_child=ints(none),
         calls_per_request=floats(none),

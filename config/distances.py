@@ -83,3 +83,10 @@ def _near(origin: Origin, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
 def _known(trips: Mapping[tuple[str, str], float], near: Iterable[str], far: Iterable[str]) -> float | None:
     there = list(product(near, far))
     return next((trips[key] for key in [*there, *((b, a) for a, b in there)] if key in trips), None)
+
+
+def link_bytes(origin: Origin, cluster: Cluster, clusters: Mapping[str, Cluster]) -> float:
+    """Most bytes/s between an origin and a cluster, inf for no limit; the most specific name of the origin counts."""
+    near = (origin.name, origin.spec.cluster, region_of(origin, clusters))
+    limits = cluster.spec.link_mbps
+    return next((limits[name] * 1e6 / 8 for name in near if name in limits), float("inf"))

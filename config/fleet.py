@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from config.autoscaler import scaler_of
+from config.cluster import Cluster
 from config.configuration import Configuration
-from config.distances import by_kind, distances_ms, region_of, round_trips
+from config.distances import by_kind, distances_ms, link_bytes, region_of, round_trips
 from config.prices import dominant_share, egress_prices, egress_usd_per_gb, pool_prices
 from config.standing import Standing, standings
-from placement.columns import Ints, bools, floats, index_of, ints
+from placement.columns import Floats, Ints, bools, floats, index_of, ints
 from placement.fleet import (
     RESOURCES,
     Backends,
@@ -178,4 +179,12 @@ def _network(configuration: Configuration) -> Network:
     back = by_kind(here, there, lambda a, b: egress_usd_per_gb(prices, b, a))
     whole = all(np.isfinite(column).all() for column in (rtt, out, back))
     assert whole, "a distance or transfer price is missing; config.completeness reports it"
-    return Network(rtt, out, back)
+    return Network(rtt, out, back, _links(configuration, clusters))
+
+
+def _links(configuration: Configuration, clusters: Mapping[str, Cluster]) -> Floats | None:
+    """(O, C) bytes/s, None where no document has a limit."""
+    if not any(cluster.spec.link_mbps for cluster in configuration.clusters):
+        return None
+    rows = [[link_bytes(o, cluster, clusters) for cluster in configuration.clusters] for o in configuration.origins]
+    return floats(rows)

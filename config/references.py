@@ -31,6 +31,8 @@ def check_references(declared: Declarations) -> Iterator[Problem]:
         yield from _origin(declared, origin, services)
     for matrix in declared.of(LatencyMatrix):
         yield from _matrix(declared, matrix)
+    for cluster in declared.of(Cluster):
+        yield from _links(declared, cluster)
     for budget in declared.of(Budget):
         yield from _budget(declared, budget)
     for policy in declared.of(Policy):
@@ -131,9 +133,7 @@ def _matrix(declared: Declarations, matrix: Declared[LatencyMatrix]) -> Iterator
     """A name in a matrix is an origin's, a cluster's or a region's."""
     if not declared.whole(Cluster, Origin):
         return
-    known = declared.names["Cluster"] | declared.names["Origin"]
-    known |= {cluster.model.spec.region for cluster in declared.of(Cluster)}
-    known |= {origin.model.spec.region for origin in declared.of(Origin) if origin.model.spec.region}
+    known = _places(declared)
     for near, row in matrix.model.spec.rtt_ms.items():
         names: list[Location] = [("spec", "rttMs", near), *(("spec", "rttMs", near, far) for far in row)]
         for where in names:
@@ -141,6 +141,23 @@ def _matrix(declared: Declarations, matrix: Declared[LatencyMatrix]) -> Iterator
             if name not in known:
                 reason = f"no origin, cluster or region is called {quoted(name)}{nearest(name, known)}"
                 yield matrix.problem(reason, *where, on_key=True)
+
+
+def _links(declared: Declarations, cluster: Declared[Cluster]) -> Iterator[Problem]:
+    """So is the name of a link's other end."""
+    if not declared.whole(Cluster, Origin):
+        return
+    known = _places(declared)
+    for name in cluster.model.spec.link_mbps:
+        if name not in known:
+            reason = f"no origin, cluster or region is called {quoted(name)}{nearest(name, known)}"
+            yield cluster.problem(reason, "spec", "linkMbps", name, on_key=True)
+
+
+def _places(declared: Declarations) -> set[str]:
+    known = set(declared.names["Cluster"]) | set(declared.names["Origin"])
+    known |= {cluster.model.spec.region for cluster in declared.of(Cluster)}
+    return known | {origin.model.spec.region for origin in declared.of(Origin) if origin.model.spec.region}
 
 
 def _unknown(

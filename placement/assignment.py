@@ -15,7 +15,7 @@ Formulation (units $/h; y rps, n replicas, T rps, u rps, v rps):
     demand   sum_{x of g} y_x + u_g - sum_{x of parents at g's mesh} calls_xg y_x = demand_g     each g
     serve    sum_{x at h} y_x                    <= utilization_s rps_h n_h                      each h
     pool     sum_{h in p} use_hr n_h             <= capacity_pr                                  each p, r: the coupling
-    link     sum_x bytes_x y_x over link k       <= bandwidth_k                                  each declared link
+    link     sum_x amount_xk y_x over link k     <= bandwidth_k                                  each declared link
     total    T_s = sum_{h of s} rps_h n_h                                                        guarded s
     loss     T_s - sum_{h of s in domain} rps_h n_h + v_l >= survive_l                           each l
     spread   rps_h n_h                           <= spread_s T_s   where spread_s < 1            each h of such s
@@ -91,7 +91,7 @@ class AssignmentRoutes:
     usd: Floats
     """$/h per rps: egress, value of latency and of measured quality; not the replicas."""
     bytes_per_request: Floats
-    """What a request takes of the links it passes: bytes both ways, or 1 where limits are counted in requests."""
+    """Both ways."""
 
     def __post_init__(self) -> None:
         _check("routes", self, "usd", "bytes_per_request")
@@ -126,11 +126,13 @@ class Links:
     """(N,) which routes pass ..."""
     link: Ints
     """(N,) ... which link."""
+    amount: Floats
+    """(N,) what a request takes of it: bytes both ways, or 1 of a limit in requests."""
     bandwidth: Floats
-    """(K,) bytes/s, or requests/s where routes take 1."""
+    """(K,) bytes/s, or requests/s."""
 
     def __post_init__(self) -> None:
-        _check("links", self, "bandwidth")
+        _check("links", self, "amount", "bandwidth")
 
 
 Table = TypeVar("Table", Demands, AssignmentSites, AssignmentRoutes, Losses)
@@ -231,7 +233,12 @@ class AssignmentProblem:
             ),
             losses=replace(losses, service=of_service[losses.service]),
             site_domains=self.site_domains[site],
-            links=replace(self.links, route=of_route[self.links.route[passing]], link=self.links.link[passing]),
+            links=replace(
+                self.links,
+                route=of_route[self.links.route[passing]],
+                link=self.links.link[passing],
+                amount=self.links.amount[passing],
+            ),
             calls_parent=of_service[self.calls_parent[call]],
             calls_child=of_service[self.calls_child[call]],
             calls_per_request=self.calls_per_request[call],

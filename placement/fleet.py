@@ -149,6 +149,8 @@ class Network:
     """(O, C) price of a gigabyte (1e9 bytes) from the origin to the cluster."""
     egress_back_usd_per_gb: Floats
     """(O, C) price of a gigabyte from the cluster back to the origin."""
+    link_bytes: Floats | None = None
+    """(O, C) most bytes/s of requests and answers between the two, inf for no limit; None: there is none anywhere."""
 
 
 NUMBERS = {
@@ -205,6 +207,8 @@ class Fleet:
             for name in names:
                 column = getattr(getattr(self, part), name)
                 check_numbers(f"{part}.{name}", column, infinite=name in UNLIMITED)
+        if self.network.link_bytes is not None:
+            check_numbers("network.link_bytes", self.network.link_bytes, infinite=True)
         call_depth(len(self.services), self.calls)
 
     def once(self, name: str, work: Callable[["Fleet"], T]) -> T:

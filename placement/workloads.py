@@ -71,7 +71,7 @@ def assignment_problem(
     sites, services = fleet.sites, fleet.services
     external = external_demand(fleet, snapshot.readings.demand_rps, snapshot.routing)
     routes, unit = _routes(fleet, snapshot, prices.candidates)
-    routes, links = _gateways(fleet, routes)
+    links = _links(fleet, routes)
     service = fleet.flows.service
     whole = tree_usd(fleet, unit)
     shed = whole * prices.shed_multiple * services.priority + 3600 * services.usd_per_request_ms * PATIENCE_MS
@@ -135,18 +135,29 @@ def unguarded(problem: AssignmentProblem, fleet: Fleet, workloads: Workloads, sn
     return bool(((workloads.survive_ratio > 0) & ~had & (_service_rps(fleet, external) > 0)).any())
 
 
-def _gateways(fleet: Fleet, routes: AssignmentRoutes) -> tuple[AssignmentRoutes, Links]:
-    """Routes that enter a cluster from elsewhere pass its gateway, whose limit is counted in requests."""
-    limited = np.flatnonzero(np.isfinite(fleet.clusters.gateway_rps))
-    if not len(limited):
-        return routes, Links(ints([]), ints([]), floats([]))
-    link = np.full(len(fleet.clusters), -1)
-    link[limited] = np.arange(len(limited))
+def _links(fleet: Fleet, routes: AssignmentRoutes) -> Links:
+    """What routes share besides pools: gateways, counted in requests that enter from elsewhere, and declared links."""
     cluster = fleet.pools.cluster[fleet.sites.pool[routes.site]]
-    home = fleet.origins.cluster[fleet.flows.origin[routes.demand]]
-    passing = np.flatnonzero((link[cluster] >= 0) & (home != cluster))
-    counted = replace(routes, bytes_per_request=floats(np.ones(len(routes))))
-    return counted, Links(ints(passing), ints(link[cluster[passing]]), floats(fleet.clusters.gateway_rps[limited]))
+    origin = fleet.flows.origin[routes.demand]
+    gate, gate_rps = _limited(fleet.clusters.gateway_rps)
+    entering = np.flatnonzero((gate[cluster] >= 0) & (fleet.origins.cluster[origin] != cluster))
+    every = np.full((len(fleet.origins), len(fleet.clusters)), np.inf)
+    wire, wire_bytes = _limited(every if fleet.network.link_bytes is None else fleet.network.link_bytes)
+    crossing = np.flatnonzero(wire[origin, cluster] >= 0)
+    return Links(
+        ints(np.concatenate([entering, crossing])),
+        ints(np.concatenate([gate[cluster[entering]], len(gate_rps) + wire[origin, cluster][crossing]])),
+        floats(np.concatenate([np.ones(len(entering)), routes.bytes_per_request[crossing]])),
+        floats(np.concatenate([gate_rps, wire_bytes])),
+    )
+
+
+def _limited(limit: Floats) -> tuple[Ints, Floats]:
+    """(which limit each entry has, -1 for none; the limits that there are)."""
+    there = np.isfinite(limit)
+    number = np.full(limit.shape, -1)
+    number[there] = np.arange(there.sum())
+    return number, limit[there]
 
 
 def _routes(fleet: Fleet, snapshot: Snapshot, candidates: int) -> tuple[AssignmentRoutes, Floats]:

@@ -15,7 +15,7 @@ def room_of(pool: Floats, link: Floats) -> Floats:
 def uses(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
     """(P * R + K,) what an answer takes of pools and links."""
     links, h = problem.links, problem.sites
-    over = (route_rps * problem.routes.bytes_per_request)[links.route]
+    over = route_rps[links.route] * links.amount
     taken = kernels.take(replicas, h.use, h.pool, len(problem.capacity))
     return room_of(taken, floats(np.bincount(links.link, over, len(links.bandwidth))))
 
@@ -26,9 +26,9 @@ def part_uses(problem: AssignmentProblem, sites: Ints, replicas: Floats, routes:
     taken = kernels.take(replicas, h.use[sites], h.pool[sites], len(problem.capacity))
     if not len(links.route):
         return room_of(taken, np.zeros(len(links.bandwidth)))
-    size = np.zeros(len(problem.routes))
-    size[routes] = rps * problem.routes.bytes_per_request[routes]
-    return room_of(taken, floats(np.bincount(links.link, size[links.route], len(links.bandwidth))))
+    load = np.zeros(len(problem.routes))
+    load[routes] = rps
+    return room_of(taken, floats(np.bincount(links.link, load[links.route] * links.amount, len(links.bandwidth))))
 
 
 def service_usd(problem: AssignmentProblem, replicas: Floats, route_rps: Floats) -> Floats:
@@ -57,7 +57,7 @@ def spending(
     total, gone = kernels.standing(raw, h.service, lost, problem.services, len(losses))
     kernels.spend_losses(total, gone, losses.service, losses.survive_rps, losses.short_usd, spent)
     if len(links.route):
-        over = (route_rps * x.bytes_per_request)[links.route] * price[1][links.link]
+        over = route_rps[links.route] * links.amount * price[1][links.link]
         priced += np.bincount(x.service[links.route], over, problem.services)
     return floats(spent), floats(priced)
 
@@ -80,8 +80,9 @@ def heavy(problem: AssignmentProblem, replicas: Floats, route_rps: Floats, over:
             site = np.flatnonzero(h.pool == cell // resources)
             mine = np.bincount(h.service[site], h.use[site, cell % resources] * replicas[site], count)
         else:
-            route = links.route[links.link == cell - problem.capacity.size]
-            mine = np.bincount(x.service[route], route_rps[route] * x.bytes_per_request[route], count)
+            passing = links.link == cell - problem.capacity.size
+            route = links.route[passing]
+            mine = np.bincount(x.service[route], route_rps[route] * links.amount[passing], count)
         order = np.argsort(-mine, kind="stable")
         before = np.cumsum(mine[order]) - mine[order]
         out[order[(before < margin * over[cell]) & (mine[order] > 0)]] = True

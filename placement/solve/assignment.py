@@ -8,7 +8,7 @@ v_l shortfall, started_h where starting a replica costs something.
     demand    sum_{x of g} y_x + u_g - sum_{x of parents at g's mesh} calls_xg y_x = demand_g
     serve     sum_{x at h} y_x - utilization_s rps_h n_h                          <= 0
     pool      sum_{h in p} use_hr n_h                                             <= capacity_pr
-    link      sum_{x over k} bytes_x y_x                                          <= bandwidth_k
+    link      sum_{x over k} amount_xk y_x                                        <= bandwidth_k
     total     sum_{h of s} rps_h n_h - T_s                                        = 0
     loss      T_s - sum_{h of s in domain of l} rps_h n_h + v_l                   >= survive_l
     spread    rps_h n_h - spread_s T_s                                            <= 0
@@ -194,7 +194,7 @@ def _pool_rows(problem: AssignmentProblem, replicas: int) -> Entries:
 
 def _link_rows(problem: AssignmentProblem) -> Entries:
     links = problem.links
-    return links.link, links.route, problem.routes.bytes_per_request[links.route]
+    return links.link, links.route, links.amount
 
 
 def _total_rows(problem: AssignmentProblem, totals: Ints, replicas: int, total: int) -> Entries:

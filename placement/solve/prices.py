@@ -179,7 +179,7 @@ class PriceModel:
         x, links = self.problem.routes, self.problem.links
         usd = x.usd
         if len(links.route):
-            usd = usd + np.bincount(links.route, prices.link[links.link], len(x)) * x.bytes_per_request
+            usd = usd + np.bincount(links.route, prices.link[links.link] * links.amount, len(x))
         cost = np.empty(len(x))
         least = kernels.cheapest(
             self.order,
@@ -252,7 +252,7 @@ class PriceModel:
         taken = kernels.take(raw, self.use_per_raw, h.pool, len(problem.capacity))
         total, gone = kernels.standing(raw, h.service, self.lost, problem.services, len(problem.losses))
         links = problem.links
-        link_use = np.bincount(links.link, (rps * x.bytes_per_request)[links.route], len(links.bandwidth))
+        link_use = np.bincount(links.link, rps[links.route] * links.amount, len(links.bandwidth))
         return Response(self.own_bound(prices, q, least), rps, raw, total, gone, taken, floats(link_use))
 
 

@@ -106,7 +106,7 @@ def _in_turn(problem: AssignmentProblem, relaxed: Assignment, parts: list[Bools]
 def _left(problem: AssignmentProblem, load: Floats) -> Floats:
     """(K,) bytes/s that routes (X,) leave of the links."""
     links = problem.links
-    over = (load * problem.routes.bytes_per_request)[links.route]
+    over = load[links.route] * links.amount
     return floats(np.maximum(0.0, links.bandwidth - np.bincount(links.link, over, len(links.bandwidth))))
 
 

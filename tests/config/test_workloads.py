@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import numpy as np
+
 from config.fleet import fleet_of
 from config.load import load
 from config.workloads import workloads_of
@@ -19,3 +21,15 @@ def test_workloads_of_the_example_have_limits_that_the_pools_can_hold() -> None:
     assert (use <= room).all()
     assert (workloads.standing <= workloads.replicas_max).all()
     assert (workloads.replicas_min <= workloads.replicas_max).all()
+    assert dict(zip(fleet.services.ids, workloads.spread_max.tolist(), strict=True))["storefront"] == 0.8
+
+
+def test_links_of_the_example_are_bytes_per_second_of_one_origin_and_cluster() -> None:
+    fleet = fleet_of(load(EXAMPLE))
+
+    limit = fleet.network.link_bytes
+
+    assert limit is not None
+    at = fleet.origins.ids.index("us-east"), fleet.clusters.ids.index("eu-central")
+    assert limit[at] == 10_000e6 / 8
+    assert np.isfinite(limit).sum() == sum(fleet.origins.cluster == fleet.clusters.ids.index("us-east"))

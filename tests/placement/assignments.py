@@ -71,9 +71,11 @@ def _with_links(problem: AssignmentProblem, rng: np.random.Generator) -> Assignm
     """Two limits, each passed by a third of the routes, that bind for part of the traffic."""
     routes = len(problem.routes)
     route, link = np.nonzero(rng.random((routes, 2)) < 0.33)
-    heavy = np.bincount(link, problem.routes.bytes_per_request[route], 2)
+    amount = problem.routes.bytes_per_request[route]
+    heavy = np.bincount(link, amount, 2)
     share = problem.demands.rps.sum() / routes
-    return replace(problem, links=Links(ints(route), ints(link), floats(heavy * share * rng.uniform(0.2, 2.0, 2))))
+    bandwidth = heavy * share * rng.uniform(0.2, 2.0, 2)
+    return replace(problem, links=Links(ints(route), ints(link), floats(amount), floats(bandwidth)))
 
 
 def random_prices(problem: AssignmentProblem, rng: np.random.Generator) -> Prices:

@@ -110,3 +110,43 @@ def test_spread_of_a_service_keeps_every_site_below_its_part_of_the_capacity(see
 
     assert largest[0] <= 0.4 + 1e-6, f"seed {seed}"
     assert largest[1] > 0.4, f"seed {seed}: without a limit one site is enough"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_link_between_an_origin_and_a_cluster_limits_the_bytes_on_it(seed: int) -> None:
+    fleet, readings, workloads = fleet_of(seed)
+    free = assignment_problem(fleet, workloads, snapshot_of(fleet, readings), PlacingPrices())
+    origin, cluster = fleet.flows.origin[free.routes.demand], free.sites.cluster[free.routes.site]
+    sent = solve_relaxation(free).route_rps * free.routes.bytes_per_request
+    used = np.zeros((len(fleet.origins), len(fleet.clusters)))
+    np.add.at(used, (origin, cluster), sent)
+    busiest = np.unravel_index(used.argmax(), used.shape)
+    limit = np.full(used.shape, np.inf)
+    limit[busiest] = used[busiest] / 2
+    wired = replace(fleet, network=replace(fleet.network, link_bytes=floats(limit)))
+
+    problem = assignment_problem(wired, workloads, snapshot_of(wired, readings), PlacingPrices())
+    answer = place(problem).assignment
+
+    mine = (origin == busiest[0]) & (cluster == busiest[1])
+    through = (answer.route_rps * problem.routes.bytes_per_request)[mine].sum()
+    assert through <= limit[busiest] * (1 + 1e-6), f"seed {seed}"
+    assert answer.objective_usd_per_hour >= solve_relaxation(free).objective_usd_per_hour * (1 - 1e-9)
+
+
+def test_gateway_and_link_of_one_cluster_are_limits_of_their_own_units() -> None:
+    fleet, readings, workloads = fleet_of(0)
+    link = np.full((len(fleet.origins), len(fleet.clusters)), np.inf)
+    link[0, 1] = 5e6
+    gates = floats([np.inf, 70.0, np.inf, np.inf])
+    both = replace(
+        fleet,
+        network=replace(fleet.network, link_bytes=floats(link)),
+        clusters=replace(fleet.clusters, gateway_rps=gates),
+    )
+
+    links = assignment_problem(both, workloads, snapshot_of(both, readings), PlacingPrices()).links
+
+    assert links.bandwidth.tolist() == [70.0, 5e6]
+    assert (links.amount[links.link == 0] == 1).all()
+    assert (links.amount[links.link == 1] > 1).all()

@@ -77,7 +77,7 @@ def problem(seed: int, services: int = 3, pools: int = 3) -> AssignmentProblem:
             floats([0.5] * len(loss)),
         ),
         site_domains=ints(np.column_stack([np.tile(region, services), np.full(sites, -1)])),
-        links=Links(none, none, floats([])),
+        links=Links(none, none, floats([]), floats([])),
         calls_parent=none,
         calls_child=none,
         calls_per_request=floats([]),

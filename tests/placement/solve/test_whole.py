@@ -19,7 +19,7 @@ def violated(p: AssignmentProblem, n: Floats, route_rps: Floats) -> float:
     """The most by which replicas and load break pools, links or spread."""
     raw = n * p.sites.rps_per_replica
     total = np.bincount(p.sites.service, raw, p.services)
-    over = (route_rps * p.routes.bytes_per_request)[p.links.route]
+    over = route_rps[p.links.route] * p.links.amount
     through = np.bincount(p.links.link, over, len(p.links.bandwidth))
     return float(
         max(
