@@ -24,8 +24,8 @@ NEAR = 6
 """of these have to touch a cell for the service to be near it"""
 BRANCHES = 60
 """Nodes of one program: a work limit."""
-IDLE = 20
-"""Exchanges in a row that gain nothing, after which they end."""
+IDLE, IDLE_PER_SERVICE = 20, 0.01
+"""Exchanges in a row that gain nothing, after which they end; and so many more for every service."""
 STOP = 1e-4
 """Gap at which a program ends, relative to what all services cost."""
 SEED = 7
@@ -61,9 +61,9 @@ def exchange(plans: Plans, n: Ints, usd: Floats, pool_usd: Floats, goal_usd: flo
     offers = _offers(plans, pool_usd)
     room = (layout.capacity - layout.used(n)).ravel()
     dear = layout.sums((offers.price - layout.usd) * n) + usd - offers.cheapest
-    gained = 0
+    gained, idle = 0, IDLE + IDLE_PER_SERVICE * layout.services
     for turn in range(times):
-        if usd.sum() <= goal_usd or turn - gained > IDLE:
+        if usd.sum() <= goal_usd or turn - gained > idle:
             break
         cell = rng.permutation(scarce)[0] if turn >= len(scarce) else scarce[turn]
         some = _around(offers, int(cell), dear, rng)
