@@ -45,7 +45,7 @@ class Effort:
     """of column generation in each"""
     once_from: int = 5000
     """Services from which there is one pass: another takes as long and gains little, and an answer has to come."""
-    mips: int = 3000
+    mips: int = 5000
     """Mixed-integer programs of a certificate, at most."""
     exchanges: int = 100
     """of a choice, and one for every twenty services besides"""
