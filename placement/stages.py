@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from placement.columns import Bools
+from placement.cost import loads
 from placement.fleet import Fleet
 from placement.guard import IDLE_RPS, Step, not_offered_share
 from placement.problem import Problem
-from placement.routing import blend, moved_share
+from placement.routing import Routing, blend, moved_share
 
 STAGES = ("one mesh", "one region", "a quarter of the meshes", "everywhere")
 QUARTER = 0.25
@@ -57,17 +58,34 @@ def opened(fleet: Fleet, demand_rps: np.ndarray, stage: int) -> Bools:
 
 
 def staged(rollout: Rollout | None, problem: Problem, step: Step) -> Step:
-    """The step at the meshes that the rollout has reached; elsewhere only what cannot stay moves."""
+    """The step at the meshes that the rollout has reached; elsewhere only what cannot stay moves.
+
+    What takes load away may wait while what brings more goes on: where that would fill a backend further that has too
+    much already, its application waits whole for a stage in which it does not.
+    """
     if rollout is None:
         return step
     fleet = problem.fleet
     reached = opened(fleet, problem.demand_rps, rollout.stage)[fleet.flows.origin]
-    free = (not_offered_share(problem, problem.standing) > 0) | (problem.demand_rps <= IDLE_RPS) | reached
-    waits = ~free & (moved_share(problem.standing, step.routing) > 0)
-    if not waits.any():
+    must = (not_offered_share(problem, problem.standing) > 0) | (problem.demand_rps <= IDLE_RPS)
+    moves = moved_share(problem.standing, step.routing) > 0
+    if not (moves & ~must & ~reached).any():
         return step
-    said = f"rollout: new documents at {STAGES[rollout.stage]} so far; {int(waits.sum())} flows wait"
-    return Step(blend(problem.standing, step.routing, free.astype(np.float64)), step.fraction, (*step.guards, said))
+    routing = blend(problem.standing, step.routing, (must | reached).astype(np.float64))
+    free = must | (reached & ~_fuller(problem, routing)[fleet.flows.service])
+    said = f"rollout: new documents at {STAGES[rollout.stage]} so far; {int((moves & ~free).sum())} flows wait"
+    routing = blend(problem.standing, step.routing, free.astype(np.float64))
+    return Step(routing, step.fraction, (*step.guards, said))
+
+
+def _fuller(problem: Problem, routing: Routing) -> Bools:
+    """(S,) services of applications of which some backend has more than it can serve, and would get still more."""
+    fleet, before = problem.fleet, loads(problem, problem.standing).backend_rps
+    fuller = (before > problem.capacity_rps) & (loads(problem, routing).backend_rps > before + IDLE_RPS)
+    label = fleet.applications()
+    whole = np.zeros(int(label.max(initial=-1)) + 1, dtype=bool)
+    whole[label[fleet.backends.service[fuller]]] = True
+    return whole[label]
 
 
 def advanced(rollout: Rollout | None, moved: bool, waits: bool, at_s: float, bake_s: float) -> Rollout | None:

@@ -1,9 +1,12 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from placement.guard import IDLE_RPS, Step
+from placement.columns import floats
+from placement.cost import loads
+from placement.guard import IDLE_RPS, Step, not_offered_share
 from placement.routing import moved_share
 from placement.stages import LAST, Rollout, advanced, begun, opened, staged
 from tests.placement.fleets import problem_of, random_routing
@@ -44,6 +47,22 @@ def test_staged_step_moves_flows_of_open_meshes_only_and_names_the_stage() -> No
     assert (moved & open_now).any()
     assert not (moved & ~open_now & used).any()
     assert "at one mesh so far" in step.guards[0]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_staged_step_brings_no_more_to_what_has_too_much_already(seed: int) -> None:
+    problem = problem_of(seed, clusters=6)
+    problem = replace(problem, capacity_rps=floats(problem.capacity_rps * 0.3))
+    step = Step(random_routing(problem, 9), 1.0, ())
+    before = loads(problem, problem.standing).backend_rps
+    must = not_offered_share(problem, problem.standing) > 0
+
+    after = loads(problem, staged(Rollout(1, 0.0), problem, step).routing).backend_rps
+
+    idle_rps = IDLE_RPS * len(problem.fleet.flows)
+    crowded = (before > problem.capacity_rps) & (after > before + idle_rps)
+    assert not crowded.any() or must.any(), f"seed {seed}: only what cannot stay may"
+    assert (before > problem.capacity_rps).any(), "or this seed shows nothing"
 
 
 def test_staged_without_a_rollout_is_the_step_itself() -> None:
