@@ -8,7 +8,6 @@ what was measured, whoever found it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
@@ -196,9 +195,8 @@ class Study:
     def worst_pairs(self) -> tuple[Loss, ...]:
         """The pairs of clusters and regions that would do most harm: screened by capacity, estimated by the spill."""
         single = [loss for loss in domains(self.problem.fleet) if loss.kind != "provider"]
-        harm = _screened(self.problem, single)
         tried = []
-        for i, j in sorted(harm, key=lambda ij: (-harm[ij], ij))[:PAIRS_TRIED]:
+        for i, j in _screened(self.problem, single):
             both = pair(single[i], single[j])
             row = self.row(both, self._scope(both), None, solve=False)
             tried.append((-row.objective_usd_per_hour, str(both), both))
@@ -246,8 +244,10 @@ def _within(problem: Problem, spare: Floats) -> Problem:
     return replace(problem, capacity_rps=floats(capacity), pieces=pieces)
 
 
-def _screened(problem: Problem, single: list[Loss]) -> dict[tuple[int, int], float]:
-    """An estimate of the harm of each pair, in $/h: what no capacity is left for, at the price of refusing it."""
+def _screened(problem: Problem, single: list[Loss]) -> list[tuple[int, int]]:
+    """The pairs to try, worst first, by an estimate of their harm: what no capacity is left for, at the price of
+    refusing it, and a little for all that has to move. A thousand clusters are half a million pairs.
+    """
     fleet = problem.fleet
     services, now = len(fleet.services), loads(problem, problem.standing)
     of = fleet.backends.service
@@ -259,13 +259,20 @@ def _screened(problem: Problem, single: list[Loss]) -> dict[tuple[int, int], flo
     for i, loss in enumerate(single):
         rows = loss.backends
         gone[i] = np.bincount(of[rows], weights=problem.capacity_rps[rows], minlength=services)
-    harm = {}
-    for i, j in combinations(range(len(single)), 2):
-        both = single[i].clusters | single[j].clusters
-        if both.all() or not (both.sum() > single[i].clusters.sum() and both.sum() > single[j].clusters.sum()):
-            continue
-        lost = gone[i] + gone[j]
+    harm = np.full((len(single), len(single)), -np.inf)
+    for i in range(len(single) - 1):  # all pairs at once would be gigabytes
+        lost = gone[i] + gone[i + 1 :]
         short = np.maximum(demand - np.maximum(total - lost, 0.0), 0.0)
         moved = demand * lost / np.maximum(total, 1e-9)
-        harm[i, j] = float(price @ short + 1e-3 * (price @ moved))
-    return harm
+        harm[i, i + 1 :] = (price * short).sum(axis=1) + 1e-3 * (price * moved).sum(axis=1)
+    harm[~_wider(single)] = -np.inf
+    worst = np.argsort(-harm, axis=None, kind="stable")[:PAIRS_TRIED]
+    return [divmod(int(k), len(single)) for k in worst if harm.flat[k] > -np.inf]
+
+
+def _wider(single: list[Loss]) -> Bools:
+    """(L, L) pairs that take more clusters than either of them, and not all."""
+    held = np.array([loss.clusters for loss in single], dtype=np.float32).reshape(len(single), -1)
+    size = held.sum(axis=1)
+    both = size[:, None] + size - held @ held.T
+    return bools((both > size[:, None]) & (both > size) & (both < held.shape[1]))
