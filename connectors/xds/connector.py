@@ -58,8 +58,8 @@ class XdsConnector:
         return tuple(sorted(session.node_id for session in self._publication.sessions))
 
     async def read(self) -> WeightTable | None:
-        """The last table that the proxies accepted; while none has accepted any, the one that waits for them."""
-        known = self._publication.good or self._publication.current
+        """The last table that the proxies accepted; where none is connected that has any, the one that waits."""
+        known = self._publication.known
         return known.table if known else None
 
     def prime(self, table: WeightTable) -> None:

@@ -34,6 +34,8 @@ class Session:
         self.node_id = node_id
         self.stream = Stream()
         self.standing = Standing.IDLE
+        self.took = False
+        """Whether it has accepted something, and so has something to keep."""
         self.wake = asyncio.Event()
 
 
@@ -56,6 +58,11 @@ class Publication:
     def resources(self) -> Resources:
         """What proxies may have now."""
         return self.current.resources if self.current else QUIET
+
+    @property
+    def known(self) -> Edition | None:
+        """What the proxies have: the last good edition; where none is connected that ever took one, the current one."""
+        return (self.good if any(session.took for session in self.sessions) else None) or self.current
 
     def publish(self, edition: Edition) -> None:
         """Serve this from now on. It stands until another one follows or a proxy refuses it."""
@@ -90,6 +97,7 @@ class Publication:
         """Take in what a proxy says."""
         session.stream = streams.heard(session.stream, request, self.resources)
         session.standing = streams.standing(session.stream, self.resources)
+        session.took = session.took or session.standing is Standing.ACCEPTED
         session.wake.set()
         self._judge()
 

@@ -104,6 +104,21 @@ async def test_cancelled_write_stands_and_is_known_as_accepted_once_the_proxy_an
         await eventually(accepted, "the second table is the accepted one")
 
 
+async def test_read_when_every_proxy_is_gone_never_goes_back_to_what_they_had(plane: Plane) -> None:
+    async with plane.proxy(Proxy(plane.port, "home")):
+        await plane.connector.write(FIRST)
+    await until(lambda: not plane.connector.proxies, "nobody is connected")
+
+    receipt = await plane.connector.write(SECOND)
+
+    assert (receipt.stored, receipt.accepted) == (True, None)
+    assert await plane.connector.read() == SECOND, "to have 'gone back' to FIRST would be a reason for SAFE mode"
+    silent = Proxy(plane.port, "home")
+    silent.silent = True
+    async with plane.proxy(silent):
+        assert await plane.connector.read() == SECOND, "it has nothing to keep yet"
+
+
 async def test_proxy_that_leaves_is_not_waited_for(plane: Plane) -> None:
     slow = Proxy(plane.port, "home/slow")
     async with plane.proxy(Proxy(plane.port, "home/quick")):

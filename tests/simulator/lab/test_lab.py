@@ -26,6 +26,7 @@ def share(lab: Lab, cluster: str) -> float:
 async def test_lab_when_a_cluster_dies_moves_everybody_and_fails_nobody() -> None:
     async with running(Options(day_s=STILL_S, step_max=1.0)) as lab:
         await until(lambda: share(lab, "eu-west") > 0.95, "everybody is served at home")
+        await until(lambda: len(lab.served) > 1000, "the controller has seen how many they are")
         lab.set_price("eu-west", 2.0)
         await until(lambda: share(lab, "us-east") > 0.9, "the price moves eu-west to us-east")
 
