@@ -14,6 +14,8 @@ from placement.fleet import ServiceId
 
 ADS = config_source_pb2.ConfigSource(ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=2)
 """From the stream on which the reference itself came."""
+LIMIT = 100_000
+"""Of connections, requests and retries to one upstream: more than a gateway carries."""
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -53,18 +55,19 @@ def _upstream(spec: MeshSpec, name: str, protocol: HttpVersion) -> Resource:
 
 
 def _limits() -> circuit_breaker_pb2.CircuitBreakers:
-    """A retry for every request in flight: when the only weighted cluster dies, each of them needs one.
+    """Room for a retry of every request in flight: when the only weighted cluster dies, all of them need one at once.
 
-    What is retried never reached a backend or was cut off by it, so that retries do not feed an overload; the
-    budget keeps them from growing past one per request. Envoy's other limits, 1024 connections and requests, are
-    below what one gateway carries and would refuse load that the plan had placed.
+    A retry budget would refuse half of them: Envoy holds the retries that wait against the requests that are still
+    active, and those that were cut off no longer are. What bounds retries is the route: one per request, and only for
+    what never reached a backend or was cut off by it, so that they do not feed an overload. Envoy's other limits, 1024
+    connections and requests, are below what one gateway carries and would refuse load that the plan had placed.
     """
     limits = circuit_breaker_pb2.CircuitBreakers()
     threshold = limits.thresholds.add()
-    for limit in (threshold.max_connections, threshold.max_pending_requests, threshold.max_requests):
-        limit.value = 100_000
-    threshold.retry_budget.budget_percent.value = 100
-    threshold.retry_budget.min_retry_concurrency.value = 10
+    for limit in (
+        threshold.max_connections, threshold.max_pending_requests, threshold.max_requests, threshold.max_retries,
+    ):  # fmt: skip
+        limit.value = LIMIT
     return limits
 
 

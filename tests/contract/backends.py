@@ -40,6 +40,9 @@ class HttpBackend:
         self.served = 0
         self._cluster = cluster
         self.says("")
+        self.answering = asyncio.Event()
+        """While it is cleared requests are taken and not answered."""
+        self.answering.set()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -60,12 +63,14 @@ class HttpBackend:
             self._server = None
         for writer in self._open:
             writer.transport.abort()
+        self.answering.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         try:
             while await reader.readuntil(b"\r\n\r\n"):
                 self.served += 1
+                await self.answering.wait()
                 writer.write(self._answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -17,7 +17,7 @@ from connectors.telemetry import Signal
 from connectors.xds.connector import XdsConnector
 from connectors.xds.server import XdsServer
 from placement.fleet import ServiceId
-from tests.contract.backends import WHO, GrpcBackend, free_port
+from tests.contract.backends import WHO, GrpcBackend, HttpBackend, free_port
 from tests.contract.harness import SERVICE, UNIT, eventually, far_off, table
 from tests.contract.harness_xds import BROKEN, EnvoyHarness, XdsHarness, mesh_spec, xds_envoy, xds_grpc
 
@@ -100,6 +100,28 @@ async def test_cluster_that_dies_under_load_loses_no_request_that_may_be_repeate
         assert seen["north"]
         # A gRPC call that was under way is the caller's to repeat; Envoy knows that a GET may be.
         assert sum(lost.values()) <= (16 if start is xds_grpc else 0), lost
+
+
+async def test_cluster_that_dies_with_hundreds_of_requests_in_flight_loses_none_that_may_be_repeated(
+    tmp_path: Path,
+) -> None:
+    async with xds_envoy(tmp_path) as mesh:
+        await mesh.connector.write(table({"east": UNIT}, standbys=["north"]))
+        await achieved(mesh, {"east": UNIT}, requests=100)
+        east = mesh.backends["east"]
+        assert isinstance(east, HttpBackend)
+
+        east.answering.clear()
+        already = east.served
+        sending = [asyncio.create_task(mesh.send(SERVICE, 8)) for _ in range(40)]
+
+        async def taken() -> bool:
+            return east.served == already + 320
+
+        await eventually(taken, "all of them are in flight")
+        await mesh.kill("east")
+
+        assert sum(await asyncio.gather(*sending), Counter()) == {"north": 320}
 
 
 async def test_retry_finds_the_other_weighted_cluster_where_there_is_no_standby(tmp_path: Path) -> None:
