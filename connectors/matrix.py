@@ -19,6 +19,8 @@ class Checked(StrEnum):
     """A control plane of our own, written from the product's documentation; the data plane is a draw."""
     STANDIN_REAL = "stand-in, real data plane"
     """As before, in front of the real data plane."""
+    REAL_CONTROL = "real control plane"
+    """The product's own control plane, and the stand-in where it is not there; the data plane is a draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ KINDS = (
          "HAProxy, Data Plane API"),
     Kind("nginx", "nginx", "connectors.nginx.connector:LIMITS", Checked.REAL, "NGINX, file and reload"),
     Kind("nginx-plus", "nginxPlus", "connectors.nginx.plus:LIMITS", Checked.STANDIN, "NGINX Plus, API"),
-    Kind("consul", "consul", "connectors.consul.connector:LIMITS", Checked.STANDIN, "Consul, HTTP API"),
+    Kind("consul", "consul", "connectors.consul.connector:LIMITS", Checked.REAL_CONTROL, "Consul, HTTP API"),
     Kind("kuma", "kuma", "connectors.kuma.connector:LIMITS", Checked.STANDIN, "Kuma, universal mode"),
     Kind("powerdns", "powerDns", "connectors.dns.powerdns:LIMITS", Checked.REAL, "PowerDNS, LUA records"),
     Kind("dns-update", "dnsUpdate", "connectors.dns.update:LIMITS", Checked.REAL, "RFC 2136 updates, SRV records"),
@@ -60,6 +62,8 @@ KINDS = (
          "Istio, localities"),
     Kind("gateway-http", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
          "Gateway API, HTTPRoute"),
+    Kind("gateway-inference", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
+         "Gateway API, InferencePools"),
     Kind("gateway-grpc", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
          "Gateway API, GRPCRoute"),
     Kind("linkerd", "kubernetes.linkerd", "connectors.kubernetes.gateway:LIMITS", Checked.STANDIN, "Linkerd"),

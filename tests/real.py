@@ -55,7 +55,13 @@ def helm_path() -> str | None:
     return str(found) if os.access(found, os.X_OK) else None
 
 
+def consul_path() -> str | None:
+    """EQUIPOISE_CONSUL, or the one on PATH."""
+    return shutil.which(os.environ.get("EQUIPOISE_CONSUL") or "consul")
+
+
 PROGRAMS = {
+    "consul": consul_path,
     "helm": helm_path,
     "haproxy": haproxy_path,
     "envoy": envoy_path,

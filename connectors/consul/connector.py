@@ -28,6 +28,8 @@ LIMITS = MeshLimits(
 Found = TypeVar("Found")
 OWN_FAULTS = ("No cluster leader", "rpc error", "No known Consul servers", "i/o timeout")
 """What a status 500 says when it is about Consul itself. Otherwise it is how Consul refuses a config entry."""
+TOO_OLD = "invalid config key"
+"""What a status 400 says to a field that came with a later version: a peer (1.13), a failover target (1.14)."""
 
 
 class _Kv(Shape):
@@ -178,8 +180,11 @@ class ConsulDialect:
     async def _set(self, method: str, path: str, what: str, index: int, body: bytes) -> None:
         """Compare and set. A status of 200 with `false` says that somebody else was faster."""
         answer = await self._edge.ask(
-            method, path, what, params={"cas": str(index)}, body=body, expected=frozenset({500})
+            method, path, what, params={"cas": str(index)}, body=body, expected=frozenset({400, 500})
         )
+        if answer.status == 400:
+            old = "; it is too old for that: give every cluster its datacenter, and no peer"
+            raise Refused(f"{answer.what}: status 400: {answer.words}{old if TOO_OLD in answer.words else ''}")
         if answer.status == 500:
             said = f"{answer.what}: status 500: {answer.words}"
             own = any(words in answer.words for words in OWN_FAULTS) or not answer.words or "<" in answer.words[:1]

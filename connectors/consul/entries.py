@@ -1,7 +1,8 @@
 """Rows as Consul's config entries, and back.
 
 A leg of a splitter can name neither a datacenter nor a peer. So each leg is a virtual service whose resolver redirects;
-the standbys are the failover targets in the resolver of the service itself, which every redirect ends at.
+the standbys are the failover targets in the resolver of the service itself, which every redirect ends at. Where all of
+them are named by their datacenter they are `Datacenters`, which every Consul knows; `Targets` came with 1.14.
 """
 
 from collections.abc import Mapping
@@ -43,9 +44,15 @@ class Target(Shape):
 
 
 class Failover(Shape):
-    """Where requests go when a service is gone."""
+    """Where requests go when a service is gone: datacenters with the same service in it, or targets."""
 
+    datacenters: list[str] | None = Field(alias="Datacenters", default=None)
     targets: list[Target] | None = Field(alias="Targets", default=None)
+
+    @property
+    def ordered(self) -> list[Target]:
+        """As targets, in their order."""
+        return [Target(Datacenter=datacenter) for datacenter in self.datacenters or ()] + (self.targets or [])
 
 
 class Resolver(Shape):
@@ -78,9 +85,13 @@ def redirect(spec: ConsulSpec, service: ServiceId, cluster: ClusterId) -> Entry:
 
 def failover(spec: ConsulSpec, service: ServiceId, row: Row) -> Entry:
     """The resolver of a service itself, with its standbys in their order."""
-    targets = [_target(spec, service, cluster) for cluster in row.standbys]
     found: Entry = {"Kind": "service-resolver", "Name": spec.name(service), "Meta": {"managed-by": "equipoise"}}
-    return {**found, "Failover": {"*": {"Targets": targets}}} if targets else found
+    places = [spec.places[cluster] for cluster in row.standbys]
+    if not places:
+        return found
+    if all(place.datacenter and not place.peer for place in places):
+        return {**found, "Failover": {"*": {"Datacenters": [place.datacenter for place in places]}}}
+    return {**found, "Failover": {"*": {"Targets": [_target(spec, service, cluster) for cluster in row.standbys]}}}
 
 
 def defaults(name: str, protocol: str) -> Entry:
@@ -124,5 +135,5 @@ def _standbys(spec: ConsulSpec, service: ServiceId, resolvers: Mapping[str, Reso
     own = resolvers.get(spec.name(service))
     every = (own.failover or {}).get("*") if own else None
     places = {place: cluster for cluster, place in spec.places.items() if cluster in spec.clusters[service]}
-    targets = [_place(spec, service, target) for target in (every.targets or [])] if every else []
+    targets = [_place(spec, service, target) for target in every.ordered] if every else []
     return tuple(places[place] for place in targets if place in places)

@@ -6,7 +6,7 @@ the fence is installed, so what passes here passes with them.
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.connector import KubernetesConnector
 from connectors.kubernetes.consul import Consul
-from connectors.kubernetes.dialect import Dialect
+from connectors.kubernetes.dialect import Dialect, Naming
 from connectors.kubernetes.gateway import GatewayApi, Parent, linkerd
 from connectors.kubernetes.istio import IstioLocality, IstioSubsets
 from connectors.kubernetes.kuma import Kuma
 from connectors.kubernetes.rbac import rights
+from connectors.kubernetes.resource import Manifest, Resource
 from connectors.kubernetes.spec import KubernetesSpec, Place
 from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import WeightTable
@@ -34,6 +35,7 @@ BROKEN = "broken"
 NOWHERE = "nowhere"
 """One that it has no name of."""
 PORT = 8080
+POOLS = "{service}-pool-{cluster}"
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,24 @@ class Flavour:
     home: str = ""
     says_no: bool = True
     """Whether its controller objects to a service that is not there."""
+    pools: bool = False
+    """Whether its back ends are InferencePools."""
 
 
 GATEWAY = "gateway.networking.k8s.io"
 FLAVOURS = {
     "consul-kubernetes": Flavour(lambda _: Consul(), ("consul.hashicorp.com",), "east"),
     "gateway-grpc": Flavour(lambda _: GatewayApi((Parent("shared"),), grpc=True), (GATEWAY,)),
+    "gateway-inference": Flavour(
+        lambda _: GatewayApi((Parent("shared"),), backend=clusters.POOL.kind, naming=Naming(POOLS)),
+        (GATEWAY, clusters.POOL.group), pools=True,
+    ),
     "gateway-http": Flavour(lambda _: GatewayApi((Parent("shared", section="http"),)), (GATEWAY,)),
     "istio-locality": Flavour(lambda _: IstioLocality("eu"), ("networking.istio.io",), says_no=False),
     "istio-subsets": Flavour(lambda _: IstioSubsets(), ("networking.istio.io",), says_no=False),
     "kuma-kubernetes": Flavour(lambda namespace: Kuma(system_namespace=namespace), ("kuma.io",), says_no=False),
     "linkerd": Flavour(lambda _: linkerd(PORT), (GATEWAY, "linkerd.io"), "east"),
-}
+}  # fmt: skip
 
 
 class KubernetesHarness:
@@ -121,9 +129,8 @@ async def kubernetes(
         harness = KubernetesHarness(flavour, given, spec, dialect)
         for group in flavour.groups:
             await given.install(definitions_of(group))
-        for service in (full for s in services for full in (s, *(f"{s}-{known}" for known in CLUSTERS))):
-            body = {"ports": [{"port": PORT}]}
-            await given.admin.create(clusters.SERVICE.blank(given.namespace, service, spec=body), clusters.SERVICE)
+        for resource, manifest in _back_ends(flavour, given.namespace, services):
+            await given.admin.create(manifest, resource)
         await given.grant(rights(spec, dialect))
         access = await given.access_as(f"equipoise-{ORIGIN}")
         harness.connector = KubernetesConnector(spec, KubernetesApi(ORIGIN, lambda: given.reached(access)), dialect)
@@ -136,6 +143,21 @@ async def kubernetes(
             await harness.connector.api.close()
             for backend in harness.backends.values():
                 await backend.stop()
+
+
+def _back_ends(flavour: Flavour, namespace: str, services: tuple[str, ...]) -> Iterator[tuple[Resource, Manifest]]:
+    """The Services, and one Service or pool of model servers for each cluster."""
+    picker = {"name": "picker", "port": {"number": 9_002}}
+    for service in services:
+        body: dict[str, Any] = {"ports": [{"port": PORT}]}
+        yield clusters.SERVICE, clusters.SERVICE.blank(namespace, service, spec=body)
+        for known in CLUSTERS:
+            if not flavour.pools:
+                yield clusters.SERVICE, clusters.SERVICE.blank(namespace, f"{service}-{known}", spec=body)
+                continue
+            labels = {"matchLabels": {"app": service, "cluster": known}}
+            pool = {"selector": labels, "targetPorts": [{"number": PORT}], "endpointPickerRef": picker}
+            yield clusters.POOL, clusters.POOL.blank(namespace, f"{service}-pool-{known}", spec=pool)
 
 
 def _opened(name: str) -> OpenHarness:

@@ -77,7 +77,8 @@ async def standing_in(
 def consul(_: Path) -> contextlib.AbstractAsyncContextManager[StandInHarness]:
     """Consul: two clusters in other datacenters, one at a peer."""
     standin = Consul()
-    standin.defaults[f"{SERVICE}-{BROKEN}"] = "tcp"
+    protocol = {"Kind": "service-defaults", "Name": f"{SERVICE}-{BROKEN}", "Protocol": "tcp", "ModifyIndex": 1}
+    standin.entries["service-defaults", f"{SERVICE}-{BROKEN}"] = protocol
     return standing_in(standin, lambda access: consul_connector(consul_spec(access)))
 
 

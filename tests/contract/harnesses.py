@@ -2,6 +2,7 @@
 
 from tests.contract.harness import OpenHarness
 from tests.contract.harness_aws import alb, lattice, route53
+from tests.contract.harness_consul import consul_agent
 from tests.contract.harness_dns import dns_update, powerdns
 from tests.contract.harness_haproxy import haproxy, haproxy_dataplane
 from tests.contract.harness_kubernetes import HARNESSES as KUBERNETES
@@ -29,3 +30,5 @@ HARNESSES: dict[str, OpenHarness] = {
     "xds-grpc": xds_grpc,
     **KUBERNETES,
 }
+REAL: dict[str, OpenHarness] = {"consul-agent": consul_agent}
+"""The real ones of which HARNESSES has a stand-in; skipped where the program is not there."""

@@ -8,17 +8,17 @@ import pytest
 from connectors.connector import Refused, Unavailable
 from placement.weights import WeightTable
 from tests.contract.harness import SERVICE, SHED, UNIT, Harness, eventually, far_off, table
-from tests.contract.harnesses import HARNESSES
+from tests.contract.harnesses import HARNESSES, REAL
 
 SPLIT = {"east": 6_000, "north": 3_000, "west": 1_000}
 OTHER = {"east": 1_000, "north": 2_000, "west": 7_000}
 REQUESTS = 1_500
 
 
-@pytest.fixture(params=sorted(HARNESSES))
+@pytest.fixture(params=sorted(HARNESSES | REAL))
 async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     """Each mesh in turn, fresh."""
-    async with HARNESSES[request.param](tmp_path) as harness:
+    async with (HARNESSES | REAL)[request.param](tmp_path) as harness:
         yield harness
 
 

@@ -18,6 +18,7 @@ from tests.kubernetes.server import StandIn
 KUBECONFIG = "EQUIPOISE_KUBECONFIG"
 NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 SERVICE = Resource("", "v1", "services", "Service")
+POOL = Resource("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool")
 DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )

@@ -1,6 +1,7 @@
 """The CustomResourceDefinitions that tests install: those of the projects themselves, read from beside the repository.
 
-Consul's and KEDA's are written here from the fields that their documentation names, for their own are not at hand.
+Consul's, KEDA's and the InferencePool are written here from the fields that their documentation names, for their own
+are not at hand. A server that has the projects' own keeps them.
 """
 
 import functools
@@ -67,12 +68,14 @@ def _slim(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own(group: str, version: str, plural: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Groups below k8s.io want to know who approved of them, or that nobody did."""
+    annotations = {"api-approved.kubernetes.io": "unapproved, written for tests"} if group.endswith(".k8s.io") else {}
     status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = {"type": "object", "properties": {"spec": spec, "status": status}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
+        "metadata": {"name": f"{plural}.{group}", "annotations": annotations},
         "spec": {
             "group": group,
             "scope": "Namespaced",
@@ -115,10 +118,43 @@ SCALED = {
         "triggers": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
     },
 }
+PORT = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65_535}
+NUMBERED = {"type": "object", "required": ["number"], "properties": {"number": PORT}}
+PICKER = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "group": {"type": "string", "default": "", "maxLength": 253},
+        "kind": {"type": "string", "default": "Service", "minLength": 1, "maxLength": 63},
+        "name": {"type": "string", "minLength": 1, "maxLength": 253},
+        "port": NUMBERED,
+        "failureMode": {"type": "string", "default": "FailClose", "enum": ["FailOpen", "FailClose"]},
+    },
+    "x-kubernetes-validations": [
+        {"rule": "self.kind != 'Service' || has(self.port)", "message": "a Service is picked by its port"}
+    ],
+}
+POOL = {
+    "type": "object",
+    "required": ["selector", "targetPorts"],
+    "properties": {
+        "appProtocol": {"type": "string", "default": "http", "enum": ["http", "kubernetes.io/h2c"]},
+        "endpointPickerRef": PICKER,
+        "selector": {
+            "type": "object",
+            "required": ["matchLabels"],
+            "properties": {"matchLabels": {"type": "object", "additionalProperties": TEXT, "maxProperties": 64}},
+        },
+        "targetPorts": {"type": "array", "minItems": 1, "maxItems": 8, "items": NUMBERED},
+    },
+}
 OWN = {
     "consul.hashicorp.com": (
         _own("consul.hashicorp.com", "v1alpha1", "servicesplitters", "ServiceSplitter", SPLITTER),
         _own("consul.hashicorp.com", "v1alpha1", "serviceresolvers", "ServiceResolver", RESOLVER),
+    ),
+    "inference.networking.k8s.io": (
+        _own("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool", POOL),
     ),
     "keda.sh": (_own("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", SCALED),),
 }

@@ -25,7 +25,7 @@ from connectors.kubernetes.split import Split
 from tests.contract import http_client
 from tests.contract.backends import HttpBackend
 from tests.contract.harness import SHED
-from tests.kubernetes.clusters import SERVICE, Cluster
+from tests.kubernetes.clusters import POOL, SERVICE, Cluster
 
 
 class StandInMesh:
@@ -105,14 +105,16 @@ class StandInMesh:
     async def _lacks(self, live: Manifest) -> str:
         """A destination that is not there."""
         kind, namespace = text(live, "kind"), text(live, "metadata", "namespace")
+        resource = SERVICE
         if kind in {"HTTPRoute", "GRPCRoute"}:
-            rules = entries(live, "spec", "rules")
-            wanted = [text(ref, "name") for rule in rules for ref in entries(rule, "backendRefs")]
+            references = [ref for rule in entries(live, "spec", "rules") for ref in entries(rule, "backendRefs")]
+            wanted = [text(ref, "name") for ref in references]
+            resource = POOL if any(text(ref, "kind") == POOL.kind for ref in references) else SERVICE
         elif kind == "ServiceSplitter":
             wanted = [text(leg, "service") for leg in entries(live, "spec", "splits")]
         else:
             return ""
-        known = {text(service, "metadata", "name") for service in (await self.api.listed(SERVICE, namespace))[0]}
+        known = {text(service, "metadata", "name") for service in (await self.api.listed(resource, namespace))[0]}
         return next((name for name in wanted if name not in known), "")
 
     def _status(self, live: Manifest, lacks: str) -> dict[str, Any] | None:
@@ -122,7 +124,7 @@ class StandInMesh:
             conditions = [
                 _condition("Accepted", True, "Accepted", "", generation, old),
                 _condition("ResolvedRefs", not lacks, "BackendNotFound" if lacks else "ResolvedRefs",
-                           f'service "{lacks}" not found' if lacks else "", generation, old),
+                           f'back end "{lacks}" not found' if lacks else "", generation, old),
             ]  # fmt: skip
             linkerd = isinstance(self.dialect, GatewayApi) and self.dialect.linkerd
             name = LINKERD if linkerd else "equipoise.dev/stand-in"
