@@ -4,6 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENVOY_STAMP := .envoy/.installed
 KUBE_STAMP := .kube/.installed
+ALONE := $(addprefix tests/,benchmarks connectors contract health kubernetes simulator/lab simulator/test_sweep.py \
+  scheduler/test_fanout.py scheduler/test_pricing_fanout.py)
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: install demo test check bench lock schema clean
@@ -45,8 +47,15 @@ $(KUBE_STAMP): $(BIN)/uv requirements/kube.lock
 demo: install
 	@$(BIN)/python -m simulator.lab $(ARGS)
 
+# Everything: in two processes what bears company, then one after the other what starts data planes, Ray, or a clock.
+ifeq ($(strip $(ARGS)),)
+test: install $(KUBE_STAMP)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/python -m pytest $(ALONE)
+else
 test: install $(KUBE_STAMP)
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: install
 	@$(BIN)/ruff check .
