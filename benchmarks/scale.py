@@ -10,6 +10,7 @@ ledger, failover tables and placement do their work while the API is asked for t
     turn_p50_s, turn_max_s   from the start of a turn to its record, by the turns themselves
     loop_lag_p99_ms          how late the event loop was, an upper bound of its histogram; while all that went on
     lag_over_250_ms          times that it was later than that, of `lag_samples`
+    steps_s                  mean time of the steps of a turn; those of each mesh (collect, push) apart
 """
 
 import argparse
@@ -74,12 +75,14 @@ async def measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     began_s = time.monotonic()
     async with started(["benchmarks.scale_service", str(documents)], port, asked.log) as controller:
         ready_s, cpu_s, before = time.monotonic() - began_s, controller.cpu_s(), await lags(controller)
+        steps = await steps_of(controller)
         works = [asyncio.create_task(work) for work in (send(controller, asked, seen), look(controller, seen))]
         await asyncio.wait(works, timeout=asked.seconds, return_when=asyncio.FIRST_EXCEPTION)
         for task in works:
             task.cancel()
         await asyncio.gather(*works, return_exceptions=True)
         after, used_s, memory_mib = await lags(controller), controller.cpu_s() - cpu_s, controller.memory_mib()
+        steps_s = mean_of(steps, await steps_of(controller))
         turns = (await controller.say("GET", "/api/v1/turns?limit=50", None, "viewer"))[1]["items"]
         samples = (await controller.say("GET", "/readyz", None, "viewer"))[1]
     return {
@@ -88,7 +91,7 @@ async def measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         "samples_per_s": round(seen.sent / asked.seconds), "refused_503": seen.refused,
         "post_p99_ms": percentile(seen.post_ms, 99), "read_p50_ms": percentile(seen.read_ms, 50),
         "read_p99_ms": percentile(seen.read_ms, 99), "start_s": round(ready_s, 1),
-        "cpu_cores": round(used_s / asked.seconds, 2), "memory_mib": round(memory_mib),
+        "cpu_cores": round(used_s / asked.seconds, 2), "memory_mib": round(memory_mib), "steps_s": steps_s,
     }  # fmt: skip
 
 
@@ -151,6 +154,22 @@ async def lags(server: Server) -> dict[float, float]:
     name = "equipoise_event_loop_lag_seconds_bucket"
     lines = [line for line in (await server.text("/metrics")).splitlines() if line.startswith(name)]
     return {float(line.split('le="')[1].split('"')[0]): float(line.rpartition(" ")[2]) for line in lines}
+
+
+async def steps_of(server: Server) -> dict[str, tuple[float, float]]:
+    """How often each step of a turn was done, and how many seconds that took."""
+    name, found = "equipoise_step_duration_seconds", dict[str, dict[str, float]]()
+    for line in (await server.text("/metrics")).splitlines():
+        for kind in ("_count{", "_sum{"):
+            if line.startswith(name + kind):
+                found.setdefault(line.split('step="')[1].split('"')[0], {})[kind] = float(line.rpartition(" ")[2])
+    return {step: (counts["_count{"], counts["_sum{"]) for step, counts in found.items()}
+
+
+def mean_of(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """Seconds of each step between two looks."""
+    since = {step: np.subtract(now, before.get(step, (0.0, 0.0))).tolist() for step, now in after.items()}
+    return {step: round(took_s / count, 3) for step, (count, took_s) in since.items() if count}
 
 
 def lag_of(before: dict[float, float], after: dict[float, float]) -> dict[str, Any]:

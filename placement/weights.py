@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,19 +70,36 @@ class WeightTable:
 
     def items(self) -> Iterator[tuple[ServiceId, tuple[Target, ...], int]]:
         """(service, targets, shed weight) row by row, for translation into what a mesh speaks."""
-        for row, service in enumerate(self.services):
-            yield service, self.targets(row), int(self.shed_weight[row])
+        every = tuple(map(tuple.__new__, repeat(Target), self._columns()))
+        for service, (begin, end), shed in zip(*self._rows(), strict=True):
+            yield service, every[begin:end], shed
 
     def content(self) -> dict[str, object]:
         """All but the fence, as plain values in a fixed order."""
-        rows = {s: {"shed": shed, "targets": [list(t) for t in targets]} for s, targets, shed in self.items()}
+        every = list(map(list, self._columns()))
+        rows = {
+            s: {"shed": shed, "targets": every[begin:end]} for s, (begin, end), shed in zip(*self._rows(), strict=True)
+        }
         return {"origin": self.origin, "unit": self.unit, "services": rows}
 
-    def digest(self) -> str:
-        """SHA-256 of the content: equal digests mean that there is nothing to write."""
+    def text(self) -> str:
+        """The content as JSON, of which the digest is taken."""
+        return json.dumps(self.content(), sort_keys=True)
+
+    def digest(self, text: str | None = None) -> str:
+        """SHA-256 of the content, which may be at hand as `text`: equal digests mean that there is nothing to write."""
         if "digest" not in self.known:
-            self.known["digest"] = hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+            self.known["digest"] = hashlib.sha256((text or self.text()).encode()).hexdigest()
         return str(self.known["digest"])
+
+    def _columns(self) -> Iterator[tuple[ClusterId, int, int]]:
+        """Cluster, weight and priority of all targets."""
+        names = map(self.clusters.__getitem__, self.column.tolist())
+        return zip(names, self.weight.tolist(), self.priority.tolist(), strict=True)
+
+    def _rows(self) -> tuple[tuple[ServiceId, ...], Iterator[tuple[int, int]], list[int]]:
+        """Services, where the targets of each stand, and what is refused of it."""
+        return self.services, pairwise(self.row_start.tolist()), self.shed_weight.tolist()
 
     def same_weights(self, other: "WeightTable") -> bool:
         """Whether there is nothing to write: equal content, whatever the fence."""

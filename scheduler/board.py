@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from health.verdict import usable
@@ -64,8 +64,8 @@ class Board:
                 }
             )
 
-    def plan(self) -> Json | None:
-        """`GET /api/v1/plan`; None before the first tick."""
+    def plan(self, flows: Callable[[Iterator[Json]], Iterable[Json]] = list) -> Json | None:
+        """`GET /api/v1/plan`; None before the first tick. `flows` may leave rows to be made one after the other."""
         if self.state is None or self.turn is None or self.state.problem is None:
             return None
         turn, fleet, problem = self.turn, self.state.fleet, self.state.problem
@@ -87,8 +87,8 @@ class Board:
             "panic": turn.verdicts.panic,
             "cost_before_usd_per_hour": cost_summary(turn.standing_cost),
             "cost_usd_per_hour": cost_summary(turn.pushed_cost),
-            "flows": flow_rows(fleet, problem, turn.pushed, self.state.tables),
-            "flows_before": flow_rows(fleet, problem, turn.snapshot.routing, {}),
+            "flows": flows(flow_rows(fleet, problem, turn.pushed, self.state.tables)),
+            "flows_before": flows(flow_rows(fleet, problem, turn.snapshot.routing, {})),
             "backends": backend_rows(fleet, problem, turn),
             "gateways_lost": [
                 c for c, here in zip(fleet.clusters.ids, usable(self.state.gateways).tolist(), strict=True) if not here

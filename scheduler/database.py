@@ -1,5 +1,6 @@
 """The database of the ledger: an engine that keeps what it acknowledged, the newest schema, and its own clock."""
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -21,20 +22,32 @@ ANSWER_TIMEOUT_MS = 2_000
 """A PostgreSQL that does not answer by then counts as down: an evacuation must not wait for it."""
 
 
+class Encoded(str):
+    """JSON that was made already: a row takes it as it is."""
+
+    __slots__ = ()
+
+
+def encoded(value: object) -> str:
+    """What a column of JSON is written as."""
+    return value if isinstance(value, Encoded) else json.dumps(value)
+
+
 def engine_of(url: str, readonly: bool = False) -> Engine:
     """An engine for a ledger's URL, with whatever makes that database durable."""
     if url.startswith(SQLITE):
         if readonly:
             return create_engine(f"{SQLITE}file:{url.removeprefix(SQLITE)}?mode=ro&uri=true")
-        engine = create_engine(url)
+        engine = create_engine(url, json_serializer=encoded)
         event.listen(engine, "connect", _durable)
         return engine
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != POSTGRESQL:
-        return create_engine(parsed)
+        return create_engine(parsed, json_serializer=encoded)
     return create_engine(
         parsed.set(drivername=f"{POSTGRESQL}+psycopg"),
         pool_pre_ping=True,
+        json_serializer=encoded,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,
             "tcp_user_timeout": ANSWER_TIMEOUT_MS,

@@ -19,13 +19,16 @@ from sqlmodel import Session, col, select
 
 from scheduler.database import POSTGRESQL, SQLITE, engine_of, now_s
 from scheduler.ports import Deposed, LedgerDown
+from scheduler.session_lock import Absence, hold
 from scheduler.tables import LeaseRow
 
 T = TypeVar("T")
 RENEWALS_PER_TERM = 5
 """Four may be lost before another controller may take over."""
-LOOKS_PER_TERM = 10
+LOOKS_PER_TERM = 20
 """How often a standby looks whether the term has run out."""
+SILENT_RENEWALS = 1.5
+"""A leader whose session has ended is taken for gone when no renewal has followed for so many of their intervals."""
 
 
 class Lease(Protocol):
@@ -47,8 +50,9 @@ class Lease(Protocol):
 class StoreLease:
     """A lease in a database that several controllers share. Its clock decides when a term has run out.
 
-    A leader that is silent for `ttl_s` may be followed by another. One that cannot reach the store keeps trying: only
-    the store's word that there is a higher epoch deposes it.
+    A leader that is silent for `ttl_s` may be followed by another, and sooner where its session with the database has
+    ended too (scheduler.session_lock). One that cannot reach the store keeps trying: only the store's word that there
+    is a higher epoch deposes it.
     """
 
     def __init__(self, url: str, name: str, ttl_s: float) -> None:
@@ -56,6 +60,7 @@ class StoreLease:
         self._engine: Engine = engine_of(url)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lease")
         """Not the ledger's: a long transaction there must not cost us the term."""
+        self._absence = Absence(SILENT_RENEWALS * ttl_s / RENEWALS_PER_TERM)
 
     async def take(self) -> int | None:
         """The epoch of a new term of ours; None while another leads."""
@@ -91,13 +96,22 @@ class StoreLease:
 
     def _take(self) -> int:
         with Session(self._engine) as session:
-            row = session.exec(select(LeaseRow).where(LeaseRow.id == 1).with_for_update()).one()
-            at_s = now_s(session)
-            if row.holder and row.expires_at_s > at_s:
+            row = session.exec(select(LeaseRow).where(LeaseRow.id == 1)).one()
+            seen = row.epoch, row.expires_at_s
+            if row.holder and not self._over(session, *seen):
                 return 0
-            epoch = begin_term(session, row, self.name, at_s, self.ttl_s)
+            session.refresh(row, with_for_update=True)
+            if (row.epoch, row.expires_at_s) != seen:  # somebody was quicker, or the leader lives
+                return 0
+            epoch = begin_term(session, row, self.name, now_s(session), self.ttl_s)
+            session.commit()
+            hold(session, epoch)
             session.commit()
         return epoch
+
+    def _over(self, session: Session, epoch: int, expires_at_s: float) -> bool:
+        at_s = now_s(session)
+        return self._absence.gone(session, epoch, expires_at_s, at_s) or expires_at_s <= at_s
 
     def _holder(self) -> str:
         with Session(self._engine) as session:
@@ -105,6 +119,9 @@ class StoreLease:
             return row.holder if row is not None and row.expires_at_s > now_s(session) else ""
 
     def _renew(self) -> bool:
+        with Session(self._engine) as session:
+            hold(session, self.epoch)
+            session.commit()
         return self._extend(self.ttl_s)
 
     def _extend(self, by_s: float) -> bool:

@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import sqlalchemy
+from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from placement.fleet import OriginId
 from placement.trial import RING
 from placement.weights import WeightTable, table_from_content
-from scheduler.database import POSTGRESQL, engine_of, migrate
+from scheduler.database import POSTGRESQL, Encoded, engine_of, migrate
 from scheduler.lease import begin_term
 from scheduler.ports import Deposed, LedgerDown
 from scheduler.summary import turn_summary
@@ -76,18 +77,11 @@ class Ledger:
 
     async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
         """Durable before any of them is written to a mesh."""
-
-        def rows() -> list[IntentRow]:
-            return [
-                IntentRow(turn=turn, origin=o, epoch=t.epoch, version=t.version, digest=t.digest(), content=t.content())
-                for o, t in tables.items()
-            ]
-
-        found = await asyncio.to_thread(rows)  # a second of a processor for a thousand meshes
+        found = await asyncio.to_thread(lambda: [_intent(turn, *named) for named in tables.items()])
         within_s = INTENT_TIMEOUT_S + INTENT_EACH_S * len(found)
         try:
             async with asyncio.timeout(within_s):
-                await self._run(lambda: self._add(*found))
+                await self._run(lambda: self._transact(lambda session: session.execute(insert(IntentRow), found)))
         except TimeoutError:
             raise LedgerDown(f"{self.url}: no answer within {within_s:g} s") from None
 
@@ -227,6 +221,13 @@ class Ledger:
                 raise LedgerDown(f"{self.url}: the chain of {what}s breaks at row {number}")
             last, length = digest, length + 1
         return length
+
+
+def _intent(turn: int, origin: OriginId, table: WeightTable) -> dict[str, object]:
+    """A row of IntentRow: a thousand meshes are megabytes, which are encoded once and by nobody again."""
+    text = Encoded(table.text())
+    fence = {"epoch": table.epoch, "version": table.version}
+    return {"turn": turn, "origin": origin, "digest": table.digest(text), "content": text, **fence}
 
 
 def _switches(session: Session, prefix: str) -> dict[str, tuple[str, str]]:

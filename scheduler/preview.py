@@ -88,7 +88,7 @@ def preview_summary(found: Preview) -> Json:
         "guards": [],
         "cost_before_usd_per_hour": cost_summary(found.before_cost),
         "cost_usd_per_hour": cost_summary(found.plan.cost),
-        "flows_before": flow_rows(found.fleet, found.problem, found.before, {}),
-        "flows": flow_rows(found.fleet, found.problem, found.plan.routing, {}),
+        "flows_before": list(flow_rows(found.fleet, found.problem, found.before, {})),
+        "flows": list(flow_rows(found.fleet, found.problem, found.plan.routing, {})),
         "backends": load_rows(found.fleet, found.problem, found.plan.routing),
     }

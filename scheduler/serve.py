@@ -43,6 +43,7 @@ from scheduler.desk import Desk
 from scheduler.drill_service import DrillService
 from scheduler.endpoints import Endpoints
 from scheduler.front import Front, Parts
+from scheduler.garbage import set_aside
 from scheduler.intake import Collector
 from scheduler.jobs import Jobs, Simulator
 from scheduler.lease import Lease, lease_of, won
@@ -118,6 +119,7 @@ async def serve(
         _close_on_signals(desk, clock)
         for work in (desk.follow(clock.nudge), *controller.works(), _measure_lag(metrics), drilling.probes.run()):
             background.keep(work)
+        set_aside()
         gate = Gate(lambda: newest[-1].policy.server.access, controller.roster)
         epoch = await _won(lease, server, metrics, desk, gate)
         if epoch is None:
@@ -196,6 +198,8 @@ async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, se
     trace = Trace(tracer_of(), parts.metrics.step)
 
     def show(state: State, turn: Turn) -> None:
+        if observer.board.turn is None:
+            set_aside()
         observer.show(state, turn)
         parts.meshes.show(state, turn)
         desk.obeyed(turn)

@@ -1,7 +1,8 @@
 """Turns and explanations as plain values, for the ledger, the API and `-o json`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ import numpy as np
 from health.states import State as Verdict
 from placement.cost import COMPONENTS, Cost, loads
 from placement.explain import Explanation
-from placement.fleet import RESOURCES, Fleet, OriginId
+from placement.fleet import RESOURCES, Fleet, OriginId, ServiceId
 from placement.pace import HOUR_S, MINUTE_S
 from placement.problem import Problem
-from placement.routing import Routing, RoutingView, moved_share
+from placement.routing import Routing, moved_share
 from placement.stages import STAGES
 from placement.weights import WeightTable
 from placement.worth import Worth
@@ -96,28 +97,36 @@ def vars_of_change(at_s: float, backend: str, before: str, after: str) -> Json:
     return {"at_s": at_s, "backend": backend, "from": before, "to": after}
 
 
-def flow_rows(fleet: Fleet, problem: Problem, routing: Routing, tables: Mapping[OriginId, WeightTable]) -> list[Json]:
+def flow_rows(
+    fleet: Fleet, problem: Problem, routing: Routing, tables: Mapping[OriginId, WeightTable]
+) -> Iterator[Json]:
     """One row per flow: demand, shares, and the integer weights that its mesh has."""
-    view, demand = RoutingView(fleet, routing), loads(problem, routing).demand_rps
-    weights = {
-        f"{service}@{origin}": {str(t.cluster): t.weight for t in targets if t.weight}
-        for origin, table in tables.items()
-        for service, targets, _ in table.items()
-    }
-    rows: list[Json] = []
-    for name, row in view.rows.items():
-        service, origin = name.split("@")
-        shares = {column: round(share, 6) for column, share in view[name].items()}
-        rows.append(
-            {
-                "service": service,
-                "origin": origin,
-                "demand_rps": round(float(demand[row]), 3),
-                "shares": shares,
-                "weights": weights.get(name, {}),
-            }
-        )
-    return rows
+    demand = np.round(loads(problem, routing).demand_rps, 3).tolist()
+    columns = np.array([*fleet.clusters.ids, fleet.column_name(fleet.shed)], dtype=object)[routing.column].tolist()
+    share, start = np.round(routing.share, 6).tolist(), routing.row_start.tolist()
+    given = {origin: _weights_of(table) for origin, table in tables.items()}
+    services, origins = fleet.services.ids, fleet.origins.ids
+    for f, (s, o) in enumerate(zip(fleet.flows.service.tolist(), fleet.flows.origin.tolist(), strict=True)):
+        part = slice(start[f], start[f + 1])
+        yield {
+            "service": services[s],
+            "origin": origins[o],
+            "demand_rps": demand[f],
+            "shares": dict(zip(columns[part], share[part], strict=True)),
+            "weights": given[origins[o]](services[s]) if origins[o] in given else {},
+        }
+
+
+def _weights_of(table: WeightTable) -> Callable[[ServiceId], dict[str, int]]:
+    """Says the weights of a service, by cluster."""
+    rows = dict(zip(table.services, pairwise(table.row_start.tolist()), strict=True))
+    clusters, column, weight = table.clusters, table.column.tolist(), table.weight.tolist()
+
+    def weights(service: ServiceId) -> dict[str, int]:
+        begin, end = rows.get(service, (0, 0))
+        return {str(clusters[c]): w for c, w in zip(column[begin:end], weight[begin:end], strict=True) if w}
+
+    return weights
 
 
 def load_rows(fleet: Fleet, problem: Problem, routing: Routing) -> list[Json]:

@@ -1,20 +1,18 @@
 """The HTTP face of a controller, made of its routes: recognise, allow, check, do, write down, answer. Nothing else."""
 
 import asyncio
-import json
-import math
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from scheduler.api.encoding import encoded
 from scheduler.api.gate import COOKIE, Gate
 from scheduler.api.problem import Failure, faults, problem
-from scheduler.api.route import Answer, Call, Json, Route
+from scheduler.api.route import Answer, Call, Route
 from scheduler.ports import LedgerDown
 
 SECURITY = {
@@ -170,9 +168,11 @@ async def _response(route: Route, answer: Answer, request: web.Request) -> web.R
     if answer.text is not None:
         headers.setdefault("Content-Type", f"{route.media}; charset=utf-8")
         return web.Response(body=answer.text.encode(), status=answer.status, headers=headers)
-    if answer.body is None:
+    if answer.body is None and answer.data is None:
         return web.Response(status=answer.status, headers=headers)
-    data = await asyncio.to_thread(encoded, answer.body) if route.large else encoded(answer.body)
+    data = answer.data
+    if data is None:
+        data = await asyncio.to_thread(encoded, answer.body) if route.large else encoded(answer.body)
     body: bytes | AsyncIterator[memoryview] = data
     if len(data) > PIECE_BYTES:
         headers["Content-Length"], body = str(len(data)), _pieces(data)
@@ -183,22 +183,3 @@ async def _pieces(data: bytes) -> AsyncIterator[memoryview]:
     """Handed to the socket one after the other: megabytes at once would be copied again and again meanwhile."""
     for at in range(0, len(data), PIECE_BYTES):
         yield memoryview(data)[at : at + PIECE_BYTES]
-
-
-def encoded(body: BaseModel | Json) -> bytes:
-    """JSON, which knows no NaN and no infinity."""
-    if isinstance(body, BaseModel):
-        return body.model_dump_json().encode()
-    try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        return json.dumps(numbers_only(body), separators=(",", ":"), allow_nan=False).encode()
-
-
-def numbers_only(value: Any) -> Any:
-    """The value with None for what is no number: older ledgers have some."""
-    if isinstance(value, dict):
-        return {key: numbers_only(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [numbers_only(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from scheduler.access.role import Role
 from scheduler.account import account, flows_named, unknown_flow
+from scheduler.api.encoding import encoded
 from scheduler.api.problem import Failure
 from scheduler.api.route import Answer, Call, Json, Route, Said, Shown
 from scheduler.api.shapes import Backend, CostParts, LossRow, Number, PushOutcome, Shares
@@ -81,6 +82,7 @@ class PlanApi:
 
     def __init__(self, board: Board, solver: ThreadSolver) -> None:
         self.board, self.solver = board, solver
+        self._made: tuple[object, asyncio.Task[Answer]] | None = None
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -92,11 +94,19 @@ class PlanApi:
         ]  # fmt: skip
 
     async def plan(self, _: Call) -> Answer:
-        """Of the newest turn."""
-        found = await asyncio.to_thread(self.board.plan)
-        if found is None:
+        """Of the newest turn: made once, however many ask."""
+        board, turn = self.board, self.board.turn
+        if turn is None or board.state is None or board.state.problem is None:
             raise Failure(503, NOT_YET, "No plan yet")
-        return Answer(found, etag=f'"{found["epoch"]}.{found["turn"]}"')
+        key = turn.epoch, turn.number, board.reload_error, dict(board.source_failures)
+        if self._made is None or self._made[0] != key or (self._made[1].done() and self._made[1].exception()):
+            self._made = key, asyncio.create_task(asyncio.to_thread(self._encoded))
+        return await asyncio.shield(self._made[1])
+
+    def _encoded(self) -> Answer:
+        body = self.board.plan(flows=iter)
+        assert body is not None, "a plan was there before"
+        return Answer(data=encoded(body), etag=f'"{body["epoch"]}.{body["turn"]}"')
 
     async def explain(self, call: Call) -> Answer:
         """One flow, or all of a service."""

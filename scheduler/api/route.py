@@ -71,6 +71,8 @@ class Answer:
     etag: str = ""
     text: str | None = None
     """Instead of a body, of the route's media type."""
+    data: bytes | None = None
+    """Instead of a body, encoded already."""
 
 
 Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]

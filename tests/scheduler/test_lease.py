@@ -127,6 +127,64 @@ async def test_keep_when_the_term_ran_out_and_another_leads_says_deposed(server:
     ledger.close()
 
 
+@pytest.fixture
+async def long_term(server: str) -> AsyncIterator[tuple[str, StoreLease, StoreLease]]:
+    """A ledger whose leader has a term of a minute, and a standby that takes it for gone after a third of a second."""
+    url = database(server, f"lease{next(NUMBERS)}")
+    ledger = Ledger(url)
+    await ledger.migrate()
+    ledger.close()
+    leader, standby = StoreLease(url, "leader", 60.0), StoreLease(url, "standby", 1.0)
+    assert await leader.take() == 1
+    assert await standby.take() is None
+    yield url, leader, standby
+    leader.close()
+    standby.close()
+
+
+async def test_take_when_the_session_of_the_leader_has_ended_does_not_wait_for_its_term(
+    long_term: tuple[str, StoreLease, StoreLease],
+) -> None:
+    _, leader, standby = long_term
+
+    leader.close()  # what the kernel does for a process that was killed
+
+    assert await won(standby, 1.0, lambda _: None) == 2
+
+
+async def test_take_when_the_session_of_the_leader_ended_but_it_renews_leaves_it_the_term(
+    long_term: tuple[str, StoreLease, StoreLease], server: str
+) -> None:
+    url, leader, standby = long_term
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = %s)",
+            [url.rpartition("/")[2]],
+        )
+    assert await standby.take() is None, "it sees a free lock, and gives the leader time to renew"
+
+    assert leader._renew()
+
+    for _ in range(20):
+        assert await standby.take() is None
+
+
+async def test_take_by_a_standby_that_never_saw_a_session_waits_for_the_term(server: str) -> None:
+    url = database(server, f"lease{next(NUMBERS)}")
+    ledger = Ledger(url)
+    await ledger.migrate()
+    leader = StoreLease(url, "leader", 60.0)
+    assert await leader.take() == 1
+    leader.close()
+    late = StoreLease(url, "late", 0.0)
+
+    for _ in range(20):
+        assert await late.take() is None, "it may be one that a pooler keeps apart from its lock"
+    late.close()
+    ledger.close()
+
+
 async def test_store_that_is_away_deposes_nobody_and_makes_nobody_lead(server: str) -> None:
     url = database(server, f"lease{next(NUMBERS)}")
     ledger = Ledger(url)
