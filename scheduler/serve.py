@@ -117,7 +117,7 @@ async def serve(
         desk.drilling = drilling.moving
         clock = SystemClock(controller.watch)
         _close_on_signals(desk, clock)
-        for work in (desk.follow(clock.nudge), *controller.works(), _measure_lag(metrics), drilling.probes.run()):
+        for work in (desk.follow(clock.nudge), *controller.works(), metrics.measure_lag(), drilling.probes.run()):
             background.keep(work)
         set_aside()
         gate = Gate(lambda: newest[-1].policy.server.access, controller.roster)
@@ -294,11 +294,3 @@ def _close_on_signals(desk: Desk, clock: SystemClock) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, close)
-
-
-async def _measure_lag(metrics: Metrics, every_s: float = 0.1) -> None:
-    """How late the event loop is: the proof that nothing blocks it."""
-    while True:
-        expected_s = time.monotonic() + every_s
-        await asyncio.sleep(every_s)
-        metrics.lag.observe(max(0.0, time.monotonic() - expected_s))

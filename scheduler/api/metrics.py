@@ -1,6 +1,8 @@
 """What Prometheus scrapes from us, set from the board after every turn."""
 
+import asyncio
 import math
+import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -121,6 +123,13 @@ class Metrics:
                     self.failover.labels(str(row.loss)).set(row.worst_utilization)
                     self.unmet.labels(str(row.loss)).set(row.shed_rps)
             self.proof_age.set(turn.at_s - min((row.made_at_s for row in state.failover.rows), default=turn.at_s))
+
+    async def measure_lag(self, every_s: float = 0.1) -> None:
+        """How late the event loop is, until cancelled: the proof that nothing blocks it."""
+        while True:
+            expected_s = time.monotonic() + every_s
+            await asyncio.sleep(every_s)
+            self.lag.observe(max(0.0, time.monotonic() - expected_s))
 
     def render(self) -> bytes:
         """The exposition text."""
