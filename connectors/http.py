@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
 from connectors.connector import Refused, Unavailable
 from connectors.deadline import within
+from connectors.wire import Broken, Sent, answered, headers_of, opened, whole
 
 BODY_MAX_BYTES = 4 * 2**20
 """More is no answer to our questions: 1,000 services with 20 destinations each take about 2 MB."""
@@ -109,7 +110,7 @@ class Edge:
     access: Access
     name: str
     """Whose API: `eu-west: Consul at https://consul:8501`."""
-    _client: httpx.AsyncClient | None = field(default=None, repr=False)
+    _client: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def ask(
         self,
@@ -124,7 +125,7 @@ class Edge:
     ) -> Answer:
         """One request about `what`. A 2xx or an `expected` status is the answer; `judged` says what others mean."""
         named = f"{self.name}, {what}"
-        sent = {"accept": "application/json", **headers, **self._secrets(named)}
+        sent = {"accept": "application/json", "accept-encoding": "identity", **headers, **self._secrets(named)}
         if body and "content-type" not in headers:
             sent["content-type"] = "application/json"
         call = self._exchange(method, path, named, dict(params), body, sent)
@@ -135,7 +136,7 @@ class Edge:
         """Give up the connections."""
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            await client.close()
 
     def _secrets(self, named: str) -> Headers:
         try:
@@ -146,30 +147,22 @@ class Edge:
     async def _exchange(
         self, method: str, path: str, named: str, params: dict[str, str], body: bytes, headers: Headers
     ) -> Answer:
+        url = f"{self.access.url.rstrip('/')}{path}"
         try:
-            client = self._connected()
-            url = f"{self.access.url.rstrip('/')}{path}"
-            async with client.stream(method, url, params=params or None, content=body, headers=headers) as response:
-                whole = bytearray()
-                async for piece in response.aiter_bytes():
-                    whole += piece
-                    if len(whole) > self.access.body_max_bytes:
-                        raise Unavailable(f"{named}: the answer has more than {self.access.body_max_bytes} bytes")
-                return Answer(named, response.status_code, dict(response.headers), bytes(whole))
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
-            raise Unavailable(f"{named}: {type(error).__name__}: {str(error)[:WORDS_MAX]}") from None
+            async with answered(self._connected(), Sent(method, url, headers, params, body)) as response:
+                found = await whole(response, self.access.body_max_bytes)
+                if found is None:
+                    raise Unavailable(f"{named}: the answer has more than {self.access.body_max_bytes} bytes")
+                return Answer(named, response.status, headers_of(response), found)
+        except (Broken, OSError, ValueError) as error:  # the latter two of certificate files that cannot be used
+            words = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {str(error)[:WORDS_MAX]}"
+            raise Unavailable(f"{named}: {words}") from None
 
-    def _connected(self) -> httpx.AsyncClient:
+    def _connected(self) -> aiohttp.ClientSession:
         if self._client is None:
             access = self.access
-            verify = (
-                trust(access.ca_file, access.certificate_file, access.key_file) if access.url[:5] == "https" else False
-            )
-            bounds = httpx.Limits(max_connections=16, max_keepalive_connections=16)
-            self._client = httpx.AsyncClient(
-                verify=verify, follow_redirects=False, trust_env=False, timeout=access.timeout_s, limits=bounds,
-                headers={"user-agent": "equipoise", "accept-encoding": "identity"},
-            )  # fmt: skip
+            secure = access.url[:5] == "https"
+            self._client = opened(trust(access.ca_file, access.certificate_file, access.key_file) if secure else False)
         return self._client
 
 

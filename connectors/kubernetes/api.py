@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 
 from connectors.connector import Refused, Unavailable
 from connectors.kubernetes.answers import CAUSE_MAX, Expired, Missing, judged, shown
 from connectors.kubernetes.kubeconfig import Access, BadKubeconfig
 from connectors.kubernetes.resource import Manifest, Resource, entries, mapping, named, text
+from connectors.wire import Broken, Sent, answered, headers_of, opened, whole
 
 FIELD_MANAGER = "equipoise"
 BODY_MAX_BYTES = 8 * 1024 * 1024
@@ -37,7 +38,7 @@ class KubernetesApi:
         self.origin, self.field_manager, self.page = origin, field_manager, page
         self._load = access
         self._access: Access | None = None
-        self._http: httpx.AsyncClient | None = None
+        self._http: aiohttp.ClientSession | None = None
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest:
         """One object. Missing where there is none."""
@@ -126,27 +127,22 @@ class KubernetesApi:
         query |= {"labelSelector": selector} if selector else {}
         client = await self._client()
         what = self._full(f"watch {resource.plural} in {namespace or 'all namespaces'}")
-        request = client.build_request("GET", resource.path(namespace), params=query, headers=await self._headers())
-        self._name_server(request)
-        request.extensions["timeout"] = {"connect": READ_S, "read": WATCH_S + READ_S, "write": READ_S, "pool": READ_S}
+        sent = await self._sent("GET", resource.path(namespace), query, silence_s=WATCH_S + READ_S)
         try:
-            answer = await client.send(request, stream=True)
-            try:
-                if answer.status_code != 200:
-                    judged(what, answer.status_code, answer.headers, await _whole(answer, what))
-                    raise Unavailable(f"{what}: status {answer.status_code}")
+            async with answered(client, sent) as answer:
+                if answer.status != 200:
+                    judged(what, answer.status, headers_of(answer), await _whole(answer, what))
+                    raise Unavailable(f"{what}: status {answer.status}")
                 async for line in _lines(answer, what):
                     yield _event(line, what)
-            finally:
-                await answer.aclose()
-        except httpx.HTTPError as error:
-            raise self._unreachable(what, error) from None
+        except Broken as error:
+            raise Unavailable(f"{what}: {error}") from None
 
     async def close(self) -> None:
         """Give up the connections."""
         client, self._http = self._http, None
         if client is not None:
-            await client.aclose()
+            await client.close()
 
     async def _object(self, method: str, resource: Resource, namespace: str, name: str) -> Manifest:
         what = f"{method.lower()} {resource.kind} {namespace}/{name}"
@@ -171,38 +167,38 @@ class KubernetesApi:
     ) -> dict[str, Any]:  # fmt: skip
         client = await self._client()
         what = self._full(what)
-        content = None if body is None else json.dumps(body).encode()
-        headers = await self._headers() | ({} if content is None else {"content-type": content_type})
-        request = client.build_request(method, path, params=query or {}, content=content, headers=headers)
-        self._name_server(request)
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = await self._sent(method, path, query or {}, content, content_type)
         try:
-            answer = await client.send(request, stream=True)
-            try:
-                raw = await _whole(answer, what)
-            finally:
-                await answer.aclose()
-        except httpx.HTTPError as error:
-            raise self._unreachable(what, error) from None
-        if answer.status_code == 401:
+            async with answered(client, sent) as answer:
+                raw, status, headers = await _whole(answer, what), answer.status, headers_of(answer)
+        except Broken as error:
+            raise Unavailable(f"{what}: {error}") from None
+        if status == 401:
             await self.close()  # the next request reads the credentials anew
-        return judged(what, answer.status_code, answer.headers, raw)
+        return judged(what, status, headers, raw)
 
-    async def _client(self) -> httpx.AsyncClient:
+    async def _client(self) -> aiohttp.ClientSession:
         if self._http is None:
             try:
                 self._access = await asyncio.to_thread(self._load)
                 verify = self._access.context() if self._access.server.startswith("https:") else False
             except BadKubeconfig as bad:
                 raise Refused(f"{self.origin}: {bad}") from None
-            self._http = httpx.AsyncClient(
-                base_url=self._access.server, verify=verify, trust_env=False, follow_redirects=False, timeout=READ_S,
-                limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
-            )  # fmt: skip
+            self._http = opened(verify)
         return self._http
 
-    async def _headers(self) -> dict[str, str]:
+    async def _sent(
+        self, method: str, path: str, query: Mapping[str, str], content: bytes = b"", content_type: str = "",
+        silence_s: float = READ_S,
+    ) -> Sent:  # fmt: skip
         access = self._access
         assert access is not None, "a client has an access"
+        headers = await self._headers(access) | ({"content-type": content_type} if content else {})
+        url = access.server.rstrip("/") + path
+        return Sent(method, url, headers, query, content, access.server_name, silence_s)
+
+    async def _headers(self, access: Access) -> dict[str, str]:
         try:
             token = await asyncio.to_thread(access.bearer) if access.token_file else access.token
         except (OSError, UnicodeDecodeError) as error:
@@ -212,31 +208,21 @@ class KubernetesApi:
         headers = {"accept": "application/json", "user-agent": FIELD_MANAGER}
         return headers | ({"authorization": f"Bearer {token}"} if token else {})
 
-    def _name_server(self, request: httpx.Request) -> None:
-        if self._access is not None and self._access.server_name:
-            request.extensions["sni_hostname"] = self._access.server_name
-
-    def _unreachable(self, what: str, error: Exception) -> Unavailable:
-        words = " ".join(str(error).split())[:CAUSE_MAX]
-        return Unavailable(f"{what}: {type(error).__name__}{f': {words}' if words else ''}")
-
     def _full(self, what: str) -> str:
         where = urlsplit(self._access.server).netloc if self._access else "its API server"
         return f"{self.origin}: {what} at {where}"
 
 
-async def _whole(answer: httpx.Response, what: str) -> bytes:
-    body = bytearray()
-    async for piece in answer.aiter_bytes():
-        body += piece
-        if len(body) > BODY_MAX_BYTES:
-            raise Unavailable(f"{what}: the answer has more than {BODY_MAX_BYTES} bytes")
-    return bytes(body)
+async def _whole(answer: aiohttp.ClientResponse, what: str) -> bytes:
+    body = await whole(answer, BODY_MAX_BYTES)
+    if body is None:
+        raise Unavailable(f"{what}: the answer has more than {BODY_MAX_BYTES} bytes")
+    return body
 
 
-async def _lines(answer: httpx.Response, what: str) -> AsyncGenerator[bytes, None]:
+async def _lines(answer: aiohttp.ClientResponse, what: str) -> AsyncGenerator[bytes, None]:
     held = bytearray()
-    async for piece in answer.aiter_bytes():
+    async for piece in answer.content.iter_any():
         held += piece
         while (end := held.find(b"\n")) >= 0:
             line = bytes(held[:end])

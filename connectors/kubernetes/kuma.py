@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
+from connectors.answers import Shape
 from connectors.connector import Fencing, MeshLimits, Refused, Unavailable
-from connectors.kubernetes.answers import Missing, shown
+from connectors.http import Access, Edge
+from connectors.kubernetes.answers import Missing
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Wanted, Word, only, weights_by
 from connectors.kubernetes.resource import Manifest, Resource, entries, text
@@ -136,16 +136,15 @@ def shadowed(route: Manifest) -> Manifest:
 
 async def _diff(url: str, origin: str) -> int:
     """How many operations the control plane's JSON Patch has. Raises Unavailable."""
-    what = f"{origin}: Kuma's control plane at {urlsplit(url).netloc}, diff of a proxy"
+    edge = Edge(Access(url, timeout_s=DIFF_S), f"{origin}: Kuma's control plane at {urlsplit(url).netloc}")
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=DIFF_S) as client:
-            answer = await client.get(url)
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{what}: {type(error).__name__} {error}") from None
-    try:
-        diff = answer.json().get("diff")
-    except (ValueError, AttributeError, RecursionError):
-        diff = None
-    if answer.status_code != 200 or not isinstance(diff, list):
-        raise Unavailable(f"{what}: status {answer.status_code} and no diff: {shown(answer.content)}")
-    return len(diff)
+        answer = await edge.ask("GET", "", "diff of a proxy")
+    except Refused as no:
+        raise Unavailable(str(no)) from None
+    finally:
+        await edge.close()
+    return len(answer.understood(_Diff).diff)
+
+
+class _Diff(Shape):
+    diff: list[dict[str, Any]]

@@ -256,7 +256,7 @@ async def test_floors_of_an_api_server_that_is_away_are_named_and_wait(tmp_path:
         (tmp_path / "home").write_text(KUBECONFIG.format(url="http://127.0.0.1:1", token=NOBODY))
         await b.round()
 
-        assert "ConnectError" in b.floors.look.words[OriginId("home"), ""]
+        assert "ClientConnectorError" in b.floors.look.words[OriginId("home"), ""]
         assert [note["owner"] for note in await b.noted()] == ["away"]
 
 

@@ -123,7 +123,7 @@ async def test_write_when_the_server_is_gone_is_unavailable_and_names_origin_and
     async with kubernetes("gateway-http") as mesh:
         await mesh.cut()
 
-        with pytest.raises(Unavailable, match=r"home: get ConfigMap .*ConnectError"):
+        with pytest.raises(Unavailable, match=r"home: get ConfigMap .*ClientConnectorError"):
             await mesh.connector.write(table(SPLIT))
 
 

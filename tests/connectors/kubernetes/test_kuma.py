@@ -52,6 +52,6 @@ async def test_judge_when_the_control_plane_talks_nonsense_is_unavailable_and_le
         )
         connector = replace(mesh.connector, dialect=asked)
 
-        with pytest.raises(Unavailable, match=r"home: Kuma's control plane .* no diff"):
+        with pytest.raises(Unavailable, match=r"home: Kuma's control plane .* bad answer"):
             await connector.judge(table(SPLIT))
         assert (await mesh.cluster.admin.listed(MESH_HTTP_ROUTE, mesh.cluster.namespace))[0] == []
