@@ -78,11 +78,13 @@ async def whole(response: aiohttp.ClientResponse, bytes_max: int) -> bytes | Non
 
 
 def headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Names in lower case."""
-    return {
-        name.lower(): value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        for name, value in response.headers.items()
-    }
+    """Names in lower case; what is said several times is joined by commas."""
+    found: dict[str, str] = {}
+    for name, said in response.headers.items():
+        value = said if said.isascii() else said.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        known = found.get(name.lower())
+        found[name.lower()] = value if known is None else f"{known}, {value}"
+    return found
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
