@@ -138,7 +138,8 @@ async def test_doctor_holds_declared_prices_against_opencost(tmp_path: Path) -> 
     assert (general["opencost_usd_per_hour"], gpu["opencost_usd_per_hour"]) == (0.5, None)
     assert "prices import opencost" in general["advice"]
     assert "no such node" in gpu["advice"]
-    assert "ClientConnectorError" in next(row["failure"] for row in body["sources"] if row["source"] == "opencost:us-east")
+    opencost = next(row for row in body["sources"] if row["source"] == "opencost:us-east")
+    assert "ClientConnectorError" in opencost["failure"]
 
 
 @pytest.mark.parametrize(
