@@ -59,6 +59,7 @@ from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, State, initial_state
 from scheduler.switches import MODE_SWITCH
+from scheduler.tabulation import Tabulation
 from scheduler.tracing import Trace, traced, tracer_of
 from scheduler.translate import host_port, loop_configuration, pace_of, tls_files
 from scheduler.turn import Turn
@@ -129,7 +130,7 @@ async def serve(
         metrics.leader.set(1)
         if label:
             await label.set(True)
-        solver = ThreadSolver(controller.watch)
+        solver = ThreadSolver(controller.watch, tabulation=Tabulation(metrics.worker_lost))
         stack.callback(solver.close)
         parts = Parts(
             board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(simulator), gate, costs,

@@ -14,10 +14,11 @@ from placement.failover import FailoverTable
 from placement.plan import Plan, Reason
 from placement.policies.loaded import value_greedy, within_capacity
 from placement.problem import Problem
-from placement.solve.failover import TableOrder, refreshed
+from placement.solve.failover import TableOrder
 from placement.solve.linear import Unsolved
 from placement.solve.routing import ShadowPrices, shadow_prices, solve_routing
 from scheduler.ports import Watch
+from scheduler.tabulation import Tabulation
 
 T = TypeVar("T")
 SWITCH_S = 0.001
@@ -52,9 +53,11 @@ class ThreadSolver:
         watch: Watch,
         optimize: Callable[[Problem], Plan] = solve_routing,
         tables_within_s: float = TABLES_WAIT_S,
+        tabulation: Tabulation | None = None,
     ) -> None:
         self.watch, self.optimize, self.tables_within_s = watch, optimize, tables_within_s
         self._plans, self._tables = Lane("solve"), Lane("tables")
+        self._tabulation = tabulation or Tabulation()
         self._late: tuple[TableOrder, asyncio.Future[FailoverTable]] | None = None
         self._explainer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
 
@@ -81,7 +84,9 @@ class ThreadSolver:
             same = asked.fleet is order.fleet and np.array_equal(asked.snapshot.usable, order.snapshot.usable)
             if same and not future.cancelled() and future.exception() is None:
                 return future.result()
-        found = await self._unless_alarmed(self._tables, partial(refreshed, order), self.tables_within_s)
+        found = await self._unless_alarmed(
+            self._tables, partial(self._tabulation.refreshed, order), self.tables_within_s
+        )
         if isinstance(found, asyncio.Future):
             self._late = order, found
             return None
@@ -98,6 +103,7 @@ class ThreadSolver:
         """Let the threads end; a solve that still runs is not waited for."""
         for worker in (self._plans.worker, self._tables.worker, self._explainer):
             worker.shutdown(wait=False, cancel_futures=True)
+        self._tabulation.close()
 
     async def _unless_alarmed(
         self, lane: Lane, work: Callable[[], T], within_s: float | None = None

@@ -78,10 +78,18 @@ class Metrics:
         )
         self.samples = Counter("equipoise_telemetry_samples_total", "Samples that agents sent.", registry=registry)
         self.handed = Gauge("equipoise_telemetry_handed_samples", "Of those, given to the loop.", registry=registry)
+        self.workers = Counter(
+            "equipoise_worker_lost_total", "Processes of our own that died or hung, and were begun anew.", ["kind"],
+            registry=registry,
+        )  # fmt: skip
         self.lag = Histogram(
             "equipoise_event_loop_lag_seconds", "How late the event loop wakes up.",
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0), registry=registry,
         )  # fmt: skip
+
+    def worker_lost(self, kind: str) -> None:
+        """A process of our own died or hung."""
+        self.workers.labels(kind).inc()
 
     def show(self, state: State, turn: Turn) -> None:
         """Take the result of a tick."""
