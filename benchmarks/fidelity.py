@@ -37,6 +37,8 @@ CALM_S = 6.0
 """Before a fault."""
 AT_ONCE_S = 2.0
 FAULT_S = 8.0
+PUSH_S = 0.01
+"""From a push to requests that follow it: `python -m benchmarks.push` has 2 ms on a machine at rest."""
 BEGINS_S = 30.0
 """When the fault of a simulated story begins."""
 CALM = "calm"
@@ -118,9 +120,9 @@ def _scenario(documents: Path, rps: float, own_ms: float, story: str) -> Loaded:
         "demand": [{"service": SERVICE, "origin": HOME, "rps": rps}],
         "events": [event] if fault else [],
         "world": {
-            "step": 0.25,
+            "step": 0.05,
             "clients": {"timeout": TIMEOUT_S, "retries": 0},
-            "meshes": {"standbyRetry": True},
+            "meshes": {"standbyRetry": True, "apply": PUSH_S},
             "services": {SERVICE: {"latencyMs": own_ms}},
         },
     }

@@ -104,19 +104,10 @@ class FailoverTable:
         choose the row: what a gateway took is then spilled.
         """
         gone = self.usable & ~usable
-        gates = ints([]) if cut is None else np.flatnonzero(cut if self.cut is None else cut & ~self.cut)
-        if not gone.any():
-            first = (self.by_backends.get(_key(ints([]), gates[i : i + 1])) for i in range(len(gates)))
-            return next((self.rows[i] for i in first if i is not None), None)
-        exact = self.by_backends.get(_key(np.flatnonzero(gone), ints([])))
-        if exact is not None:
-            return self.rows[exact]
-        best, most = None, 0
-        for row in self.rows:
-            lost = row.loss.backends
-            if row.loss.kind in (*DOMAINS, "pair") and len(lost) > most and gone[lost[self.usable[lost]]].all():
-                best, most = row, len(lost)
-        return best if best is not None and gone[best.loss.backends].any() else None
+        place = exact_place(self.by_backends, gone, self.cut, cut)
+        if place is None:
+            place = widest_place(self.losses, gone, self.usable)
+        return None if place is None else self.rows[place]
 
 
 def table_of(
@@ -124,14 +115,40 @@ def table_of(
 ) -> FailoverTable:
     """A table. Of rows that lose the same the first is found: the kinds come in order of size."""
     kept = tuple(rows)
-    index: dict[bytes, int] = {}
-    for i, row in enumerate(kept):
-        lost, gates = row.loss.backends, row.loss.gateways
-        left = lost[usable[lost]]
-        if len(left) or (len(gates) and not len(lost)):
-            index.setdefault(_key(left, gates), i)
+    index = places((row.loss for row in kept), usable)
     descending = tuple(sorted(set(priorities.tolist()), reverse=True))
     return FailoverTable(kept, standing, usable, descending, index, at_s, cut=cut)
+
+
+def places(found: Iterable[Loss], usable: Bools) -> dict[bytes, int]:
+    """The place of each loss under what it takes of what is `usable`, (B,): see `exact_place`."""
+    index: dict[bytes, int] = {}
+    for i, loss in enumerate(found):
+        left = loss.backends[usable[loss.backends]]
+        if len(left) or (len(loss.gateways) and not len(loss.backends)):
+            index.setdefault(_key(left, loss.gateways), i)
+    return index
+
+
+def exact_place(index: Mapping[bytes, int], gone: Bools, was: Bools | None, cut: Bools | None) -> int | None:
+    """The place of the loss that takes exactly what is `gone`, (B,); where nothing is, of the first lost gateway of
+    those that are `cut` now and were not: (C,) each, None for none.
+    """
+    if gone.any():
+        return index.get(_key(np.flatnonzero(gone), ints([])))
+    gates = ints([]) if cut is None else np.flatnonzero(cut if was is None else cut & ~was)
+    first = (index.get(_key(ints([]), gates[i : i + 1])) for i in range(len(gates)))
+    return next((i for i in first if i is not None), None)
+
+
+def widest_place(found: Iterable[Loss], gone: Bools, usable: Bools) -> int | None:
+    """The place of the largest domain of which all that was `usable` is `gone`, (B,) both; None where nothing is."""
+    best, most = None, 0
+    for i, loss in enumerate(found):
+        lost = loss.backends
+        if loss.kind in (*DOMAINS, "pair") and len(lost) > most and gone[lost[usable[lost]]].all():
+            best, most = (i if gone[lost].any() else None), len(lost)
+    return best
 
 
 def failover_routing(

@@ -48,7 +48,9 @@ class Routing:
 
     def dense(self) -> Floats:
         """(F, C + 1) for small fleets and tests."""
-        return np.asarray(self.matrix().toarray(), dtype=np.float64)
+        shares = np.zeros((len(self), self.columns))
+        shares[self.row, self.column] = self.share
+        return shares
 
 
 def from_matrix(matrix: csr_array, tiny: float = 1e-9) -> Routing:

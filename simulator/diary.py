@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from placement.columns import Floats
 from placement.fleet import Fleet
 from placement.plan import Reason
-from placement.routing import Routing
 from scheduler.turn import Turn
 
 SHOWN = 5
@@ -84,7 +84,8 @@ class Diary:
 
     def _move(self, turn: Turn) -> Move:
         fleet, demand = self.fleet, turn.snapshot.readings.demand_rps
-        moved = np.asarray((turn.pushed.matrix() - turn.snapshot.routing.matrix()).toarray())
+        before, after = turn.snapshot.routing.dense(), turn.pushed.dense()
+        moved = after - before
         rps = moved * demand[:, None]
         gains = np.maximum(rps, 0.0)
         order = np.argsort(-gains, axis=None, kind="stable")[:SHOWN].tolist()
@@ -99,16 +100,14 @@ class Diary:
             part=all_rps / max(float(demand.sum()), 1e-12),
             usd_before=turn.standing_cost.objective_usd_per_hour,
             usd_after=turn.pushed_cost.objective_usd_per_hour,
-            changes=tuple(
-                _change(fleet, turn.snapshot.routing, turn.pushed, f, c, float(rps[f, c])) for f, c in picked
-            ),
+            changes=tuple(_change(fleet, before, after, f, c, float(rps[f, c])) for f, c in picked),
             guards=turn.guards,
             failed=failed,
         )
 
 
-def _change(fleet: Fleet, before: Routing, after: Routing, flow: int, column: int, rps: float) -> Change:
-    was, will_be = float(before.matrix()[flow, column]), float(after.matrix()[flow, column])
+def _change(fleet: Fleet, before: Floats, after: Floats, flow: int, column: int, rps: float) -> Change:
+    was, will_be = float(before[flow, column]), float(after[flow, column])
     return Change(fleet.flow_name(flow), fleet.column_name(column), was, will_be, rps)
 
 

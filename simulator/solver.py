@@ -15,30 +15,25 @@ from placement.cost import evaluate, standing_rps
 from placement.failover import FailoverTable, Row
 from placement.plan import Plan, Reason
 from placement.problem import Problem
-from placement.solve.failover import TableOrder, failover_table
+from placement.solve.failover import TableOrder, failover_row
 from placement.solve.linear import Unsolved
 from placement.solve.routing import shadow_prices, solve_routing
 
 
 class LazyTable(FailoverTable):
-    """A failover table that is computed at the first look, from what was true when it was ordered."""
+    """A failover table of which a row is worked out when it is looked at, from what was true when it was ordered."""
 
-    __slots__ = ("_made", "_order")
-    _made: FailoverTable | None
+    __slots__ = ("_order",)
     _order: TableOrder
 
     def __init__(self, order: TableOrder) -> None:
         super().__init__((), order.routing, order.snapshot.usable, (), {}, order.snapshot.at_s)
         object.__setattr__(self, "_order", order)
-        object.__setattr__(self, "_made", None)
 
     def row_for(self, usable: Bools, cut: Bools | None = None) -> Row | None:
         """The row of the table that this stands for."""
-        made, order = self._made, self._order
-        if made is None:
-            made = failover_table(order.fleet, order.snapshot, order.routing, order.prices)
-            object.__setattr__(self, "_made", made)
-        return made.row_for(usable, cut)
+        order = self._order
+        return failover_row(order.fleet, order.snapshot, order.routing, order.prices, usable, cut)
 
 
 @dataclass(slots=True)

@@ -38,6 +38,9 @@ def _parts(program: LinearProgram, row_chunk: Ints, column_chunk: Ints) -> Itera
     """(rows, columns, program) of each chunk, all slices of one sorted copy."""
     rows, columns = (np.argsort(chunk, kind="stable") for chunk in (row_chunk, column_chunk))
     many = int(max(row_chunk.max(initial=0), column_chunk.max(initial=0))) + 1
+    if many == 1:
+        yield rows, columns, program
+        return
     row_end = np.searchsorted(row_chunk[rows], np.arange(many + 1))
     column_end = np.searchsorted(column_chunk[columns], np.arange(many + 1))
     matrix = program.matrix[rows].tocsc()[:, columns].tocsr()

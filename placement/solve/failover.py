@@ -15,7 +15,16 @@ from placement.chains import asks, p95_ms
 from placement.columns import Bools, Floats, bools, floats
 from placement.cost import Cost, evaluate, loads
 from placement.evacuation import spare_rps, spill
-from placement.failover import FailoverTable, Row, shed_by_priority, summary, table_of
+from placement.failover import (
+    FailoverTable,
+    Row,
+    exact_place,
+    places,
+    shed_by_priority,
+    summary,
+    table_of,
+    widest_place,
+)
 from placement.fleet import Fleet
 from placement.losses import Loss, after, domains, losses, pair
 from placement.patch import Patch, applied, patch, placed
@@ -25,6 +34,7 @@ from placement.readings import Snapshot
 from placement.routing import Routing
 from placement.sitecost import Pieces
 from placement.solve.linear import Unsolved
+from placement.solve.pairs import screened
 from placement.solve.routing import solve_routing
 
 WORK = 400_000
@@ -34,8 +44,8 @@ OVERHEAD = 500
 """What any problem costs, in flows."""
 SOLVE = 2
 """What the optimizer costs more than the spill."""
-PAIRS_TRIED, PAIRS_KEPT = 16, 8
-"""Pairs of domains that are estimated by the spill, and those of them that get a row."""
+PAIRS_KEPT = 8
+"""Pairs of domains that get a row, of those that are estimated by the spill."""
 PROVE_EVERY_S, SOLVE_EVERY_S = 10.0, 30.0
 """A row whose input changed is looked at again after this time: decisions are held against what is measured anyway.
 One that somebody suspects, and any when something went out or came back, at once."""
@@ -82,6 +92,25 @@ def refreshed(order: TableOrder) -> FailoverTable:
     priorities = np.unique(fleet.services.priority)
     made = table_of(rows, order.routing, snapshot.usable, priorities, snapshot.at_s, snapshot.cut)
     return replace(made, ranked_at_s=ranked_at_s)
+
+
+def failover_row(
+    fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices, usable: Bools, cut: Bools | None = None
+) -> Row | None:
+    """What `failover_table` has for these back ends and gateways, solved alone: pairs are ranked only where it is no
+    single loss.
+    """
+    snapshot = replace(snapshot, routing=routing)
+    study = _study(formulate(fleet, snapshot, prices), snapshot, 1.0, None)
+    gone, found = snapshot.usable & ~usable, losses(fleet)
+    place = exact_place(places(found, snapshot.usable), gone, snapshot.cut, cut)
+    if place is None and gone.any():
+        found = (*found, *study.worst_pairs())
+        place = exact_place(places(found, snapshot.usable), gone, snapshot.cut, cut)
+        place = widest_place(found, gone, snapshot.usable) if place is None else place
+    if place is None:
+        return None
+    return study.row(found[place], study.scope(found[place]), None, solve=True)
 
 
 def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTable | None) -> "Study":
@@ -134,7 +163,7 @@ class Study:
         urgent = {str(loss) for loss in todo if near[loss.backends].any()}
         spent = 0.0
         for loss in _first(todo, urgent, {name: row.made_at_s for name, row in rows.items()}):
-            scope, last = self._scope(loss), rows.get(str(loss))
+            scope, last = self.scope(loss), rows.get(str(loss))
             if last is not None and last.digest == scope.digest:
                 rows[str(loss)] = replace(last, loss=loss, made_at_s=self.snapshot.at_s)
             elif spent < work / 2 and (last is None or self._due(loss, last, urgent)):
@@ -144,7 +173,7 @@ class Study:
             last = rows.get(str(loss))
             if last is None or spent >= work:
                 continue
-            scope = self._scope(loss)
+            scope = self.scope(loss)
             late = self.snapshot.at_s - last.solved_at_s >= SOLVE_EVERY_S
             if last.digest == scope.digest and last.solved_at_s < last.changed_at_s and late:
                 rows[str(loss)] = self.row(loss, scope, last, solve=True)
@@ -196,9 +225,9 @@ class Study:
         """The pairs of clusters and regions that would do most harm: screened by capacity, estimated by the spill."""
         single = [loss for loss in domains(self.problem.fleet) if loss.kind != "provider"]
         tried = []
-        for i, j in _screened(self.problem, single):
+        for i, j in screened(self.problem, single):
             both = pair(single[i], single[j])
-            row = self.row(both, self._scope(both), None, solve=False)
+            row = self.row(both, self.scope(both), None, solve=False)
             tried.append((-row.objective_usd_per_hour, str(both), both))
         return tuple(both for _, _, both in sorted(tried, key=lambda t: t[:2])[:PAIRS_KEPT])
 
@@ -207,7 +236,7 @@ class Study:
         priorities = np.unique(self.problem.fleet.services.priority)[::-1].tolist()
         return floats(shed_by_priority(problem, routing, priorities))
 
-    def _scope(self, loss: Loss) -> Scope:
+    def scope(self, loss: Loss) -> Scope:
         """Its problem; one of single tiers is that of their application."""
         tier = loss.kind == "tier"
         service = self.problem.fleet.backends.service[loss.backends[0]] if tier else 0
@@ -242,37 +271,3 @@ def _within(problem: Problem, spare: Floats) -> Problem:
     ratio = capacity / np.where(problem.capacity_rps > 0, problem.capacity_rps, 1.0)
     pieces = Pieces(floats(problem.pieces.rps * ratio[:, None]), problem.pieces.usd)
     return replace(problem, capacity_rps=floats(capacity), pieces=pieces)
-
-
-def _screened(problem: Problem, single: list[Loss]) -> list[tuple[int, int]]:
-    """The pairs to try, worst first, by an estimate of their harm: what no capacity is left for, at the price of
-    refusing it, and a little for all that has to move. A thousand clusters are half a million pairs.
-    """
-    fleet = problem.fleet
-    services, now = len(fleet.services), loads(problem, problem.standing)
-    of = fleet.backends.service
-    total = np.bincount(of, weights=problem.capacity_rps, minlength=services)
-    demand = np.bincount(of, weights=now.backend_rps, minlength=services)
-    price = np.zeros(services)
-    np.maximum.at(price, fleet.flows.service, problem.shed_usd)
-    gone = np.zeros((len(single), services))
-    for i, loss in enumerate(single):
-        rows = loss.backends
-        gone[i] = np.bincount(of[rows], weights=problem.capacity_rps[rows], minlength=services)
-    harm = np.full((len(single), len(single)), -np.inf)
-    for i in range(len(single) - 1):  # all pairs at once would be gigabytes
-        lost = gone[i] + gone[i + 1 :]
-        short = np.maximum(demand - np.maximum(total - lost, 0.0), 0.0)
-        moved = demand * lost / np.maximum(total, 1e-9)
-        harm[i, i + 1 :] = (price * short).sum(axis=1) + 1e-3 * (price * moved).sum(axis=1)
-    harm[~_wider(single)] = -np.inf
-    worst = np.argsort(-harm, axis=None, kind="stable")[:PAIRS_TRIED]
-    return [divmod(int(k), len(single)) for k in worst if harm.flat[k] > -np.inf]
-
-
-def _wider(single: list[Loss]) -> Bools:
-    """(L, L) pairs that take more clusters than either of them, and not all."""
-    held = np.array([loss.clusters for loss in single], dtype=np.float32).reshape(len(single), -1)
-    size = held.sum(axis=1)
-    both = size[:, None] + size - held @ held.T
-    return bools((both > size[:, None]) & (both > size) & (both < held.shape[1]))

@@ -7,7 +7,7 @@ import numpy as np
 
 from placement.columns import Bools, Floats
 from placement.fleet import Fleet, OriginId
-from placement.quantize import routing_of
+from placement.quantize import table_entries
 from placement.readings import Readings
 from placement.weights import WeightTable
 from scheduler.policy import Policy
@@ -60,9 +60,10 @@ class Seen:
 
     def shares(self, tables: Mapping[OriginId, WeightTable]) -> Floats:
         """(F, C + 1) of some tables; rows of meshes without one are 0."""
-        routing = routing_of(self.fleet, tables, self.turn.snapshot.routing).dense()
-        known = np.array([o in tables for o in self.fleet.origins.ids])
-        return np.asarray(np.where(known[self.fleet.flows.origin][:, None], routing, 0.0), dtype=np.float64)
+        fleet, told = self.fleet, table_entries(self.fleet, tables)
+        shares = np.zeros((len(fleet.flows), fleet.shed + 1))
+        np.add.at(shares, (told.flow, told.column), told.weight / told.unit)
+        return shares
 
 
 @dataclass(slots=True)

@@ -50,12 +50,16 @@ class Probing:
         """(B,) back ends that answer later than probes wait: a round says so only when their time is over."""
         self.waiting: deque[tuple[float, int, Ints]] = deque()
         """(when it is over, vantage, rows) of probes that nobody answered yet, in order."""
+        self.owed: deque[tuple[float, Ints, Floats, Floats, float]] = deque()
+        """(when they end, rows, answered, failed, step) of requests that such back ends are still busy with."""
+        self.slow_s = np.zeros(len(fleet.backends))
         self.alike = 0
 
     def alter(self, truth: Truth) -> None:
         """Something changed: from here on every round counts until it is calm again."""
         self.passes = [self._pass_ratio(truth, home) for home in self.home]
         self.late = truth.answers(self.fleet) & (truth.slow_ms >= self.timeout_ms)
+        self.slow_s = np.minimum(truth.slow_ms / 1e3, self.patience_s)
         self.alike = 0
 
     @property
@@ -63,7 +67,7 @@ class Probing:
         """Whether further rounds would tell nothing new: all certain, and repeated often enough for every rule."""
         certain = all(((p == 0) | (p == 1)).all() for p in self.passes)
         patience = int(np.ceil(self.timeout_ms / 1e3 / self.interval_s)) if self.late.any() else 0
-        return certain and self.alike >= self.calm + patience
+        return certain and self.alike >= self.calm + patience and not self.owed
 
     def round(self, now_s: float) -> None:
         """One round of all vantages, and what became of those before."""
@@ -94,7 +98,19 @@ class Probing:
         answered = total(entries.backend, sent * in_time, rows)[:-1] * passage.backend_ok[:-1]
         asked = np.flatnonzero(all_of_them > LEAST_REQUESTS)
         failed = np.maximum(all_of_them - answered, 0.0)
+        if self.late.any() or self.owed:
+            self._owe(asked[self.late[asked]], answered, failed, now)
+            answered[self.late], failed[self.late] = 0.0, 0.0
         self.watch.witness(asked, answered[asked], failed[asked], now.at_s - now.step_s, now.at_s)
+
+    def _owe(self, rows: Ints, answered: Floats, failed: Floats, now: Happening) -> None:
+        """What slow back ends are asked is known when the answer comes, or nobody waits for it any longer."""
+        for wait_s in np.unique(self.slow_s[rows]).tolist():
+            some = rows[self.slow_s[rows] == wait_s]
+            self.owed.append((now.at_s + wait_s, some, answered[some], failed[some], now.step_s))
+        for ends_s, some, good, bad, step_s in [owed for owed in self.owed if owed[0] <= now.at_s + 1e-9]:
+            self.watch.witness(some, good, bad, ends_s - step_s, now.at_s)
+        self.owed = deque(owed for owed in self.owed if owed[0] > now.at_s + 1e-9)
 
     def _draw(self, passes: Floats) -> Bools:
         if ((passes == 0) | (passes == 1)).all():

@@ -83,6 +83,16 @@ def test_dead_cluster_costs_no_request_where_meshes_try_a_standby(tmp_path: Path
     assert after(tries, "failovers", 5.0) >= 1
 
 
+def test_cluster_that_answers_too_late_is_left_when_somebody_has_waited_for_it_and_no_sooner(tmp_path: Path) -> None:
+    slow = broken(tmp_path, "fault: gray, slowdownMs: 3000, probed: true", ", meshes: {apply: 0.01s}")
+    errs = broken(tmp_path, "fault: gray, errorRatio: 1.0, probed: true", ", meshes: {apply: 0.01s}")
+
+    left_s = [next(at for at, words in run.diary.verdicts if words.endswith("DOWN")) for run in (errs, slow)]
+
+    assert left_s[0] < BROKEN_S + 0.5 <= left_s[1] < BROKEN_S + 2.0
+    assert after(slow, "failed", 0.5) > 0.9
+
+
 def test_probe_of_a_slow_back_end_is_missed_when_its_time_is_over_and_no_sooner() -> None:
     fleet = trio()
     watch = watch_of(fleet, Rules(), 1)
