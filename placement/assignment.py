@@ -34,6 +34,9 @@ from placement.callgraph import call_depth
 from placement.columns import Bools, Floats, Ints, check_numbers, floats, lookup
 from placement.fleet import Calls
 
+CLOSED_USD = 1e9
+"""Price of a unit in a pool that has none: any price is valid there, and this one keeps everybody out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Demands:

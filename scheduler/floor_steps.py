@@ -7,7 +7,6 @@ The clusters that are lost are left as they are: nobody knows what still runs th
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +15,8 @@ from placement.cost import backend_loads
 from placement.fleet import Fleet
 from placement.problem import external_demand, total_demand
 from placement.routing import Routing
+from scheduler.assigned import Siting
 from scheduler.turn import Turn
-
-if TYPE_CHECKING:  # its solver takes seconds to load, on a thread of its own
-    from scheduler.placer import Siting
 
 WHOLE = 1e-3
 """Of a replica: what a relaxed assignment has of a fraction below this is rounding of the solver."""
@@ -48,7 +45,7 @@ class Wanted:
     """In lost clusters."""
 
 
-def wanted_floors(siting: "Siting", turn: Turn, limits: StepLimits) -> Wanted:
+def wanted_floors(siting: Siting, turn: Turn, limits: StepLimits) -> Wanted:
     """What there should be at least. The siting and the turn are of the same fleet."""
     fleet, sites = siting.fleet, siting.fleet.sites
     backends = len(fleet.backends)

@@ -7,87 +7,26 @@ whole and exactly each time. Nothing here is applied: it is said, priced and cer
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 import numpy as np
 
-from placement.assignment import Assignment, AssignmentProblem
+from placement.assignment import AssignmentProblem
 from placement.columns import Bools, floats
-from placement.fleet import RESOURCES, Fleet
+from placement.fleet import Fleet
 from placement.readings import Snapshot
 from placement.solve.assignment import solve_relaxation
-from placement.solve.place import Placed
-from placement.solve.prices import CLOSED_USD
 from placement.solve.sharded import InProcess, Partition, Standing, insist, partition, solve_sharded
 from placement.solve.standby import NOTHING, Understudy
 from placement.solve.ticks import tick
 from placement.workloads import PlacingPrices, Workloads, assignment_problem, moved_problem, unguarded
+from scheduler.assigned import Siting, Spread
 from scheduler.fanout import WHOLE_TO_ROUTES, RayShards, fan_out
-from scheduler.placing import assignment_summary
 from scheduler.standby import Standby
-from scheduler.summary import Json
 
 RENEW_S = 900.0
 """Routes and their prices follow what was measured this often: in between only demand and losses do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How to solve: in how many parts, and where those are."""
-
-    shards: int = 1
-    on_ray: bool | None = None
-    """None: as `fan_out` chooses."""
-    address: str | None = None
-    """Of a Ray cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Siting:
-    """One answer of the slow cadence."""
-
-    fleet: Fleet
-    workloads: Workloads
-    problem: AssignmentProblem
-    assignment: Assignment
-    how: str
-    """exact | solve | tick | ready: by which way the answer was found; `ready` took over what was kept for a loss."""
-    where: str
-    """whole | threads | ray"""
-    shards: int
-    restarts: int
-    """Shards that were lost and started again."""
-    seconds: float
-    lost: Bools
-    """(C,) clusters taken as lost."""
-    losses_ready: int
-    """Regions and providers that a plan is ready for."""
-    losses: int
-
-    def worth(self) -> Iterator[tuple[int, str, float]]:
-        """(pool, resource, $/h that one more unit of it is worth), where it is worth anything."""
-        usd = self.assignment.pool_usd
-        for pool, resource in zip(*usd.nonzero(), strict=True):
-            if usd[pool, resource] < CLOSED_USD:
-                yield int(pool), RESOURCES[resource], float(usd[pool, resource])
-
-    def summary(self, names: tuple[str, ...], trouble: str = "") -> Json:
-        """The shape of `equipoise place -o json`, and how the answer was found; `names` (P,) of pools."""
-        lost = [self.fleet.clusters.ids[c] for c in self.lost.nonzero()[0].tolist()]
-        placed = Placed(self.assignment, "relaxation")
-        return assignment_summary(self.fleet, self.workloads, names, self.problem, placed) | {
-            "how": self.how,
-            "where": self.where,
-            "shards": self.shards,
-            "restarts": self.restarts,
-            "seconds": round(self.seconds, 4),
-            "lost_clusters": lost,
-            "losses_ready": self.losses_ready,
-            "losses": self.losses,
-            "trouble": trouble,
-        }
 
 
 class Placer:

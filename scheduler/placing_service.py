@@ -5,9 +5,8 @@ What follows it is scheduler.floors.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -15,17 +14,18 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from config.configuration import Configuration as Documents
+from config.workloads import workloads_of
 from placement.columns import Bools
 from placement.fleet import Fleet
 from placement.losses import lost_clusters
+from placement.solve.linear import Unsolved
 from scheduler.access.role import Role
 from scheduler.api.problem import Failure
 from scheduler.api.route import Answer, Call, Route, Shown
+from scheduler.assigned import Siting, Spread, placing_prices, pool_names
 from scheduler.board import Board
+from scheduler.placing_apart import Placing
 from scheduler.turn import Turn
-
-if TYPE_CHECKING:
-    from scheduler.placer import Placer, Siting
 
 LOOK_EVERY_S = 0.25
 """How often the newest turn is looked at: a loss does not wait for the period."""
@@ -86,15 +86,15 @@ class Assigned(Shown):
 class PlacingService(Collector):
     """`GET /api/v1/assignment` and metrics."""
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, board: Board, process_lost: Callable[[str], None] = lambda _: None) -> None:
+        self.board, self.process_lost = board, process_lost
         self.siting: Siting | None = None
         self.trouble = ""
         """Why there is no newer answer; empty while all is well."""
         self.documents: Documents | None = None
         """In force."""
         self._fleet: Fleet | None = None
-        self._placer: Placer | None = None
+        self._placer: Placing | None = None
         self._names: tuple[str, ...] = ()
         self._thread = ThreadPoolExecutor(1, "placing")
 
@@ -129,7 +129,9 @@ class PlacingService(Collector):
             await asyncio.sleep(LOOK_EVERY_S)
 
     def close(self) -> None:
-        """Let go of shards and threads."""
+        """Let go of shards, threads and processes."""
+        if self._placer is not None:
+            self._placer.end()
         self._thread.submit(self._drop)
         self._thread.shutdown(wait=True)
 
@@ -168,22 +170,15 @@ class PlacingService(Collector):
         return lost_clusters(fleet, turn.snapshot.usable)
 
     def _follow(self, turn: Turn, lost: Bools) -> None:
-        """On the thread. The solver is imported here, where nobody waits for its compiled loops to load."""
-        from placement.solve.linear import Unsolved  # noqa: PLC0415
-        from placement.solve.sharded import Lost  # noqa: PLC0415
-
+        """On the thread."""
         try:
             self.siting, self.trouble = self._current().follow(turn.snapshot, lost), ""
-        except (Unsolved, Lost, ValueError, ConnectionError) as error:
+        except (Unsolved, ValueError) as error:
             self.trouble = str(error)
             log.warning("no assignment", error=str(error))
 
-    def _current(self) -> "Placer":
+    def _current(self) -> Placing:
         """Of the newest documents. Raises ValueError where they ask the impossible."""
-        from config.workloads import workloads_of  # noqa: PLC0415  as above
-        from scheduler.placer import Placer, Spread  # noqa: PLC0415
-        from scheduler.placing import placing_prices, pool_names  # noqa: PLC0415
-
         fleet, documents = self._fleet, self.documents
         assert fleet is not None
         assert documents is not None
@@ -191,7 +186,8 @@ class PlacingService(Collector):
             self._drop()
             spec = documents.policy.placement
             spread = Spread(spec.shards, ON_RAY[spec.ray], spec.ray_address)
-            self._placer = Placer(fleet, workloads_of(documents, fleet), placing_prices(documents), spread)
+            workloads, prices = workloads_of(documents, fleet), placing_prices(documents)
+            self._placer = Placing(fleet, workloads, prices, spread, self.process_lost)
             self._names = pool_names(documents)
         return self._placer
 

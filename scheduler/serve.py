@@ -97,7 +97,7 @@ async def serve(
         stack.callback(controller.close)
         stack.push_async_callback(controller.hang_up)
         board = Board(source_failures=controller.collector.failures)
-        placing = PlacingService(board)
+        placing = PlacingService(board, metrics.worker_lost)
         stack.callback(placing.close)
         drilling = DrillService(ledger, board, controller.path_probes())
         stack.callback(drilling.close)

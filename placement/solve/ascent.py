@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placement.assignment import AssignmentProblem
+from placement.assignment import CLOSED_USD, AssignmentProblem
 from placement.columns import Floats, floats
 from placement.solve import kernels
-from placement.solve.prices import CLOSED_USD, PriceModel, Prices, Response
+from placement.solve.prices import PriceModel, Prices, Response
 
 POOL_FLOOR, LOSS_FLOOR, OWN_FLOOR = 0.2, 0.3, 0.3
 """Typical prices below which steps are additive instead of multiplicative."""

@@ -34,14 +34,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.assignment import AssignmentProblem
+from placement.assignment import CLOSED_USD, AssignmentProblem
 from placement.callgraph import call_depth
 from placement.columns import Floats, floats, ints
 from placement.fleet import Calls
 from placement.solve import kernels
-
-CLOSED_USD = 1e9
-"""Price of a unit in a pool that has none: any price is valid there, and this one keeps everybody out."""
 
 
 @dataclass(frozen=True, slots=True)

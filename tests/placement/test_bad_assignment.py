@@ -17,7 +17,7 @@ from placement.solve.certificate import STOP
 from placement.solve.integers import solve_integers
 from placement.solve.place import Placed, place
 from placement.workloads import PlacingPrices, Workloads, assignment_problem
-from scheduler.placing import reasons
+from scheduler.assigned import reasons
 from tests.placement.fleets import snapshot_of
 from tests.placement.solve.test_integers import problem as scarce
 

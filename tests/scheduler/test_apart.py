@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,7 @@ from scheduler.apart import Apart, Gone
 from tests import real
 from tests.scheduler.running import eventually
 
-KIND = "tests.scheduler.test_apart:Echo"
-
-
-class Echo:
-    """What is asked in these tests."""
-
-    def __init__(self) -> None:
-        self.heard: list[object] = []
-
-    def __call__(self, verb: str, word: object = None) -> object:
-        if verb == "raise":
-            raise ValueError(str(word))
-        if verb == "hang":
-            threading.Event().wait()
-        self.heard.append(word)
-        return os.getpid(), os.getppid(), tuple(self.heard)
+KIND = "tests.scheduler.echo:Echo"
 
 
 def alive(pid: int) -> bool:

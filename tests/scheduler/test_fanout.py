@@ -14,8 +14,8 @@ from placement.solve.assignment import solve_relaxation
 from placement.solve.shard import Delta
 from placement.solve.sharded import TARGET, InProcess, Standing, partition, solve_sharded
 from placement.solve.ticks import tick
+from scheduler.assigned import Spread
 from scheduler.fanout import RayShards, fan_out, solve_assignment
-from scheduler.placer import Spread
 from tests.scheduler.nodes import Cluster, end
 from tests.scheduler.test_placer import NOTHING_LOST, placer_of, seen
 

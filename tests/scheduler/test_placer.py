@@ -14,7 +14,8 @@ from placement.readings import Readings, Snapshot
 from placement.solve.assignment import solve_relaxation
 from placement.solve.ticks import STALE
 from placement.workloads import PlacingPrices, Workloads
-from scheduler.placer import Placer, Siting, Spread
+from scheduler.assigned import Siting, Spread
+from scheduler.placer import Placer
 
 SERVICES, CLUSTERS = 24, 8
 FLEET, READINGS = synthetic(SERVICES, CLUSTERS, 3)

@@ -18,7 +18,7 @@ from tests.placement.fleets import snapshot_of
 
 
 def order() -> TableOrder:
-    fleet, readings = synthetic(6, 5, 1)
+    fleet, readings = synthetic(3, 4, 1)
     snapshot = snapshot_of(fleet, readings)
     return TableOrder(fleet, snapshot, snapshot.routing, Prices())
 
