@@ -60,8 +60,8 @@ class ClusterSpec(Shape):
     """Most requests/s that the gateway of the cluster passes. Omitted: no limit."""
     link_mbps: dict[Label, Positive] = Field(default_factory=dict)
     """Most megabits/s (1e6 bits) of requests and answers between this cluster and an origin, by the origin's name, its
-    cluster or its region, the first of these that is here; every origin has a link of its own. `equipoise place` heeds
-    it, weights do not. Omitted: no limit."""
+    cluster or its region, the first of these that is here; every origin has a link of its own. Omitted: no
+    limit."""
     pools: Many[Pool] = Field(min_length=1)
     """Its nodes."""
     open_cost: HttpUrl | None = None

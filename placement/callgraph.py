@@ -37,12 +37,12 @@ def inherited(value: Floats, calls: "Calls") -> Floats:
     return high
 
 
-def coupled_services(services: int, calls: "Calls", gateway_rps: Floats) -> Ints:
+def coupled_services(services: int, calls: "Calls", *, shared: bool) -> Ints:
     """(S,) label of the set of services that a service shares limits with: its application in the call graph.
 
-    A declared gateway limit is shared by everybody, so then all are one set.
+    `shared`: gateways or links have declared limits. Those everybody shares, so then all are one set.
     """
-    if np.isfinite(gateway_rps).any():
+    if shared:
         return np.zeros(services, dtype=np.int64)
     edges = csr_array((np.ones(len(calls)), (calls.parent, calls.child)), shape=(services, services))
     return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, lookup
+from placement.columns import Bools, Floats, Ints, floats, lookup
+from placement.crossings import Crossings, crossings
 from placement.fleet import Fleet
 from placement.problem import Problem
 from placement.routing import Routing, from_triplets
@@ -106,12 +107,10 @@ class Paths:
     column: Ints
     backend: Ints
     share: Floats
-    remote: Bools
-    """Whether it enters the cluster through its gateway."""
+    crosses: Crossings
     backends: int
-    clusters: int
-    gateway_rps: Floats
-    """(C,) what passes the gateways under the last `load`."""
+    taken: Floats
+    """(L,) what the last `load` takes of the limits that routes share."""
 
     @staticmethod
     def of(problem: Problem, routing: Routing) -> "Paths":
@@ -120,11 +119,9 @@ class Paths:
         backend = problem.backend_of(routing.row, routing.column)
         served = np.flatnonzero(backend >= 0)
         row, column = routing.row[served], routing.column[served]
-        remote = fleet.origins.cluster[fleet.flows.origin[row]] != column
-        count = len(fleet.clusters)
-        return Paths(
-            row, column, backend[served], routing.share[served], remote, len(fleet.backends), count, np.zeros(count)
-        )
+        crosses = crossings(fleet, row, column)
+        share, backends = routing.share[served], len(fleet.backends)
+        return Paths(row, column, backend[served], share, crosses, backends, floats(np.zeros(crosses.limits)))
 
     def load(self, external_rps: Floats, chain: Asks) -> Floats:
         """(B,) rps that (F,) demand from outside makes, calls included."""
@@ -137,9 +134,7 @@ class Paths:
             if np.array_equal(deeper, demand):
                 break
             demand = deeper
-        self.gateway_rps = np.bincount(
-            self.column[self.remote], weights=rps[self.remote], minlength=self.clusters
-        ).astype(np.float64)
+        self.taken = self.crosses.taken(rps)
         return load
 
     def routing(self, like: Routing) -> Routing:
@@ -154,10 +149,9 @@ class Paths:
         )
 
 
-def tightest(paths: Paths, backend_k: Floats, gateway_k: Floats, chain: Asks, flows: int) -> Floats:
-    """(N,) for every path, the least of the (B,) and (C,) factors that its requests meet anywhere down their calls."""
-    own = backend_k[paths.backend]
-    own = np.where(paths.remote, np.minimum(own, gateway_k[paths.column]), own)
+def tightest(paths: Paths, backend_k: Floats, shared_k: Floats, chain: Asks, flows: int) -> Floats:
+    """(N,) for every path, the least of the (B,) and (L,) factors that its requests meet anywhere down their calls."""
+    own = np.minimum(backend_k[paths.backend], paths.crosses.least(shared_k))
     down = np.ones(paths.backends)
     while True:
         entry = np.minimum(own, down[paths.backend])

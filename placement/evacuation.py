@@ -12,6 +12,7 @@ from placement.callgraph import inherited
 from placement.chains import Asks, Paths, asks, enduring, tightest, viable
 from placement.columns import Bools, Floats, Ints, floats
 from placement.cost import loads
+from placement.crossings import Crossings, crossings, shared_limits
 from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing, from_triplets
 
@@ -92,9 +93,8 @@ def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limi
     level = fleet.depth()[fleet.flows.service]
     inner = np.zeros(len(fleet.services), dtype=bool)
     inner[fleet.calls.child] = True
-    remote = fleet.origins.cluster[fleet.flows.origin[routes.flow]] != routes.cluster
-    through = remote & np.isfinite(fleet.clusters.gateway_rps)[routes.cluster]
-    called, gateway = np.zeros(len(fleet.flows)), np.array(fleet.clusters.gateway_rps)
+    crosses, free = crossings(fleet, routes.flow, routes.cluster), shared_limits(fleet).most
+    called = np.zeros(len(fleet.flows))
     share = share.copy()
     taken = np.flatnonzero(share > 0)
     offered = np.flatnonzero(good[routes.backend] & (homeless > 0)[routes.flow])
@@ -104,11 +104,11 @@ def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limi
         used = taken[here[routes.flow[taken]]]
         rps = share[used] * demand[routes.flow[used]]
         room = np.maximum(limit - _sums(routes.backend[used], rps, len(limit)), 0.0)
-        gateway = np.maximum(gateway - _sums(routes.cluster[used], rps * through[used], len(gateway)), 0.0)
+        free = floats(np.maximum(free - crosses.of(used).taken(rps), 0.0))
         want = offered[here[routes.flow[offered]]]
         new = want[share[want] == 0]
         if len(want):
-            placed = _filled(problem, want, homeless, demand, room, gateway, through)
+            placed = _filled(problem, want, homeless, demand, room, free, crosses)
             left = homeless - _sums(routes.flow[want], placed, len(homeless))
             left = np.where(inner[fleet.flows.service], np.maximum(left, 0.0), 0.0)
             share[want] += placed + _crammed(problem, want, left, share[want] + placed)
@@ -120,19 +120,19 @@ def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limi
 
 
 def _filled(
-    problem: Problem, route: Ints, homeless: Floats, demand: Floats, room: Floats, gateway: Floats, through: Bools
+    problem: Problem, route: Ints, homeless: Floats, demand: Floats, room: Floats, free: Floats, crosses: Crossings
 ) -> Floats:
     """(len(route),) shares: in round k every flow offers what is left to its k-th cheapest route.
 
-    Backends and gateways take the same fraction of all offers of a round. Higher priorities go first.
+    Backends, and limits that routes share, take the same fraction of all offers of a round. Higher priorities go first.
     """
     routes, fleet = problem.routes, problem.fleet
     order = np.lexsort((routes.usd[route], routes.flow[route]))
     x = route[order]
-    flow, backend, cluster, passes = routes.flow[x], routes.backend[x], routes.cluster[x], through[x]
+    flow, backend, crossed = routes.flow[x], routes.backend[x], crosses.of(x)
     rank = np.arange(len(x)) - np.searchsorted(flow, flow)
-    # Only gateways are shared by services, so only there one priority may stand in the way of another.
-    priority = fleet.services.priority[fleet.flows.service[flow]] * passes.any()
+    # Only these limits are shared by services, so only there one priority may stand in the way of another.
+    priority = fleet.services.priority[fleet.flows.service[flow]] * crossed.any().any()
     placed, left = np.zeros(len(x)), homeless.copy()
     for kind in np.unique(priority)[::-1].tolist():
         mine = priority == kind
@@ -140,16 +140,15 @@ def _filled(
             entry = np.flatnonzero(mine & (rank == k) & (left[flow] > TINY_SHARE))
             if not len(entry) and not (left[flow[mine]] > TINY_SHARE).any():
                 break
-            b, c, f, p = backend[entry], cluster[entry], flow[entry], passes[entry]
+            b, f, c = backend[entry], flow[entry], crossed.of(entry)
             offer = left[f] * demand[f]
-            offered, at_gate = _sums(b, offer, len(room)), _sums(c, offer * p, len(gateway))
+            offered, over = _sums(b, offer, len(room)), c.taken(floats(offer))
             fits = np.minimum(1.0, room / np.where(offered > 0, offered, 1.0))[b]
-            gate = np.minimum(1.0, gateway / np.where(at_gate > 0, at_gate, 1.0))[c]
-            fits = np.where(p, np.minimum(fits, gate), fits)
+            fits = np.minimum(fits, c.least(floats(np.minimum(1.0, free / np.where(over > 0, over, 1.0)))))
             placed[entry] = left[f] * fits
             left[f] -= placed[entry]
             room = np.maximum(room - _sums(b, offer * fits, len(room)), 0.0)
-            gateway = np.maximum(gateway - _sums(c, offer * fits * p, len(gateway)), 0.0)
+            free = floats(np.maximum(free - c.taken(floats(offer * fits)), 0.0))
     back = np.empty(len(x))
     back[order] = placed
     return back
@@ -167,30 +166,30 @@ def _crammed(problem: Problem, route: Ints, left: Floats, share: Floats) -> Floa
 
 def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks, first: Bools | None = None) -> Routing:
     """The routing with enough of what enters from outside refused that no backend is above `limit_rps`, (B,), and no
-    gateway above what it passes. Class by class: a lower priority gets what the higher ones leave, and all of them what
-    the flows leave that go `first`, (F,), which are not refused.
+    gateway or link above what it passes. Class by class: a lower priority gets what the higher ones leave, and all of
+    them what the flows leave that go `first`, (F,), which are not refused.
     """
     fleet, paths = problem.fleet, Paths.of(problem, routing)
-    gates = fleet.clusters.gateway_rps
+    most = shared_limits(fleet).most
     entering = _entering(problem)
     load = paths.load(entering, chain)
-    if not (_over(load, limit_rps) or _over(paths.gateway_rps, gates)):
+    if not (_over(load, limit_rps) or _over(paths.taken, most)):
         return routing
     # What a mesh refuses it refuses to callers too, so a flow counts as high as the highest of those who call it.
     priority = inherited(fleet.services.priority, fleet.calls)[fleet.flows.service]
     door = fleet.services.exposed[fleet.flows.service]
     if first is not None:
         priority, door = np.where(first, np.inf, priority), door & ~first
-    was, was_gate = np.zeros(len(load)), np.zeros(len(gates))
+    was, was_taken = np.zeros(len(load)), np.zeros(len(most))
     for kind in np.unique(priority)[::-1].tolist():
         external = np.where(priority >= kind, entering, 0.0)
         load = paths.load(external, chain)
-        if _over(load, limit_rps) or _over(paths.gateway_rps, gates):
-            factors = _factor(limit_rps, was, load), _factor(gates, was_gate, paths.gateway_rps)
+        if _over(load, limit_rps) or _over(paths.taken, most):
+            factors = _factor(limit_rps, was, load), _factor(most, was_taken, paths.taken)
             least = tightest(paths, *factors, chain, len(fleet.flows))
             paths.share *= np.where((door & (priority == kind))[paths.row], least, 1.0)
             load = paths.load(external, chain)
-        was, was_gate = load, paths.gateway_rps
+        was, was_taken = load, paths.taken
     return paths.routing(routing)
 
 

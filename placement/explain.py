@@ -1,11 +1,14 @@
 """Why a share is what it is: prices per route, the limits that bind, and what the runner-up would have cost."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from placement.columns import Floats
 from placement.cost import free_rps, loads
+from placement.crossings import crossings, shared_limits
+from placement.fleet import Fleet
 from placement.problem import Problem
 from placement.routing import Routing
 from placement.solve.routing import ShadowPrices
@@ -26,7 +29,7 @@ class RouteAccount:
     called_usd: float
     """What the calls that a request makes from there cost downstream."""
     scarcity_usd: float
-    """Shadow price of the room it takes at the backend and the gateway."""
+    """Shadow price of the room it takes at the backend, the gateway and on the link."""
     moving_usd: float
     """What moving there from where the flow stands is priced at."""
 
@@ -90,7 +93,7 @@ def explain(problem: Problem, routing: Routing, prices: ShadowPrices, flow: int)
 def _account(problem: Problem, prices: ShadowPrices, x: int, shares: Floats) -> RouteAccount:
     routes, fleet = problem.routes, problem.fleet
     cluster, flow = int(routes.cluster[x]), int(routes.flow[x])
-    gateway = 0.0 if fleet.origins.cluster[fleet.flows.origin[flow]] == cluster else prices.gateway_usd[cluster]
+    shared = crossings(fleet, routes.flow[[x]], routes.cluster[[x]]).worth(prices.shared_usd)[0]
     standing = problem.standing
     part = slice(standing.row_start[flow], standing.row_start[flow + 1])
     stands = cluster in standing.column[part].tolist()
@@ -102,7 +105,7 @@ def _account(problem: Problem, prices: ShadowPrices, x: int, shares: Floats) -> 
         egress_usd=float(routes.egress_usd[x]),
         compute_usd=float(routes.compute_usd[x]),
         called_usd=_called_usd(problem, prices, flow, cluster),
-        scarcity_usd=float(prices.capacity_usd[routes.backend[x]] + gateway),
+        scarcity_usd=float(prices.capacity_usd[routes.backend[x]] + shared),
         moving_usd=0.0 if stands else float(problem.churn_usd[flow]),
     )
 
@@ -140,7 +143,7 @@ def _components(accounts: list[RouteAccount], demand_rps: float, shed_usd: float
 
 
 def _binding(problem: Problem, prices: ShadowPrices, flow: int, load_rps: Floats) -> tuple[str, ...]:
-    """Backends that the flow is offered and gateways, where load has a price of its own."""
+    """Backends that the flow is offered, gateways and links, where load has a price of its own."""
     fleet = problem.fleet
     free, most = free_rps(problem), problem.pieces.served_rps
     said = []
@@ -153,8 +156,16 @@ def _binding(problem: Problem, prices: ShadowPrices, flow: int, load_rps: Floats
                 f"load of {fleet.backend_name(backend)}: {load_rps[backend]:.0f} of {limit}, "
                 f"one rps more costs {price:.4g} $/h there"
             )
-    for cluster in np.flatnonzero(prices.gateway_usd > BINDING_USD).tolist():
-        most_rps = fleet.clusters.gateway_rps[cluster]
-        price = prices.gateway_usd[cluster]
-        said.append(f"gateway of {fleet.clusters.ids[cluster]}: {most_rps:.0f} rps, one more is worth {price:.4g} $/h")
-    return tuple(said)
+    return (*said, *_shared(fleet, prices.shared_usd))
+
+
+def _shared(fleet: Fleet, usd: Floats) -> Iterator[str]:
+    """Of the limits that routes share, those that have a price."""
+    limits, clusters = shared_limits(fleet), fleet.clusters
+    for limit in np.flatnonzero(usd > BINDING_USD).tolist():
+        most, price = limits.most[limit], usd[limit]
+        for c in np.flatnonzero(limits.gateway == limit).tolist():
+            yield f"gateway of {clusters.ids[c]}: {most:.0f} rps, one more is worth {price:.4g} $/h"
+        for o, c in np.argwhere(limits.link == limit).tolist():
+            ends = f"{fleet.origins.ids[o]} and {clusters.ids[c]}"
+            yield f"link between {ends}: {8 * most:.0f} Mbit/s, one more is worth {price / 8:.4g} $/h"

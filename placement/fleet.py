@@ -248,7 +248,7 @@ class Fleet:
     def applications(self) -> Ints:
         """(S,) see `coupled_services`."""
         return self.once(
-            "applications", lambda f: ints(coupled_services(len(f.services), f.calls, f.clusters.gateway_rps))
+            "applications", lambda f: ints(coupled_services(len(f.services), f.calls, shared=_shares_limits(f)))
         )
 
     def depth(self) -> Ints:
@@ -261,6 +261,14 @@ def _backend_rows(fleet: Fleet) -> Ints:
     rows = np.full((len(fleet.services), fleet.shed + 1), -1, dtype=np.int64)
     rows[fleet.backends.service, fleet.backends.cluster] = np.arange(len(fleet.backends))
     return ints(rows)
+
+
+def _shares_limits(fleet: Fleet) -> bool:
+    """Whether a gateway or a link has a declared limit."""
+    link_bytes = fleet.network.link_bytes
+    return bool(
+        np.isfinite(fleet.clusters.gateway_rps).any() or (link_bytes is not None and np.isfinite(link_bytes).any())
+    )
 
 
 def _meshes(fleet: Fleet) -> Ints:

@@ -14,6 +14,7 @@ from placement.assignment import (
 )
 from placement.callgraph import coupled_services
 from placement.columns import Bools, Floats, Ints, check_numbers, floats, ints
+from placement.crossings import crossings, shared_limits
 from placement.fleet import Fleet
 from placement.problem import PATIENCE_MS, displaced, external_demand
 from placement.readings import Snapshot
@@ -83,7 +84,7 @@ def assignment_problem(
         utilization=services.utilization_target,
         unit_usd=floats(unit),
         spread_max=workloads.spread_max,
-        block=ints(coupled_services(len(services), fleet.calls, np.full(len(fleet.clusters), np.inf))),
+        block=ints(coupled_services(len(services), fleet.calls, shared=False)),
         demands=Demands(
             service, ints(fleet.origins.cluster[fleet.flows.origin]), floats(external), floats(shed[service])
         ),
@@ -138,26 +139,8 @@ def unguarded(problem: AssignmentProblem, fleet: Fleet, workloads: Workloads, sn
 def _links(fleet: Fleet, routes: AssignmentRoutes) -> Links:
     """What routes share besides pools: gateways, counted in requests that enter from elsewhere, and declared links."""
     cluster = fleet.pools.cluster[fleet.sites.pool[routes.site]]
-    origin = fleet.flows.origin[routes.demand]
-    gate, gate_rps = _limited(fleet.clusters.gateway_rps)
-    entering = np.flatnonzero((gate[cluster] >= 0) & (fleet.origins.cluster[origin] != cluster))
-    every = np.full((len(fleet.origins), len(fleet.clusters)), np.inf)
-    wire, wire_bytes = _limited(every if fleet.network.link_bytes is None else fleet.network.link_bytes)
-    crossing = np.flatnonzero(wire[origin, cluster] >= 0)
-    return Links(
-        ints(np.concatenate([entering, crossing])),
-        ints(np.concatenate([gate[cluster[entering]], len(gate_rps) + wire[origin, cluster][crossing]])),
-        floats(np.concatenate([np.ones(len(entering)), routes.bytes_per_request[crossing]])),
-        floats(np.concatenate([gate_rps, wire_bytes])),
-    )
-
-
-def _limited(limit: Floats) -> tuple[Ints, Floats]:
-    """(which limit each entry has, -1 for none; the limits that there are)."""
-    there = np.isfinite(limit)
-    number = np.full(limit.shape, -1)
-    number[there] = np.arange(there.sum())
-    return number, limit[there]
+    limit, route, amount = crossings(fleet, routes.demand, ints(cluster)).entries()
+    return Links(route, limit, amount, shared_limits(fleet).most)
 
 
 def _routes(fleet: Fleet, snapshot: Snapshot, candidates: int) -> tuple[AssignmentRoutes, Floats]:

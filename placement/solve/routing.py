@@ -1,8 +1,10 @@
 """The routing solve: shares of every flow over clusters, with replicas as they are.
 
-Sets        f flows, x routes (f, b) offered, b backends, i pieces of their cost, g clusters with a gateway limit
+Sets        f flows, x routes (f, b) offered, b backends, i pieces of their cost, l limits that routes share
+            (crossings.py: gateways and links)
 Data        external_f demand rps; w_x share of x in the standing routing; d_f demand under it; width_bi, slope_bi the
-            convex pieces of b's cost (sitecost.py); calls_kf requests that route x of a parent makes at flow f
+            convex pieces of b's cost (sitecost.py); calls_kf requests that route x of a parent makes at flow f;
+            amount_xl what a request on x takes of l
 Variables   kept_x    rps that stay where they are, 0 <= kept_x <= w_x d_f     (only where w_x > 0 and churn_f > 0)
             moved_x   rps that come new to x
             load_bi   rps in piece i of b, 0 <= load_bi <= width_bi
@@ -12,7 +14,7 @@ Subject to
   demand    sum_{x of f} (kept_x + moved_x) + shed_f - sum_{x of parents at f's mesh} calls_xf (kept_x + moved_x)
                 = external_f                                                         for each f
   capacity  sum_{x at b} (kept_x + moved_x) - sum_i load_bi = 0                      for each b
-  gateway   sum_{x into g from outside g} (kept_x + moved_x) <= gateway_g            for each g
+  shared    sum_x amount_xl (kept_x + moved_x) <= most_l                             for each l
 shed_f gives every demand a way out, so a valid problem is never infeasible. Slopes rise with i, so the pieces fill in
 order; they may start below 0, hence the equality. The kept/moved split prices sum (w' - w)^+: shares sum to one, so it
 is half the L1 distance.
@@ -25,6 +27,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from placement.columns import Floats, Ints, floats, lookup
 from placement.cost import evaluate, loads, objective_of_sets, standing_rps
+from placement.crossings import crossings, shared_limits
 from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.routing import Routing, blend, from_triplets
@@ -46,21 +49,19 @@ class RoutingProgram:
     routes: int
     demand_rows: slice
     capacity_rows: slice
-    gateway_rows: slice
-    gateways: Ints
-    """(G,) the cluster of each gateway row."""
+    shared_rows: slice
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowPrices:
-    """$/h per rps: what one more unit of a limit would save (capacity, gateway) or of demand would cost."""
+    """$/h: what one more unit of a limit would save (capacity, shared) or of demand would cost."""
 
     demand_usd: Floats
     """(F,)"""
     capacity_usd: Floats
     """(B,) slope of the backend's cost at its load: what one more rps there costs beyond its route's price."""
-    gateway_usd: Floats
-    """(C,) >= 0; 0 where no limit is declared."""
+    shared_usd: Floats
+    """(L,) >= 0, of a request/s of a gateway, a megabyte/s of a link."""
 
 
 def solve_routing(problem: Problem) -> Plan:
@@ -74,8 +75,8 @@ def solve_routing(problem: Problem) -> Plan:
 
 
 def optimum(problem: Problem, built: RoutingProgram) -> Solution:
-    """The optimum, found in chunks of applications where no gateway limit ties all together. Raises Unsolved."""
-    if len(built.gateways):
+    """The optimum, found in chunks of applications where no shared limit ties all together. Raises Unsolved."""
+    if built.shared_rows.start < built.shared_rows.stop:
         return solve(built.program)
     fleet = problem.fleet
     label = fleet.applications()
@@ -114,9 +115,8 @@ def shadow_prices(problem: Problem) -> ShadowPrices:
     if price is None:
         price = solve_with_prices(built.program).row_price
     assert price is not None
-    gateway = np.zeros(len(problem.fleet.clusters))
-    gateway[built.gateways] = -price[built.gateway_rows]
-    return ShadowPrices(floats(price[built.demand_rows]), floats(-price[built.capacity_rows]), floats(gateway))
+    parts = price[built.demand_rows], -price[built.capacity_rows], -price[built.shared_rows]
+    return ShadowPrices(*(floats(part) for part in parts))
 
 
 def build(problem: Problem) -> RoutingProgram:
@@ -125,17 +125,17 @@ def build(problem: Problem) -> RoutingProgram:
     standing = standing_rps(problem)
     kept = np.flatnonzero((standing > 0) & (problem.churn_usd[routes.flow] > 0))
     route_of = np.concatenate([kept, np.arange(len(routes))])
-    gateways = np.flatnonzero(np.isfinite(problem.fleet.clusters.gateway_rps))
+    most = shared_limits(problem.fleet).most
     backend, piece = np.nonzero(problem.pieces.rps > 0)
     rows = (
         _demand_entries(problem, route_of),
         _capacity_entries(problem, route_of, flows),
-        _gateway_entries(problem, route_of, gateways, flows + backends),
+        _shared_entries(problem, route_of, flows + backends),
         (flows + backend, len(route_of) + np.arange(len(backend)), np.full(len(backend), -1.0)),
         (np.arange(flows), len(route_of) + len(backend) + np.arange(flows), np.ones(flows)),
     )
     row, column, value = (np.concatenate([part[i] for part in rows]) for i in range(3))
-    shape = (flows + backends + len(gateways), len(route_of) + len(backend) + flows)
+    shape = (flows + backends + len(most), len(route_of) + len(backend) + flows)
     matrix = csr_matrix(coo_matrix((value, (row, column)), shape=shape))
     usd = routes.usd
     slope = problem.pieces.usd[backend, piece]
@@ -144,17 +144,16 @@ def build(problem: Problem) -> RoutingProgram:
     upper[: len(kept)] = standing[kept]
     upper[len(route_of) : len(route_of) + len(backend)] = problem.pieces.rps[backend, piece]
     full = np.zeros(backends)
-    limits = problem.fleet.clusters.gateway_rps[gateways]
     program = LinearProgram(
         cost=cost,
         matrix=matrix,
-        row_lower=np.concatenate([problem.external_rps, full, np.full(len(limits), -np.inf)]),
-        row_upper=np.concatenate([problem.external_rps, full, limits]),
+        row_lower=np.concatenate([problem.external_rps, full, np.full(len(most), -np.inf)]),
+        row_upper=np.concatenate([problem.external_rps, full, most]),
         lower=np.zeros(shape[1]),
         upper=upper,
     )
-    capacity_rows, gateway_rows = slice(flows, flows + backends), slice(flows + backends, shape[0])
-    return RoutingProgram(program, kept, len(routes), slice(0, flows), capacity_rows, gateway_rows, gateways)
+    capacity_rows, shared_rows = slice(flows, flows + backends), slice(flows + backends, shape[0])
+    return RoutingProgram(program, kept, len(routes), slice(0, flows), capacity_rows, shared_rows)
 
 
 Entries = tuple[Ints, Ints, Floats]
@@ -187,15 +186,10 @@ def _capacity_entries(problem: Problem, route_of: Ints, first_row: int) -> Entri
     return first_row + problem.routes.backend[route_of], np.arange(len(route_of)), np.ones(len(route_of))
 
 
-def _gateway_entries(problem: Problem, route_of: Ints, gateways: Ints, first_row: int) -> Entries:
-    """Routes that enter a cluster from elsewhere pass its gateway."""
-    fleet = problem.fleet
-    row_of = np.full(len(fleet.clusters), -1)
-    row_of[gateways] = first_row + np.arange(len(gateways))
-    cluster = problem.routes.cluster[route_of]
-    home = fleet.origins.cluster[fleet.flows.origin[problem.routes.flow[route_of]]]
-    column = np.flatnonzero((row_of[cluster] >= 0) & (home != cluster))
-    return row_of[cluster[column]], column, np.ones(len(column))
+def _shared_entries(problem: Problem, route_of: Ints, first_row: int) -> Entries:
+    routes = problem.routes
+    limit, column, amount = crossings(problem.fleet, routes.flow[route_of], routes.cluster[route_of]).entries()
+    return first_row + limit, column, amount
 
 
 def _routing(problem: Problem, built: RoutingProgram, solution: Solution) -> Routing:

@@ -39,7 +39,8 @@ def random_routing(problem: Problem, seed: int) -> Routing:
 
 
 def tiered(seed: int, services: int = 6, clusters: int = 5, load: float = 0.55, gateways: bool = False) -> Problem:
-    """A synthetic problem with applications of three tiers, fences, and where asked for gateways that bind.
+    """A synthetic problem with applications of three tiers, fences, and where asked for gateways and links that
+    bind.
 
     It stands on its optimum, so nobody is above capacity.
     """
@@ -49,13 +50,17 @@ def tiered(seed: int, services: int = 6, clusters: int = 5, load: float = 0.55, 
     calls = Calls(ints(parent), ints(parent + 1), floats(rng.uniform(0.2, 1.0, len(parent))))
     exposed = bools((np.arange(services) % 3 == 0) | (rng.random(services) < 0.2))
     wanted = replace(fleet.services, exposed=exposed)
-    limit = np.full(clusters, np.inf)
+    limit, wires = np.full(clusters, np.inf), np.full(fleet.network.rtt_ms.shape, np.inf)
     if gateways:
         limit[rng.random(clusters) < 0.6] = float(readings.demand_rps.sum()) / clusters / 3
+        size = float((fleet.services.request_bytes + fleet.services.response_bytes).mean())
+        bound = np.random.default_rng(seed + 1).random(wires.shape) < 0.2
+        wires[bound] = size * float(readings.demand_rps.sum()) / clusters**2 / 3
     flows = reachable_flows(wanted, calls, fleet.origins.cluster)
     fleet = replace(
-        fleet, services=wanted, calls=calls, flows=flows, clusters=replace(fleet.clusters, gateway_rps=floats(limit))
-    )
+        fleet, services=wanted, calls=calls, flows=flows, clusters=replace(fleet.clusters, gateway_rps=floats(limit)),
+        network=replace(fleet.network, link_bytes=floats(wires)),
+    )  # fmt: skip
     outside = exposed[flows.service] * rng.pareto(1.5, len(flows)) * float(readings.capacity_rps.mean()) / clusters / 2
     readings = replace(readings, demand_rps=floats(outside))
     base = formulate(fleet, snapshot_of(fleet, readings), Prices())

@@ -50,7 +50,7 @@ def test_objective_of_sets_adds_up_to_the_objective(seed: int) -> None:
     problem = problem_of(seed, load=1.2)
     routing = random_routing(problem, seed + 7)
     fleet = problem.fleet
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = coupled_services(len(fleet.services), fleet.calls, shared=False)
 
     parts = objective_of_sets(problem, routing, label)
 

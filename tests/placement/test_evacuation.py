@@ -15,6 +15,7 @@ from placement.callgraph import inherited
 from placement.chains import Paths, asks, p95_ms, viable
 from placement.columns import bools, floats, ints
 from placement.cost import loads
+from placement.crossings import shared_limits
 from placement.evacuation import shed_share, spare_rps, spill
 from placement.failover import shed_by_priority
 from placement.fleet import Calls, Sites, backends_of, reachable_flows
@@ -59,10 +60,10 @@ def test_spill_after_any_loss_keeps_i2_i3_i4_and_i7(case: tuple[Problem, Loss, P
     load = paths.load(left.external_rps, asks(fleet))
     limit = np.maximum(before.capacity_rps, loads(before, before.standing).backend_rps)
     assert (load <= limit * (1 + 1e-6) + FLOOR_RPS).all(), "I3: above what the receivers have to spare"
-    gates = Paths.of(before, before.standing)
-    gates.load(before.external_rps, asks(fleet))
-    most = np.maximum(fleet.clusters.gateway_rps, gates.gateway_rps)
-    assert (paths.gateway_rps <= most * (1 + 1e-6) + FLOOR_RPS).all(), "I3: gateways"
+    stood = Paths.of(before, before.standing)
+    stood.load(before.external_rps, asks(fleet))
+    most = np.maximum(shared_limits(fleet).most, stood.taken)
+    assert (paths.taken <= most * (1 + 1e-6) + FLOOR_RPS).all(), "I3: gateways and links"
     inner = ~fleet.services.exposed[fleet.flows.service]
     made = loads(left, routing)
     assert (made.shed_rps[inner] <= FLOOR_RPS + loads(left, left.standing).shed_rps[inner]).all(), (

@@ -13,7 +13,7 @@ from tests.placement.fleets import problem_of
 def test_solve_chunks_of_any_size_finds_the_optimum_of_the_whole(seed: int, size: int) -> None:
     problem = problem_of(seed, services=9, load=0.8)
     fleet, built = problem.fleet, build(problem)
-    label = coupled_services(len(fleet.services), fleet.calls, fleet.clusters.gateway_rps)
+    label = coupled_services(len(fleet.services), fleet.calls, shared=False)
     service = chunk_of(label, np.bincount(fleet.flows.service, minlength=len(label)), size)
     flow, backend = service[fleet.flows.service], service[fleet.backends.service]
     route = flow[problem.routes.flow]

@@ -6,14 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fleets import synthetic
+from placement.chains import Paths, asks
 from placement.columns import bools, floats
 from placement.cost import evaluate, loads
+from placement.crossings import BYTES_PER_MB
 from placement.problem import Prices, Problem, formulate
 from placement.routing import Routing
 from placement.sitecost import Autoscaler
 from placement.solve.routing import shadow_prices, solve_routing
 from tests.oracles import optimum
-from tests.placement.fleets import problem_of, random_routing, snapshot_of
+from tests.placement.fleets import problem_of, random_routing, snapshot_of, tiered
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -63,6 +65,42 @@ def test_shadow_price_of_a_full_backend_agrees_with_finite_differences() -> None
     dearer = solve_routing(replace(problem, external_rps=more)).lower_bound_usd_per_hour
     slope = (dearer - solve_routing(problem).lower_bound_usd_per_hour) / step
     assert prices[flow] == pytest.approx(slope, rel=1e-3)
+
+
+def narrowed(problem: Problem, link: int, megabytes: float) -> Problem:
+    """The problem with one (origin, cluster) link that carries so many megabytes/s."""
+    wires = np.full(problem.fleet.network.rtt_ms.shape, np.inf)
+    wires.flat[link] = megabytes * BYTES_PER_MB
+    return replace(
+        problem, fleet=replace(problem.fleet, network=replace(problem.fleet.network, link_bytes=floats(wires)))
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_plan_keeps_the_limit_of_a_link_whose_price_lies_between_finite_differences(seed: int) -> None:
+    free = tiered(seed, load=0.8)
+    size = (free.fleet.services.request_bytes + free.fleet.services.response_bytes)[free.fleet.flows.service]
+    routing = solve_routing(free).routing
+    paths = Paths.of(free, routing)
+    demand = loads(free, routing).demand_rps
+    link = free.fleet.flows.origin[paths.row] * len(free.fleet.clusters) + paths.column
+    remote = free.fleet.origins.cluster[free.fleet.flows.origin[paths.row]] != paths.column
+    over = np.bincount(link, weights=remote * demand[paths.row] * paths.share * size[paths.row] / BYTES_PER_MB)
+    busiest, limit = int(over.argmax()), float(over.max()) / 2
+
+    tight, step = narrowed(free, busiest, limit), limit * 1e-4
+    plan, price = solve_routing(tight), shadow_prices(tight).shared_usd
+    wider, narrower = (
+        solve_routing(narrowed(free, busiest, limit + by)).lower_bound_usd_per_hour for by in (step, -step)
+    )
+
+    carried = Paths.of(tight, plan.routing)
+    carried.load(tight.external_rps, asks(tight.fleet))
+    assert limit > 0, f"seed {seed}"
+    assert carried.taken[0] == pytest.approx(limit, rel=1e-6), f"seed {seed}"
+    assert price[0] > 0, f"seed {seed}"
+    saved, lost = plan.lower_bound_usd_per_hour - wider, narrower - plan.lower_bound_usd_per_hour
+    assert saved / step * (1 - 1e-3) <= price[0] <= lost / step * (1 + 1e-3), f"seed {seed}"
 
 
 def test_high_priority_when_not_all_fits_is_served_first() -> None:
