@@ -23,10 +23,10 @@ def test_backends_of_two_pools_in_one_cluster_are_one_backend() -> None:
     assert backends.row(np.array([0, 0]), np.array([2, 1]), 3).tolist() == [0, -1]
 
 
-def test_coupled_services_are_applications_unless_a_gateway_is_limited() -> None:
+def test_coupled_services_are_applications_unless_limits_are_shared() -> None:
     calls = Calls(ints([0]), ints([1]), floats([1.0]))
 
-    apart = coupled_services(3, calls, np.array([np.inf]))
+    apart = coupled_services(3, calls, shared=False)
 
     assert apart[0] == apart[1] != apart[2]
-    assert coupled_services(3, calls, np.array([100.0])).tolist() == [0, 0, 0]
+    assert coupled_services(3, calls, shared=True).tolist() == [0, 0, 0]
