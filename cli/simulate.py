@@ -136,13 +136,11 @@ def _play(loaded: "list[Loaded]", policies: list[str], seeds: int, jobs: int) ->
 
 
 def _play_apart(runs: "list[tuple[Loaded, str, int]]", jobs: int) -> "list[Played]":
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     from cli.progress import progress
     from simulator.play import play
+    from simulator.workers import workers
 
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, progress(len(runs)) as advance:
+    with workers(jobs) as pool, progress(len(runs)) as advance:
         futures = [pool.submit(play, *run) for run in runs]
         for future, run in zip(futures, runs, strict=True):
             future.result()

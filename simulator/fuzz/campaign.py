@@ -3,14 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 from simulator.fuzz.palette import PALETTE
 from simulator.fuzz.program import Program, program
 from simulator.fuzz.watch import Verdict, Violation, watch
+from simulator.workers import workers
 
 REPEATED_EVERY = 100
 """Every so-manieth seed runs twice, and both traces must be the same."""
@@ -93,6 +92,5 @@ def _all(seeds: list[int], processes: int) -> Iterator[tuple[Verdict, bool]]:
     if processes <= 1 or len(seeds) < 2:
         yield from map(played, seeds)
         return
-    # A fresh interpreter each: what this process has loaded (gRPC, Ray) does not survive a fork.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with workers(processes) as pool:
         yield from pool.map(played, seeds, chunksize=4)
