@@ -55,6 +55,13 @@ def helm_path() -> str | None:
     return str(found) if os.access(found, os.X_OK) else None
 
 
+def kubectl_path() -> str | None:
+    """EQUIPOISE_KUBECTL, the one that `make test` put beside the repository's own environment, or the one on PATH."""
+    beside = ROOT / ".kube/kubectl/kubectl"
+    named = os.environ.get("EQUIPOISE_KUBECTL") or (str(beside) if beside.exists() else "kubectl")
+    return shutil.which(named)
+
+
 def consul_path() -> str | None:
     """EQUIPOISE_CONSUL, or the one on PATH."""
     return shutil.which(os.environ.get("EQUIPOISE_CONSUL") or "consul")
@@ -62,6 +69,7 @@ def consul_path() -> str | None:
 
 PROGRAMS = {
     "consul": consul_path,
+    "kubectl": kubectl_path,
     "helm": helm_path,
     "haproxy": haproxy_path,
     "envoy": envoy_path,

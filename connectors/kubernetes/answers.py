@@ -8,6 +8,7 @@ from connectors.connector import Refused, Unavailable
 from connectors.kubernetes.resource import entries, text
 
 CAUSE_MAX = 400
+NO_GROUP = b"404 page not found"
 MANAGER = re.compile(r'conflicts? with "([^"]+)"')
 
 
@@ -42,7 +43,7 @@ def judged(what: str, status: int, headers: Any, body: bytes) -> dict[str, Any]:
         raise Unavailable(f"{what}: redirected to {where}; name the API server itself")
     answer = _object(body)
     if status >= 400:
-        raise _no(what, status, answer, body)
+        raise _no(what, status, answer, body, headers)
     if answer is None:
         kind = str(headers.get("content-type", "no content type"))[:80]
         raise Unavailable(f"{what}: the answer is no JSON object ({kind}): {shown(body)}")
@@ -62,7 +63,10 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _no(what: str, status: int, answer: dict[str, Any] | None, body: bytes) -> Exception:
+def _no(what: str, status: int, answer: dict[str, Any] | None, body: bytes, headers: Any) -> Exception:
+    # Of a group of which it serves nothing an API server says no more than this; the header tells that it was one.
+    if status == 404 and body.strip() == NO_GROUP and headers.get("audit-id"):
+        return Missing(f"{what}: the server serves nothing of this API group; are its CRDs installed?")
     # A server in front of the API server answers with pages of its own: those say nothing about the object.
     if answer is None or answer.get("kind") != "Status":
         return Unavailable(f"{what}: {status} and no Status of an API server: {shown(body)}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from connectors.kubernetes.answers import Invalid
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.connector import KubernetesConnector
 from connectors.kubernetes.consul import Consul
@@ -18,13 +19,15 @@ from connectors.kubernetes.dialect import Dialect, Naming
 from connectors.kubernetes.gateway import GatewayApi, Parent, linkerd
 from connectors.kubernetes.istio import IstioLocality, IstioSubsets
 from connectors.kubernetes.kuma import Kuma
+from connectors.kubernetes.marks import fence_marks
 from connectors.kubernetes.rbac import rights
-from connectors.kubernetes.resource import Manifest, Resource
+from connectors.kubernetes.resource import Manifest, Resource, text
 from connectors.kubernetes.spec import KubernetesSpec, Place
+from connectors.kubernetes.split import Split
 from placement.fleet import ClusterId, OriginId, ServiceId
 from placement.weights import WeightTable
 from tests.contract.backends import HttpBackend
-from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, Harness, OpenHarness, table
+from tests.contract.harness import CLUSTERS, ORIGIN, SERVICE, Harness, OpenHarness, eventually, table
 from tests.kubernetes import clusters
 from tests.kubernetes.clusters import Cluster, cluster
 from tests.kubernetes.definitions import definitions_of
@@ -131,7 +134,10 @@ async def kubernetes(
             await given.install(definitions_of(group))
         for resource, manifest in _back_ends(flavour, given.namespace, services):
             await given.admin.create(manifest, resource)
-        await given.grant(rights(spec, dialect))
+        granted = rights(spec, dialect)
+        await given.grant(granted)
+        if given.stand_in is None:  # a real server needs a moment until a policy counts
+            await eventually(lambda: _fenced(given, spec, dialect), "the policy of the fence counts")
         access = await given.access_as(f"equipoise-{ORIGIN}")
         harness.connector = KubernetesConnector(spec, KubernetesApi(ORIGIN, lambda: given.reached(access)), dialect)
         for backend in harness.backends.values():
@@ -140,9 +146,28 @@ async def kubernetes(
             async with harness.mesh.running():
                 yield harness
         finally:
+            await given.revoke(granted)
             await harness.connector.api.close()
             for backend in harness.backends.values():
                 await backend.stop()
+
+
+async def _fenced(given: Cluster, spec: KubernetesSpec, dialect: Dialect) -> bool:
+    """Whether an object of this mesh, made and taken away again, cannot go back to a lower fence."""
+    place = next(iter(spec.places.values()))
+    *_, (resource, manifest) = dialect.wanted(spec, place, Split({CLUSTERS[0]: dialect.limits.unit}))
+
+    def fenced(*fence: int) -> Manifest:
+        marks = {"name": "probe", "annotations": fence_marks((fence[0], fence[1]))}
+        return manifest | {"metadata": manifest["metadata"] | marks}
+
+    await given.admin.apply(fenced(9, 9), resource, force=True)
+    try:
+        await given.admin.apply(fenced(9, 8), resource, dry_run=True, force=True)
+    except Invalid:
+        await given.admin.delete(resource, text(manifest, "metadata", "namespace"), "probe")
+        return True
+    return False
 
 
 def _back_ends(flavour: Flavour, namespace: str, services: tuple[str, ...]) -> Iterator[tuple[Resource, Manifest]]:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from connectors.kubernetes.answers import Missing
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.kubeconfig import Access, from_kubeconfig
-from connectors.kubernetes.rbac import SERVICE_ACCOUNT
+from connectors.kubernetes.rbac import ROLE, ROLE_BINDING, SERVICE_ACCOUNT
 from connectors.kubernetes.resource import Manifest, Resource, entries, mapping, text
 from tests.contract.harness import eventually
 from tests.kubernetes.server import StandIn
@@ -22,6 +23,7 @@ POOL = Resource("inference.networking.k8s.io", "v1", "inferencepools", "Inferenc
 DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
+REVIEW = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -48,9 +50,29 @@ class Cluster:
         )
 
     async def grant(self, manifests: Iterable[tuple[Resource, Manifest]]) -> None:
-        """What an administrator applies."""
-        for resource, manifest in manifests:
+        """What an administrator applies; a real server needs a moment until a role counts."""
+        listed = list(manifests)
+        for resource, manifest in listed:
             await self.admin.apply(manifest, resource, force=True)
+        roles = {_key(manifest): manifest for resource, manifest in listed if resource == ROLE}
+        for resource, binding in listed if self.stand_in is None else []:
+            if resource == ROLE_BINDING:
+                review = _review(roles[_key(binding)], binding)
+                await eventually(lambda review=review: self._allowed(review), f"{_key(binding)} counts")
+
+    async def revoke(self, manifests: Iterable[tuple[Resource, Manifest]]) -> None:
+        """Take away what is in no namespace, and so would be there for the next test."""
+        for resource, manifest in manifests:
+            if not resource.namespaced:
+                with contextlib.suppress(Exception):
+                    await self.admin.delete(resource, "", text(manifest, "metadata", "name"))
+
+    async def _allowed(self, review: Manifest) -> bool:
+        try:
+            answer = await self.admin.create(review, REVIEW)
+        except Missing:
+            return True  # a stand-in behind a kubeconfig
+        return bool(mapping(answer, "status").get("allowed"))
 
     async def access_as(self, account: str) -> Access:
         """The access of a service account, by a token of the TokenRequest API."""
@@ -70,13 +92,11 @@ async def cluster(kubeconfig: str = "") -> AsyncIterator[Cluster]:
     in the end.
     """
     named = kubeconfig or os.environ.get(KUBECONFIG)
-    stand_in = None if named else StandIn()
-    if stand_in is not None:
-        await stand_in.start()
-        admin = Access(stand_in.url, token=stand_in.admin_token)
-    else:
-        admin = from_kubeconfig(Path(str(named)))
-    found = Cluster(admin, f"equipoise-test-{secrets.token_hex(3)}", stand_in)
+    if not named:
+        async with standing_in() as found:
+            yield found
+        return
+    found = Cluster(from_kubeconfig(Path(named)), _namespace(), None)
     try:
         await found.admin.create(NAMESPACE.blank("", found.namespace), NAMESPACE)
         yield found
@@ -84,5 +104,38 @@ async def cluster(kubeconfig: str = "") -> AsyncIterator[Cluster]:
         with contextlib.suppress(Exception):
             await found.admin.delete(NAMESPACE, "", found.namespace)
         await found.admin.close()
-        if stand_in is not None:
-            await stand_in.stop()
+
+
+@contextlib.asynccontextmanager
+async def standing_in() -> AsyncIterator[Cluster]:
+    """The stand-in, wherever a real server may be."""
+    stand_in = StandIn()
+    await stand_in.start()
+    found = Cluster(Access(stand_in.url, token=stand_in.admin_token), _namespace(), stand_in)
+    try:
+        await found.admin.create(NAMESPACE.blank("", found.namespace), NAMESPACE)
+        yield found
+    finally:
+        await found.admin.close()
+        await stand_in.stop()
+
+
+def _key(manifest: Manifest) -> tuple[str, str]:
+    return text(manifest, "metadata", "namespace"), text(manifest, "metadata", "name")
+
+
+def _review(role: Manifest, binding: Manifest) -> Manifest:
+    """Whether the subject of a binding may do the first thing that its role grants."""
+    rule, subject = role["rules"][0], binding["subjects"][0]
+    asked = {
+        "namespace": role["metadata"]["namespace"], "verb": rule["verbs"][0], "group": rule["apiGroups"][0],
+        "resource": rule["resources"][0], "name": next(iter(rule.get("resourceNames", [])), ""),
+    }  # fmt: skip
+    user = f"system:serviceaccount:{subject['namespace']}:{subject['name']}"
+    return {"apiVersion": REVIEW.api_version, "kind": REVIEW.kind, "metadata": {}} | {
+        "spec": {"user": user, "resourceAttributes": asked}
+    }
+
+
+def _namespace() -> str:
+    return f"equipoise-test-{secrets.token_hex(3)}"

@@ -67,11 +67,13 @@ def _slim(definition: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _own(group: str, version: str, plural: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _own(
+    group: str, version: str, plural: str, kind: str, spec: dict[str, Any], status: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Groups below k8s.io want to know who approved of them, or that nobody did."""
     annotations = {"api-approved.kubernetes.io": "unapproved, written for tests"} if group.endswith(".k8s.io") else {}
-    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    schema = {"type": "object", "properties": {"spec": spec, "status": status}}
+    said = status or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = {"type": "object", "properties": {"spec": spec, "status": said}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -107,6 +109,16 @@ REDIRECT = {
 RESOLVER = {
     "type": "object",
     "properties": _texts("defaultSubset", "connectTimeout") | {"redirect": REDIRECT},
+}
+TIME = {"type": "string", "format": "date-time"}
+CONDITION = {
+    "type": "object",
+    "required": ["status", "type"],
+    "properties": _texts("type", "status", "reason", "message") | {"lastTransitionTime": TIME},
+}
+SYNCED = {
+    "type": "object",
+    "properties": {"conditions": {"type": "array", "items": CONDITION}, "lastSyncedTime": TIME},
 }
 SCALED = {
     "type": "object",
@@ -150,8 +162,8 @@ POOL = {
 }
 OWN = {
     "consul.hashicorp.com": (
-        _own("consul.hashicorp.com", "v1alpha1", "servicesplitters", "ServiceSplitter", SPLITTER),
-        _own("consul.hashicorp.com", "v1alpha1", "serviceresolvers", "ServiceResolver", RESOLVER),
+        _own("consul.hashicorp.com", "v1alpha1", "servicesplitters", "ServiceSplitter", SPLITTER, SYNCED),
+        _own("consul.hashicorp.com", "v1alpha1", "serviceresolvers", "ServiceResolver", RESOLVER, SYNCED),
     ),
     "inference.networking.k8s.io": (
         _own("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool", POOL),

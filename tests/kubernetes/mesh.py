@@ -42,6 +42,8 @@ class StandInMesh:
         """Whether the controller does nothing."""
         self._judged: dict[str, str] = {}
         """The version of each object that lacked nothing when it was judged last."""
+        self._synced: dict[str, Any] = {}
+        """The generation that each ServiceSplitter was synchronised at: its status has no place for it."""
         self._rng = np.random.default_rng(7)
 
     @contextlib.asynccontextmanager
@@ -133,13 +135,13 @@ class StandInMesh:
                 "parents": [{"parentRef": dict(p), "controllerName": name, "conditions": conditions} for p in parents]
             }
         if kind == "ServiceSplitter":
-            seen = mapping(live, "status").get("stand-in-generation")
-            if seen == generation:
+            if self._synced.get(text(live, "metadata", "name")) == generation:
                 return None
+            self._synced[text(live, "metadata", "name")] = generation
             words = f'service "{lacks}" has no resolver' if lacks else ""
             synced = _condition("Synced", not lacks, "ConsulAgentError" if lacks else "", words, None, {})
             at = dt.datetime.now(dt.UTC).isoformat()
-            return {"conditions": [synced], "lastSyncedTime": at, "stand-in-generation": generation}
+            return {"conditions": [synced], "lastSyncedTime": at}
         return None
 
 

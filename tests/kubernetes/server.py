@@ -5,6 +5,7 @@ import contextlib
 import json
 import secrets
 import ssl
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +14,8 @@ from aiohttp import web
 
 from tests.kubernetes.authority import ADMIN, allowed, review
 from tests.kubernetes.kinds import Kind
-from tests.kubernetes.store import ApiError, Object, Store, matches
+from tests.kubernetes.selection import Selector
+from tests.kubernetes.store import ApiError, Object, Store, selected
 
 APPLY, MERGE, JSON_PATCH = "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json"
 VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -57,7 +59,9 @@ class StandIn:
         try:
             return await self._answered(request)
         except ApiError as no:
-            return web.json_response(status_of(no), status=no.code)
+            if no.plain:
+                return web.Response(text=f"{no}\n", status=no.code, headers=audit())
+            return web.json_response(status_of(no), status=no.code, headers=audit())
 
     async def _answered(self, request: web.Request) -> web.StreamResponse:
         user = self.users.get(request.headers.get("authorization", "").removeprefix("Bearer "))
@@ -78,34 +82,33 @@ class StandIn:
         if verb == "watch":
             return await self._watch(request, kind, namespace)
         body = json.loads(await request.read() or b"null") if request.can_read_body else None
-        return web.json_response(*self._done(request, verb, kind, namespace, name, sub, body))
+        done = self._done(request, verb, kind, namespace, name, sub, body)
+        return web.json_response(done, status=201 if verb == "create" else 200, headers=audit())
 
-    def _done(
-        self, request: web.Request, verb: str, kind: Kind, namespace: str, name: str, sub: str, body: Any
-    ) -> tuple[Any]:
+    def _done(self, request: web.Request, verb: str, kind: Kind, namespace: str, name: str, sub: str, body: Any) -> Any:
         query, store = dict(request.query), self.store
         manager = query.get("fieldManager", "") or request.headers.get("user-agent", "unknown").split("/")[0]
         if sub == "token":
             token = secrets.token_hex(8)
             self.users[token] = f"{namespace}/{name}"
-            return ({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {"token": token}},)
+            return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {"token": token}}
         if verb == "list":
-            return (self._list(kind, namespace, query),)
+            return self._list(kind, namespace, query)
         if verb == "get":
-            return (store.get(kind, namespace, name).shown(kind),)
+            return store.get(kind, namespace, name).shown(kind)
         if verb == "create":
-            return (store.create(kind, namespace, body, manager, query),)
+            return store.create(kind, namespace, body, manager, query)
         if verb == "delete":
-            return (store.delete(kind, namespace, name, query),)
+            return store.delete(kind, namespace, name, query)
         if verb == "update":
-            return (store.replace(kind, namespace, name, body, manager, query, sub),)
+            return store.replace(kind, namespace, name, body, manager, query, sub)
         content = request.content_type
         if content == APPLY:
-            return (store.apply(kind, namespace, name, body, query.get("fieldManager", ""), query, sub),)
+            return store.apply(kind, namespace, name, body, query.get("fieldManager", ""), query, sub)
         if content not in {MERGE, JSON_PATCH}:
             raise ApiError(415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {content}")
         patched = store.patched(kind, namespace, name, body, content == MERGE)
-        return (store.replace(kind, namespace, name, patched, manager, query, sub),)
+        return store.replace(kind, namespace, name, patched, manager, query, sub)
 
     def _place(self, request: web.Request) -> tuple[Kind, str, str, str]:
         parts = [unquote(part) for part in request.raw_path.partition("?")[0].strip("/").split("/")]
@@ -129,16 +132,18 @@ class StandIn:
 
     async def _watch(self, request: web.Request, kind: Kind, namespace: str) -> web.StreamResponse:
         at = int(request.query.get("resourceVersion", "0") or 0)
-        labels = dict(part.split("=", 1) for part in request.query.get("labelSelector", "").split(",") if part)
-        answer = web.StreamResponse(headers={"content-type": "application/json"})
+        fits = selected(request.query.get("labelSelector", ""))
+        answer = web.StreamResponse(headers={"content-type": "application/json", **audit()})
         await answer.prepare(request)
-        with contextlib.suppress(ConnectionError):  # whoever watched has hung up
-            await self._tell(answer, request, kind, namespace, at, labels)
+        lasts_s = float(request.query.get("timeoutSeconds", "1800"))
+        with contextlib.suppress(ConnectionError, TimeoutError):  # whoever watched has hung up, or it has lasted long
+            async with asyncio.timeout(lasts_s):
+                await self._tell(answer, request, kind, namespace, at, fits)
         return answer
 
     async def _tell(
         self, answer: web.StreamResponse, request: web.Request, kind: Kind, namespace: str, at: int,
-        labels: Mapping[str, str],
+        fits_now: Selector,
     ) -> None:  # fmt: skip
         store, seen = self.store, set[str]()
         while self._runner is not None:
@@ -151,7 +156,7 @@ class StandIn:
                 where = stored.object["metadata"]
                 if storage != kind.storage or (namespace and where.get("namespace") != namespace):
                     continue
-                fits = matches(stored.object, labels)
+                fits = fits_now(stored.object)
                 key = f"{where.get('namespace')}/{where['name']}"
                 if fits or key in seen:  # an object that lost its labels is gone for this watch
                     await answer.write(_line(what if fits else "DELETED", stored.shown(kind)))
@@ -191,6 +196,11 @@ def status_of(no: ApiError) -> Object:
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": str(no),
         "reason": no.reason, "code": no.code, "details": {"causes": no.causes},
     }  # fmt: skip
+
+
+def audit() -> dict[str, str]:
+    """The header by which an answer of an API server is told from that of something in front of it."""
+    return {"audit-id": str(uuid.uuid4())}
 
 
 def _line(what: str, thing: Object) -> bytes:

@@ -11,10 +11,11 @@ from typing import Any
 
 import jsonpatch
 
-from tests.kubernetes import fields
+from tests.kubernetes import fields, selection
 from tests.kubernetes.fields import Path
 from tests.kubernetes.kinds import BUILT_IN, Kind, kinds_of
 from tests.kubernetes.schema import defaulted, faults, pruned, unknown
+from tests.kubernetes.selection import Selector
 
 Object = dict[str, Any]
 Manager = tuple[str, str, str]
@@ -25,6 +26,9 @@ Review = Callable[[Kind, str, Object, Object | None], None]
 
 class ApiError(Exception):
     """A Status that is no success."""
+
+    plain = False
+    """Whether it is said in plain words, as of a group that is not served at all."""
 
     def __init__(self, code: int, reason: str, message: str, causes: list[dict[str, str]] | None = None) -> None:
         super().__init__(message)
@@ -74,7 +78,11 @@ class Store:
         try:
             return self.kinds[group, version, plural]
         except KeyError:
-            raise ApiError(404, "NotFound", "the server could not find the requested resource") from None
+            no = ApiError(404, "NotFound", "the server could not find the requested resource")
+            if not any((group, version) == known[:2] for known in self.kinds):
+                no = ApiError(404, "NotFound", "404 page not found")
+                no.plain = True
+            raise no from None
 
     def get(self, kind: Kind, namespace: str, name: str) -> Stored:
         """ApiError 404 where there is none."""
@@ -85,9 +93,9 @@ class Store:
 
     def listed(self, kind: Kind, namespace: str, selector: str) -> list[Stored]:
         """In the order of their names."""
-        wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
+        fits = selected(selector)
         rows = sorted((row for row in self.objects.items() if row[0][0] == kind.storage), key=lambda row: row[0])
-        return [s for key, s in rows if (not namespace or key[1] == namespace) and matches(s.object, wanted)]
+        return [s for key, s in rows if (not namespace or key[1] == namespace) and fits(s.object)]
 
     def create(self, kind: Kind, namespace: str, given: Object, manager: str, query: Mapping[str, str]) -> Object:
         """ApiError 409 where there is one of this name."""
@@ -317,10 +325,12 @@ class Store:
         task.add_done_callback(self.loudness.discard)
 
 
-def matches(thing: Object, labels: Mapping[str, str]) -> bool:
-    """Whether an object carries all of these."""
-    has = thing["metadata"].get("labels") or {}
-    return all(has.get(key) == value for key, value in labels.items())
+def selected(selector: str) -> Selector:
+    """Whether an object carries the labels. ApiError 400 for a selector that is none."""
+    try:
+        return selection.selector(selector)
+    except selection.BadSelector as bad:
+        raise ApiError(400, "BadRequest", f"unable to parse requirement: {bad}") from None
 
 
 def merge_patched(live: Any, patch: Any) -> Any:

@@ -171,10 +171,9 @@ async def test_watch_tells_every_change_in_order(served: Cluster) -> None:
 
 
 async def test_watch_from_a_version_that_is_forgotten_is_expired_and_followed_lists_again(served: Cluster) -> None:
-    if served.stand_in is None:
-        pytest.skip("a real server forgets in its own time")
     await served.admin.apply(route(served, EAST), HTTP_ROUTE)
-    served.stand_in.store.forget()
+    if served.stand_in is not None:  # a real server knows nothing of the time before it knew the kind
+        served.stand_in.store.forget()
 
     with pytest.raises(Expired):
         async for _ in served.admin.watch(HTTP_ROUTE, served.namespace, "", "1"):
@@ -186,12 +185,10 @@ async def test_watch_from_a_version_that_is_forgotten_is_expired_and_followed_li
 
 
 async def test_watch_with_nothing_to_tell_sends_bookmarks_to_go_on_from(served: Cluster) -> None:
-    if served.stand_in is None:
-        pytest.skip("a real server sends one in a minute")
     _, version = await served.admin.listed(HTTP_ROUTE, served.namespace)
     await served.admin.apply(CONFIG_MAP.blank(served.namespace, "elsewhere", data={"a": "b"}), CONFIG_MAP)
 
-    async with aclosing(served.admin.watch(HTTP_ROUTE, served.namespace, "", version)) as events:
+    async with aclosing(served.admin.watch(HTTP_ROUTE, served.namespace, "", version, watch_s=4)) as events:
         kind, mark = await anext(events)
 
     assert kind == "BOOKMARK"
