@@ -13,7 +13,7 @@ import pytest
 
 from connectors.connector import Refused, Unavailable
 from connectors.deadline import within
-from connectors.kubernetes.answers import judged
+from connectors.kubernetes.answers import Missing, judged
 from connectors.kubernetes.api import KubernetesApi, _event
 from connectors.kubernetes.connector import KubernetesConnector
 from connectors.kubernetes.consul import Consul
@@ -52,6 +52,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "html": (http("200 OK", b"<html>Welcome to the portal</html>", "text/html"), "no JSON object .*Welcome"),
     "html-502": (http("502 Bad Gateway", b"<html>bad gateway</html>", "text/html"), "502 and no Status"),
     "html-404": (http("404 Not Found", b"<html>nothing here</html>", "text/html"), "404 and no Status"),
+    "plain-404": (http("404 Not Found", b"404 page not found\n", "text/plain"), "404 and no Status"),
     "truncated": (http("200 OK", b'{"kind": "ConfigMap", "meta'), "no JSON object"),
     "short": (http("200 OK", b'{"kind"', length=4_000), "payload is not completed"),
     "error": (http("500 Internal Server Error", status(500, "InternalError", "etcd is down")), "etcd is down"),
@@ -288,6 +289,15 @@ def test_marks_and_managers_of_any_shape_are_read_without_an_error() -> None:
         assert declared_by_others(live, "equipoise") in {True, False}
         assert covers(live, live)
         assert not list(differing(live, live))
+
+
+def test_group_of_which_a_server_serves_nothing_is_missing_by_the_word_of_an_api_server_alone() -> None:
+    page = b"404 page not found\n"
+
+    with pytest.raises(Missing, match="are its CRDs installed"):
+        judged("home: list things", 404, {"audit-id": "1"}, page)
+    with pytest.raises(Unavailable, match="404 and no Status"):
+        judged("home: list things", 404, {}, page)
 
 
 def test_answer_of_any_shape_is_an_object_or_a_no() -> None:
