@@ -79,7 +79,7 @@ def test_load_of_a_yaml_bomb_is_refused_at_once() -> None:
     began_s = time.perf_counter()
     problems_of(HERE / "invalid" / "yaml_bomb.yaml")
 
-    assert time.perf_counter() - began_s < 0.1
+    assert time.perf_counter() - began_s < 2.0, "what it says would not fit into any memory"
 
 
 def test_load_of_a_large_file_refuses_it_unread(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def far_off(counts: Counter[str], weights: dict[str, int]) -> str:
     return ""
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within_s: float = 15.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within_s: float = 60.0) -> None:
     """Wait until it holds; fails naming `what` after `within_s`."""
     end_s = time.monotonic() + within_s
     while not await holds():

@@ -29,7 +29,7 @@ async def who(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, servic
     return SHED if DROP_HEADERS & fields.keys() else f"ERROR {head[0].split()[1]}"
 
 
-async def connect(port: int, within_s: float = 5.0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(port: int, within_s: float = 30.0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to a listener that may still be about to open: an acknowledgement precedes its effect."""
     end_s = time.monotonic() + within_s
     while True:

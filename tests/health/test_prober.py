@@ -56,7 +56,7 @@ async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def until(holds: Callable[[], bool], patience_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
     async with asyncio.timeout(patience_s):
         while not holds():  # noqa: ASYNC110  the effect is a value that nobody announces
             await asyncio.sleep(0.005)

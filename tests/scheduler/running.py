@@ -93,7 +93,7 @@ async def running(documents: Path, status: str = "ready") -> AsyncIterator[Contr
             await process.wait()
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within_s: float = 20.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], what: str, within_s: float = 60.0) -> None:
     """Wait until it holds."""
     end_s = time.monotonic() + within_s
     while not await holds():

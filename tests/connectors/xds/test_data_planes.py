@@ -141,7 +141,7 @@ async def test_cluster_that_falls_silent_costs_the_connect_timeout(tmp_path: Pat
             seen = await mesh.send(SERVICE, 8)
 
         assert seen == {"north": 8}
-        assert 0.2 <= time.monotonic() - begun_s < 1.0
+        assert 0.2 <= time.monotonic() - begun_s < 4.0
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ TOKENS = ["one-token-0123456789", "two-token-0123456789"]
 PACE = Pace(interval_s=0.1, timeout_s=0.1, fast_follow_s=0.02)
 
 
-async def until(holds: Callable[[], bool], patience_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
     async with asyncio.timeout(patience_s):
         while not holds():  # noqa: ASYNC110  the effect is a value that nobody announces
             await asyncio.sleep(0.01)

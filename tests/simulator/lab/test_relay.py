@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -45,25 +45,38 @@ async def echo_link() -> AsyncIterator[tuple[Road, asyncio.StreamReader, asyncio
             writer.close()
 
 
+async def quickest_s(do: Callable[[], Awaitable[object]]) -> float:
+    """Of a few times: a link is never early, and a busy machine now and then late."""
+    took_s = []
+    for _ in range(5):
+        started_s = time.monotonic()
+        await do()
+        took_s.append(time.monotonic() - started_s)
+    return min(took_s)
+
+
 async def test_link_when_asked_and_answered_takes_one_round_trip() -> None:
     async with echo_link() as (_, reader, writer):
-        started_s = time.monotonic()
-        writer.write(b"x")
-        await reader.readexactly(1)
 
-        took_s = time.monotonic() - started_s
+        async def ask() -> None:
+            writer.write(b"x")
+            await reader.readexactly(1)
+
+        took_s = await quickest_s(ask)
 
     assert 2 * ONE_WAY_S <= took_s < 2 * ONE_WAY_S + 0.05
 
 
 async def test_link_when_connection_is_new_costs_the_handshake_too() -> None:
     async with echo_port() as target, long_link(target) as (_, port):
-        started_s = time.monotonic()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"x")
-        await reader.readexactly(1)
-        took_s = time.monotonic() - started_s
-        writer.close()
+
+        async def ask() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"x")
+            await reader.readexactly(1)
+            writer.close()
+
+        took_s = await quickest_s(ask)
 
     assert 4 * ONE_WAY_S <= took_s < 4 * ONE_WAY_S + 0.06
 
@@ -99,7 +112,7 @@ async def test_link_when_cut_delivers_nothing_until_it_is_healed() -> None:
 
         road.heal()
 
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             assert await reader.readexactly(4) == b"late"
 
 
@@ -114,7 +127,7 @@ async def test_link_when_cut_opens_no_connection_until_it_is_healed() -> None:
 
         road.heal()
 
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             assert await reader.readexactly(4) == b"late"
         writer.close()
 
@@ -123,12 +136,14 @@ async def test_link_to_a_dead_port_is_reset_one_round_trip_later() -> None:
     async with echo_port() as gone:
         pass
     async with long_link(gone) as (_, port):
-        started_s = time.monotonic()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        with pytest.raises(ConnectionResetError):
-            await reader.read(1)
-        took_s = time.monotonic() - started_s
-        writer.close()
+
+        async def ask() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            with pytest.raises(ConnectionResetError):
+                await reader.read(1)
+            writer.close()
+
+        took_s = await quickest_s(ask)
 
     assert 2 * ONE_WAY_S <= took_s < 2 * ONE_WAY_S + 0.05
 
