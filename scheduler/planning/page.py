@@ -21,7 +21,7 @@ POOLS_MAX = 8
 
 def forecast_markdown(body: Json) -> str:
     """For a pull request or a chat."""
-    lines = [f"## Forecast, {body['months']} months", "", f"Demand {escape(body['demand_source'])}; {_money(body)}."]
+    lines = [f"## Forecast, {_months(body['months'])}", "", f"Demand {escape(body['demand_source'])}; {_money(body)}."]
     for part in tables(body):
         lines += ["", f"### {part.title}", "", part.note, ""]
         lines += table(part.head, part.rows) if part.rows else [part.empty]
@@ -54,6 +54,10 @@ def forecast_page(body: Json) -> str:
     parts: list[Table] = list(tables(body))
     inner = template.render(body=body, figures=list(_figures(body)), charts=list(_charts(body)), tables=parts)
     return document("Equipoise: forecast", inner, FOOTER)
+
+
+def _months(count: int) -> str:
+    return "1 month" if count == 1 else f"{count} months"
 
 
 def _money(body: Json) -> str:

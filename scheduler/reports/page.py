@@ -13,7 +13,7 @@ from scheduler.reports.chrome import document
 from scheduler.reports.sheets import TABLES
 
 Json = dict[str, Any]
-ROWS_MAX = 40
+ROWS_MAX, BARS_MAX = 40, 20
 TEMPLATE = Path(__file__).with_name("page.html")
 FOOTER = "Made by Equipoise. Allocated from list prices and measurements: an explanation of a bill, not a bill."
 
@@ -99,9 +99,25 @@ def _charts(body: Json) -> Iterator[Chart]:
     elif body["report"] == "savings":
         rows = [(row["policy"], row["objective"]) for row in body["policies"]]
         yield Chart(f"All that is weighed, {unit} per hour", charts.bars(rows, f"{unit}/h"))
+    elif body["report"] == "capacity":
+        yield from capacity_charts(body["backends"], unit)
     elif body["report"] == "resilience" and body["by_service"]:
-        rows = [(row["service"], row["usd_per_hour"]) for row in body["by_service"][:20]]
+        rows = [(row["service"], row["usd_per_hour"]) for row in body["by_service"][:BARS_MAX]]
         yield Chart(f"Standing by for a loss, {unit} per hour", charts.bars(rows, f"{unit}/h"))
+
+
+def capacity_charts(backends: list[Json], unit: str) -> Iterator[Chart]:
+    """Where it is short, and where it is paid for in vain."""
+    fullest = [(_backend(row), 100 * row["utilization_max"]) for row in backends if row["utilization_max"]]
+    if fullest:
+        yield Chart("The fullest backends at their peak, % of capacity", charts.bars(fullest[:BARS_MAX], "%"))
+    unused = sorted(((_backend(row), row["unused_usd_per_hour"]) for row in backends), key=lambda pair: -pair[1])
+    if unused and unused[0][1] > 0:
+        yield Chart(f"Not used, {unit} per hour", charts.bars(unused[:BARS_MAX], f"{unit}/h"))
+
+
+def _backend(row: Json) -> str:
+    return f"{row['service']} in {row['cluster']}"
 
 
 def _table(body: Json, name: str) -> Table:

@@ -15,7 +15,7 @@ from scheduler.reports.cost import cost_report
 from scheduler.reports.focus import focus_rows
 from scheduler.reports.gather import gather
 from scheduler.reports.markdown import as_markdown, difference, exceeded
-from scheduler.reports.page import page
+from scheduler.reports.page import capacity_charts, page
 from scheduler.reports.rates import rates_of
 from scheduler.reports.sheets import as_csv, as_workbook, safe, written
 from scheduler.reports.window import Window
@@ -106,6 +106,26 @@ def test_markdown_of_a_difference_leads_with_the_month_and_drops_what_stays() ->
     with pytest.raises(ValueError, match="no threshold 'much'"):
         exceeded(BODY, dearer, "much")
     assert "(nobody)" in as_markdown(BODY)
+
+
+def test_page_of_capacity_draws_the_fullest_backends_and_what_is_not_used() -> None:
+    rows = [
+        {"service": "shop", "cluster": f"c{n}", "utilization_max": n / 40 or None, "unused_usd_per_hour": 40.0 - n}
+        for n in range(40)
+    ]
+
+    found = {chart.title: chart.svg for chart in capacity_charts(rows[::-1], "EUR")}
+
+    assert list(found) == ["The fullest backends at their peak, % of capacity", "Not used, EUR per hour"]
+    full, unused = found.values()
+    assert "shop in c39" in full
+    assert "shop in c19" not in full, "twenty are enough to look at"
+    assert "shop in c0<" in unused
+    assert "shop in c39" not in unused
+    assert (
+        list(capacity_charts([row | {"utilization_max": None, "unused_usd_per_hour": 0.0} for row in rows], "EUR"))
+        == []
+    )
 
 
 def test_page_of_a_report_in_a_browser_reads_on_a_phone_and_prints() -> None:
