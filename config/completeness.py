@@ -19,6 +19,9 @@ from config.problem import Problem, quoted
 from config.reasons import nearest
 from config.service import Service
 
+NAMED = 4
+"""Regions that a problem lists of those that it is about."""
+
 
 def check_completeness(declared: Declarations) -> Iterator[Problem]:
     """What is missing between documents, and what two documents say differently."""
@@ -115,14 +118,24 @@ def _transfers_without_price(
 def _pairs_without_distance(
     declared: Declarations, origins: Iterable[Declared[Origin]], clusters: Mapping[str, Cluster]
 ) -> Iterator[Problem]:
+    """Said once for each place: a new region lacks the round trips to all others."""
     trips = round_trips(matrix.model for matrix in declared.of(LatencyMatrix))
     near, far = list(origins), list(clusters.values())
     unknown = np.isnan(distances_ms(trips, [origin.model for origin in near], clusters))
-    for row, column in np.argwhere(unknown).tolist():
-        origin, cluster = near[row], far[column]
-        here, there = region_of(origin.model, clusters), cluster.spec.region
-        reason = f"no LatencyMatrix has a round trip to cluster {quoted(cluster.name)} (from {here} to {there})"
-        yield origin.problem(reason, "spec", on_key=True)
+    places = [region_of(origin.model, clusters) for origin in near]
+    for here in dict.fromkeys(places):
+        rows = [row for row, place in enumerate(places) if place == here and unknown[row].any()]
+        if rows:
+            missing = [far[column] for column in np.flatnonzero(unknown[rows].any(axis=0)).tolist()]
+            yield near[rows[0]].problem(_distance_words(here, missing, len(rows)), "spec", on_key=True)
+
+
+def _distance_words(here: str, missing: list[Cluster], origins: int) -> str:
+    there = list(dict.fromkeys(cluster.spec.region for cluster in missing))
+    which = f"cluster {quoted(missing[0].name)}" if len(missing) == 1 else f"{len(missing)} clusters"
+    named = ", ".join(there[:NAMED]) + (f" and {len(there) - NAMED} more" if len(there) > NAMED else "")
+    others = f"; {origins - 1} more origins there lack some too" if origins > 1 else ""
+    return f"no LatencyMatrix has a round trip to {which} (from {here} to {named}){others}"
 
 
 def _demand_without_flow(declared: Declarations) -> Iterator[Problem]:
