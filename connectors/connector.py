@@ -72,6 +72,16 @@ class MeshLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """A proxy's own answer to a write."""
+
+    node: str
+    sent_s: float
+    """Seconds since 1970, as below."""
+    answered_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What is known of one write. Four answers; None means not known (yet)."""
 
@@ -83,6 +93,8 @@ class Receipt:
     programmed: bool | None = None
     achieved: bool | None = None
     detail: str = ""
+    consents: tuple[Consent, ...] = ()
+    """Of the proxies that were waited for, where each of them answers for itself."""
 
 
 class Connector(Protocol):

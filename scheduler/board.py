@@ -39,10 +39,10 @@ class Board:
     listeners: list[Callable[[Json], None]] = field(default_factory=list)
     """Who wants to hear of every turn; they must not wait."""
 
-    def show(self, state: State, turn: Turn) -> None:
-        """Take the result of a tick."""
+    def show(self, state: State, turn: Turn, known: Json | None = None) -> None:
+        """Take the result of a tick; `known` is its summary, where the ledger has made one."""
         self.state, self.turn = state, turn
-        summary = turn_summary(turn)
+        summary = known or turn_summary(turn)
         self.summaries.append(summary)
         if turn.outcomes:
             self.decisions.append((state, turn))

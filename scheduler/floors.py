@@ -7,6 +7,7 @@ a current assignment, or after somebody gave the floors back; what is there then
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,8 +32,6 @@ from scheduler.ports import LedgerDown
 from scheduler.state import Mode
 from scheduler.turn import Turn
 
-LOOK_EVERY_S = 0.5
-"""How often it is looked whether a round is due; a loss does not wait for the period."""
 DEADLINE_S = 10.0
 """For everything that is asked of one API server in a round."""
 SWITCH, BACK, ON = "floors", "given back", "on"
@@ -96,15 +95,18 @@ class Floors:
         Raises LedgerDown where nobody knows whether the floors were given back.
         """
         self.given_back = await self.ledger.switch(SWITCH) == BACK
-        due_s, last_lost = 0.0, b""
+        due_s, last_lost = now_s(), b""
         while True:
+            news = self.placing.news
             siting, documents = self.placing.siting, self.documents
             if siting is not None and documents is not None:
                 lost = siting.lost.tobytes()
                 if now_s() >= due_s or lost != last_lost:
                     due_s, last_lost = now_s() + documents.policy.placement.floors.period_seconds, lost
                     await self.round(now_s())
-            await asyncio.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(TimeoutError):  # the period is over; without an assignment it never is
+                async with asyncio.timeout(max(due_s - now_s(), 0.0) if siting is not None else None):
+                    await news.wait()
 
     async def round(self, at_s: float) -> None:
         """One step, or the reason why none is made."""

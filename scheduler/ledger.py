@@ -85,9 +85,9 @@ class Ledger:
         except TimeoutError:
             raise LedgerDown(f"{self.url}: no answer within {within_s:g} s") from None
 
-    async def record(self, turn: Turn) -> None:
-        """Append the finished turn to the chain."""
-        await self._run(lambda: self._append(turn))
+    async def record(self, turn: Turn) -> dict[str, Any]:
+        """Append the finished turn to the chain; returns what was written of it."""
+        return await self._run(lambda: self._append(turn))
 
     async def switch(self, name: str) -> str | None:
         """The newest value of a switch, None where it was never set."""
@@ -173,7 +173,7 @@ class Ledger:
             session.add_all(rows)
             session.commit()
 
-    def _append(self, turn: Turn) -> None:
+    def _append(self, turn: Turn) -> dict[str, Any]:
         body = turn_summary(turn)
         digest = chained(self.last_hash, body)
         row = TurnRow(
@@ -190,13 +190,15 @@ class Ledger:
             if turn.deeds is not None:
                 session.merge(DeedsRow(wall_s=turn.wall_s, content=turn.deeds))
             if turn.good is not None:
-                content: dict[str, object] = {str(origin): table.content() for origin, table in turn.good.items()}
-                session.add(GoodRow(turn=turn.number, wall_s=turn.wall_s, content=content))
+                members = ", ".join(f"{json.dumps(str(origin))}: {t.text()}" for origin, t in turn.good.items())
+                good = {"turn": turn.number, "wall_s": turn.wall_s, "content": Encoded(f"{{{members}}}")}
+                session.execute(insert(GoodRow), [good])
                 session.flush()
                 newest = select(GoodRow.id).order_by(col(GoodRow.id).desc()).limit(RING)
                 session.execute(sqlalchemy.delete(GoodRow).where(col(GoodRow.id).not_in(newest)))
             session.commit()
         self.last_hash = digest
+        return body
 
     def _switch(self, name: str) -> str | None:
         with Session(self._engine) as session:

@@ -12,7 +12,11 @@ from scheduler.board import Board
 from scheduler.ledger import Ledger
 from scheduler.ports import LedgerDown
 from scheduler.state import State
+from scheduler.summary import Json
 from scheduler.turn import Turn
+
+NAMED_MAX = 50
+"""Meshes that the log names for one turn."""
 
 log = structlog.get_logger()
 
@@ -24,6 +28,7 @@ class Observer:
         self, ledger: Ledger, board: Board, metrics: Metrics, meter: Callable[[State, Turn], None] = lambda _, __: None
     ) -> None:
         self.ledger, self.board, self.metrics, self.meter = ledger, board, metrics, meter
+        self._written: tuple[Turn, Json] | None = None
 
     async def intend(self, turn: int, tables: Mapping[OriginId, WeightTable]) -> None:
         """Durable before any of them is written to a mesh. Raises LedgerDown."""
@@ -37,7 +42,7 @@ class Observer:
     async def record(self, turn: Turn) -> None:
         """The finished turn. Raises LedgerDown."""
         try:
-            await self.ledger.record(turn)
+            self._written = turn, await self.ledger.record(turn)
         except LedgerDown as down:
             self._failed(str(down))
             raise
@@ -45,7 +50,8 @@ class Observer:
 
     def show(self, state: State, turn: Turn) -> None:
         """Put a turn on the board, into the metrics and, where something happened, into the log."""
-        self.board.show(state, turn)
+        known = self._written[1] if self._written is not None and self._written[0] is turn else None
+        self.board.show(state, turn, known)
         self.metrics.show(state, turn)
         self.meter(state, turn)
         self.metrics.reload_failed.set(bool(self.board.reload_error))
@@ -60,7 +66,7 @@ class Observer:
                 turn=turn.number,
                 reason=str(turn.plan.reason),
                 detail=turn.plan.detail,
-                origins={o: outcome.detail or "stored" for o, outcome in turn.outcomes.items()},
+                origins=_became(turn),
                 guards=list(turn.guards),
                 duration_s=round(turn.duration_s, 4),
             )
@@ -70,3 +76,13 @@ class Observer:
             log.error("ledger down", error=error)
         self.board.ledger_error = error
         self.metrics.ledger_failed.set(bool(error))
+
+
+def _became(turn: Turn) -> dict[str, str] | str:
+    """What became of each write; of many only those that something is to be said of."""
+    said = {str(origin): outcome.detail or "stored" for origin, outcome in turn.outcomes.items()}
+    if len(said) <= NAMED_MAX:
+        return said
+    failed = {o: words for o, words in said.items() if words != "stored"}
+    first = "; ".join(f"{o}: {words}" for o, words in list(failed.items())[:NAMED_MAX])
+    return f"{len(said) - len(failed)} stored" + (f", {len(failed)} not: {first}" if failed else "")

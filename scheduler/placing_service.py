@@ -93,6 +93,8 @@ class PlacingService(Collector):
         """Why there is no newer answer; empty while all is well."""
         self.documents: Documents | None = None
         """In force."""
+        self.news = asyncio.Event()
+        """Set by the next look at the fleet, and then another one."""
         self._fleet: Fleet | None = None
         self._placer: Placing | None = None
         self._names: tuple[str, ...] = ()
@@ -126,6 +128,8 @@ class PlacingService(Collector):
                 if lost is not None and period_s and (news or time.monotonic() >= due_s):
                     due_s, last_lost = time.monotonic() + period_s, lost.tobytes()
                     await asyncio.get_running_loop().run_in_executor(self._thread, self._follow, turn, lost)
+                    self.news.set()
+                    self.news = asyncio.Event()
             await asyncio.sleep(LOOK_EVERY_S)
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Meshes in parallel: reading what they have, writing what they should have. Waiting ends by deadline or alarm."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from connectors.connector import Connector, Receipt, Refused, Unavailable
@@ -12,6 +13,9 @@ from scheduler.ports import Watch
 from scheduler.turn import Outcome
 
 T = TypeVar("T")
+AT_ONCE = 20
+"""Calls begun before the event loop looks at anything else: translation for a thousand meshes takes seconds."""
+Begin = Callable[[], Coroutine[Any, Any, T]]
 
 
 async def read_tables(
@@ -19,7 +23,7 @@ async def read_tables(
 ) -> dict[OriginId, WeightTable]:
     """What each mesh has from us, as far as it says so in time; a silent one is left out."""
     asked = {o: connector for o, connector in connectors.items() if not connector.limits.read_at_once}
-    calls = {o: within(deadline_s, connector.read(), f"{o}: read") for o, connector in asked.items()}
+    calls = {o: partial(_read, connector, deadline_s) for o, connector in asked.items()}
     answers: dict[OriginId, WeightTable | Exception | None] = {
         o: await answered(connector.read()) for o, connector in connectors.items() if o not in asked
     }
@@ -38,7 +42,7 @@ async def write_tables(
 
     A mesh that does not answer is not an error of the tick.
     """
-    calls = {o: within(deadline_s, connectors[o].write(table), f"{o}: write") for o, table in tables.items()}
+    calls = {o: partial(_write, connectors[o], table, deadline_s) for o, table in tables.items()}
     answers = await unless_alarmed(calls, watch)
     return {
         origin: Outcome(tables[origin], sent_at_s, answer)
@@ -48,23 +52,38 @@ async def write_tables(
     }
 
 
-async def unless_alarmed(calls: Mapping[OriginId, Awaitable[T]], watch: Watch) -> dict[OriginId, T | Exception]:
+async def _read(connector: Connector, deadline_s: float) -> WeightTable | None:
+    return await within(deadline_s, connector.read(), f"{connector.origin}: read")
+
+
+async def _write(connector: Connector, table: WeightTable, deadline_s: float) -> Receipt:
+    return await within(deadline_s, connector.write(table), f"{connector.origin}: write")
+
+
+async def unless_alarmed(calls: Mapping[OriginId, Begin[T]], watch: Watch) -> dict[OriginId, T | Exception]:
     """Every answer, or why there is none. An alarm ends the waiting: what is unknown then is Unavailable.
 
     A write that is not waited for may still land; the next one carries a higher version, so order is kept.
     """
     if not calls:
         return {}
-    tasks = {origin: asyncio.ensure_future(answered(call)) for origin, call in calls.items()}
+    tasks: dict[OriginId, asyncio.Task[T | Exception]] = {}
     alarm = asyncio.ensure_future(watch.alarm())
     try:
+        for origin, call in calls.items():
+            tasks[origin] = asyncio.create_task(answered(call()))
+            if len(tasks) % AT_ONCE == 0:
+                await asyncio.sleep(0)
+                if alarm.done():
+                    break
         await first_of(asyncio.gather(*tasks.values()), alarm)
     finally:
         alarm.cancel()
         for task in tasks.values():
             task.cancel()
     late = Unavailable("not waited for: something went down")
-    return {origin: task.result() if task.done() and not task.cancelled() else late for origin, task in tasks.items()}
+    done = {o: task for o, task in tasks.items() if task.done() and not task.cancelled()}
+    return {origin: done[origin].result() if origin in done else late for origin in calls}
 
 
 async def answered(call: Awaitable[T]) -> T | Exception:

@@ -40,7 +40,7 @@ class SplitMeter:
         The same weights again, be it under another fence, go on counting.
         """
         known = self._watched.get(table.origin)
-        if known is not None and known.table.same_weights(table):
+        if known is not None and (known.table is table or known.table.same_weights(table)):
             known.table = table
         else:
             self._watched[table.origin] = Watched(table, at_s + settle_s)

@@ -13,7 +13,8 @@ log = structlog.get_logger()
 
 def drifts_of(connectors: Mapping[OriginId, Connector]) -> tuple[Drift, ...]:
     """What the last reads found changed, in all meshes that can tell."""
-    return tuple(drift for c in connectors.values() if isinstance(c, Drifting) for drift in c.drifts)
+    can = (c for c in connectors.values() if hasattr(c, "on_drift"))  # asking for a protocol is slow
+    return tuple(drift for c in can if isinstance(c, Drifting) for drift in c.drifts)
 
 
 def astray(connectors: Mapping[OriginId, Connector]) -> frozenset[OriginId]:

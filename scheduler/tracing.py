@@ -2,8 +2,9 @@
 
 Every step is timed for the metrics, and exported as a span where that is wanted. One trace per turn: `tick`, and what
 it asked of its ports in the order of the loop (collect, observe, solve, guard, intend, push, verify, record, tabulate).
-A push ends with the answer of its mesh, for xDS the proxies' ACK. Spans are made when a turn is over, with the times at
-which things happened, so that nothing hangs on the context of a task.
+A push ends with the answer of its mesh; to xDS proxies it holds an `ack` for each, from what it was sent to its ACK.
+Spans are made when a turn is over, with the times at which things happened, so that nothing hangs on the context of a
+task.
 
 The exporter is OpenTelemetry's own and is told what to do by its standard variables: OTEL_EXPORTER_OTLP_ENDPOINT
 (without it nothing is exported), OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_SDK_DISABLED.
@@ -13,15 +14,16 @@ The exporter is OpenTelemetry's own and is told what to do by its standard varia
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
-from connectors.connector import Connector, MeshLimits, Receipt
+from connectors.connector import Connector, Consent, MeshLimits, Receipt
 from placement.failover import FailoverTable
 from placement.fleet import OriginId
 from placement.plan import Plan
@@ -47,6 +49,8 @@ class Mark:
     end_ns: int = 0
     attributes: Attributes = field(default_factory=dict)
     error: str = ""
+    within: "Mark | None" = None
+    """What it was part of; None: the tick itself."""
 
 
 @dataclass(slots=True)
@@ -71,6 +75,12 @@ class Trace:
             made.end_ns = time.time_ns()
             self.marks.append(made)
 
+    def acknowledged(self, push: Mark, consents: Iterable[Consent]) -> None:
+        """Keep what each proxy answered to a push."""
+        for each in consents:
+            known: Attributes = {**push.attributes, "equipoise.node": each.node}
+            self.marks.append(Mark("ack", int(each.sent_s * 1e9), int(each.answered_s * 1e9), known, within=push))
+
     def finish(self, turn: Turn) -> None:
         """Turn the marks into spans of one trace, and begin anew."""
         marks, self.marks = sorted(self.marks, key=lambda mark: mark.start_ns), []
@@ -83,9 +93,11 @@ class Trace:
         for change in turn.changes:
             words = {"backend": change.backend, "before": change.before, "after": change.after}
             tick.add_event("verdict", words, timestamp=end_ns)
-        parent = set_span_in_context(tick)
-        for mark in marks:
+        parents: dict[int | None, Context] = {None: set_span_in_context(tick)}
+        for mark in sorted(marks, key=lambda mark: mark.within is not None):  # what holds others comes before them
+            parent = parents[id(mark.within) if mark.within else None]
             span = self.tracer.start_span(mark.name, parent, start_time=mark.start_ns, attributes=mark.attributes)
+            parents[id(mark)] = set_span_in_context(span)
             _end(span, mark)
         tick.end(end_ns)
 
@@ -180,7 +192,8 @@ class TracedConnector:
                 known = getattr(receipt, verdict)
                 if known is not None:
                     mark.attributes[f"equipoise.{verdict}"] = known
-            return receipt
+        self.trace.acknowledged(mark, receipt.consents)
+        return receipt
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,10 @@ class SimulatedMesh:
         return Receipt(self.origin, *self.table.fence, stored=True, accepted=True, programmed=True)
 
     def _consider(self, table: WeightTable) -> None:
-        unknown = {str(t.cluster) for _, targets, _ in table.items() for t in targets} - (self.clusters or set())
-        if self.clusters is not None and unknown:
-            raise Refused(f"{self.origin}: no address of {', '.join(sorted(unknown))}")
+        if self.clusters is not None:
+            unknown = {str(t.cluster) for _, targets, _ in table.items() for t in targets} - self.clusters
+            if unknown:
+                raise Refused(f"{self.origin}: no address of {', '.join(sorted(unknown))}")
         if self.objection:
             raise Refused(f"{self.origin}: {self.objection}")
 

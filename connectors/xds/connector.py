@@ -1,5 +1,6 @@
 """The connector: one origin's weights, published to its Envoys and gRPC clients, with their consent or their words."""
 
+import time
 from dataclasses import replace
 
 from connectors.connector import Fencing, MeshLimits, Receipt, Refused
@@ -169,11 +170,12 @@ class XdsConnector:
         return self._spec.trusts(shown)
 
     async def _put(self, edition: Edition) -> Receipt:
+        begun_s = time.time()
         self._publication.publish(edition)
         answer = await self._publication.answer(edition.resources)
         if answer.accepted is False:
             raise Refused(f"{self.origin}: {answer.detail}")
-        return _receipt(edition.table, answer)
+        return replace(_receipt(edition.table, answer), consents=self._publication.consents(begun_s))
 
 
 def _receipt(table: WeightTable, answer: Answer) -> Receipt:

@@ -1,8 +1,10 @@
 """What the proxies of one origin are served, what they said to it, and the way back when one of them refuses."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
+from connectors.connector import Consent
 from connectors.xds import stream as streams
 from connectors.xds.overlay import QUIET
 from connectors.xds.resources import RTDS, Resources
@@ -36,6 +38,8 @@ class Session:
         self.standing = Standing.IDLE
         self.took = False
         """Whether it has accepted something, and so has something to keep."""
+        self.sent_s = self.answered_s = 0.0
+        """When it was last sent something, and when it last had nothing left to answer; seconds since 1970."""
         self.wake = asyncio.Event()
 
 
@@ -97,6 +101,8 @@ class Publication:
         """Take in what a proxy says."""
         session.stream = streams.heard(session.stream, request, self.resources)
         session.standing = streams.standing(session.stream, self.resources)
+        if session.standing is not Standing.PENDING:
+            session.answered_s = time.time()
         session.took = session.took or session.standing is Standing.ACCEPTED
         session.wake.set()
         self._judge()
@@ -105,7 +111,14 @@ class Publication:
         """What to send a proxy now; it counts as sent."""
         session.stream, responses = streams.due(session.stream, self.resources)
         session.standing = streams.standing(session.stream, self.resources)
+        if responses:
+            session.sent_s = time.time()
         return responses
+
+    def consents(self, since_s: float) -> tuple[Consent, ...]:
+        """The proxies that have taken what they were sent since then (seconds since 1970)."""
+        took = (s for s in self.sessions if s.standing is Standing.ACCEPTED and s.sent_s >= since_s)
+        return tuple(Consent(s.node_id, s.sent_s, s.answered_s) for s in sorted(took, key=lambda s: s.node_id))
 
     async def answer(self, resources: Resources) -> Answer:
         """What the proxies say to these resources, once all that are connected have said it."""

@@ -1,9 +1,12 @@
 """What each mesh made of its last table, in four verdicts, and what somebody else made of it."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from connectors.connector import Connector, Receipt
 from connectors.drift import Drift, Drifting, words
@@ -57,7 +60,7 @@ class MeshesShown(Shown):
     meshes: list[MeshShown]
 
 
-class MeshesApi:
+class MeshesApi(Collector):
     """`GET /api/v1/meshes`, and the same as metrics."""
 
     def __init__(
@@ -66,13 +69,7 @@ class MeshesApi:
         self.connectors, self.meter, self.witness = connectors, meter, Witness()
         self._receipts: dict[OriginId, Receipt] = {}
         self._words: dict[OriginId, str] = {}
-        self._verdict = Gauge(
-            "equipoise_mesh_verdict", "1 for yes, 0 for no; absent while unknown.", ["origin", "verdict"],
-            registry=registry,
-        )  # fmt: skip
-        self._drift = Gauge(
-            "equipoise_mesh_drifts", "Services whose weights somebody else changed.", ["origin"], registry=registry
-        )
+        registry.register(self)
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -89,9 +86,7 @@ class MeshesApi:
             if origin in self.connectors:
                 outcome_at_s = turn.outcomes[origin].sent_at_s if origin in turn.outcomes else turn.at_s
                 self.meter.written(table, outcome_at_s, self.connectors[origin].limits.settle_s)
-        drifts = drifts_of(self.connectors)
-        self.witness.tell(drifts)
-        self._measure(drifts)
+        self.witness.tell(drifts_of(self.connectors))
 
     async def meshes(self, _: Call) -> Answer:
         """Every origin that has a mesh."""
@@ -121,14 +116,21 @@ class MeshesApi:
         measured = self.meter.verdict(origin)
         return said | ({"achieved": measured} if measured is not None else {})
 
-    def _measure(self, drifts: tuple[Drift, ...]) -> None:
-        self._verdict.clear()
-        self._drift.clear()
-        for origin in self.connectors:
-            self._drift.labels(origin).set(sum(drift.origin == origin for drift in drifts))
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The metrics, when Prometheus asks."""
+        said = GaugeMetricFamily(
+            "equipoise_mesh_verdict", "1 for yes, 0 for no; absent while unknown.", labels=["origin", "verdict"]
+        )
+        drifted = GaugeMetricFamily(
+            "equipoise_mesh_drifts", "Services whose weights somebody else changed.", labels=["origin"]
+        )
+        drifts = Counter(drift.origin for drift in drifts_of(self.connectors))
+        for origin in tuple(self.connectors):
+            drifted.add_metric([origin], drifts[origin])
             for name, verdict in self._verdicts(origin).items():
                 if verdict is not None:
-                    self._verdict.labels(origin, name).set(verdict)
+                    said.add_metric([origin, name], verdict)
+        yield from (said, drifted)
 
 
 def _drift(drift: Drift) -> Json:

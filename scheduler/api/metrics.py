@@ -7,10 +7,8 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from health.states import State as Verdict
-from health.verdict import usable
 from placement.cost import COMPONENTS
-from scheduler.board import SMALL
+from scheduler.api.standing import Standing
 from scheduler.state import Mode, State
 from scheduler.turn import Turn
 
@@ -43,13 +41,6 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.cost = Gauge("equipoise_cost_usd_per_hour", "Cost of the routing.", ["component"], registry=registry)
-        self.verdict = Gauge(
-            "equipoise_backend_verdict", "1 for the state a backend is in.", ["service", "cluster", "state"],
-            registry=registry,
-        )  # fmt: skip
-        self.gateway = Gauge(
-            "equipoise_gateway_lost", "1 while a cluster is reached from inside alone.", ["cluster"], registry=registry
-        )
         self.age = Gauge("equipoise_readings_age_seconds", "Age of the readings planned with.", registry=registry)
         self.push = Counter("equipoise_push_total", "Writes to meshes.", ["origin", "result"], registry=registry)
         self.rejected = Counter(
@@ -59,14 +50,6 @@ class Metrics:
         self.leader = Gauge("equipoise_leader", "1 while this controller leads.", registry=registry)
         self.mode = Gauge("equipoise_mode", "1 for the mode in force.", ["mode"], registry=registry)
         self.panic = Gauge("equipoise_panic", "1 while the probes are in doubt.", registry=registry)
-        self.failover = Gauge(
-            "equipoise_failover_worst_utilization_ratio", "Fullest backend after a loss.", ["loss"], registry=registry
-        )
-        self.unmet = Gauge("equipoise_failover_unmet_rps", "Refused after a loss.", ["loss"], registry=registry)
-        self.proof_age = Gauge(
-            "equipoise_failover_proof_age_seconds", "Since the oldest row of the failover table was proved.",
-            registry=registry,
-        )  # fmt: skip
         self.reload_failed = Gauge(
             "equipoise_configuration_reload_failed", "1 while the newest documents are invalid.", registry=registry
         )
@@ -78,6 +61,8 @@ class Metrics:
         )
         self.samples = Counter("equipoise_telemetry_samples_total", "Samples that agents sent.", registry=registry)
         self.handed = Gauge("equipoise_telemetry_handed_samples", "Of those, given to the loop.", registry=registry)
+        self.standing = Standing()
+        registry.register(self.standing)
         self.workers = Counter(
             "equipoise_worker_lost_total", "Processes of our own that died or hung, and were begun anew.", ["kind"],
             registry=registry,
@@ -106,31 +91,13 @@ class Metrics:
             self.push.labels(origin, "stored" if outcome.landed else "failed").inc()
         for rejection in turn.rejections.rows:
             self.rejected.labels(rejection.source, rejection.signal, rejection.reason).inc(rejection.count)
-        self._routing(state, turn)
+        self.standing.newest = state, turn
 
     def step(self, name: str, took_s: float, failed: bool) -> None:
         """Take the time of one step of a tick."""
         self.steps.labels(name).observe(took_s)
         if name == "solve":
             self.solve.labels("failed" if failed else "done").observe(took_s)
-
-    def _routing(self, state: State, turn: Turn) -> None:
-        """Verdicts and failovers. Labels of what is gone are cleared, not left at their last value."""
-        self.verdict.clear()
-        for backend, now in enumerate(turn.verdicts.state.tolist()):
-            service, cluster = state.fleet.backend_name(backend).split("/")
-            self.verdict.labels(service, cluster, Verdict(now).name).set(1)
-        self.gateway.clear()
-        for cluster, here in zip(state.fleet.clusters.ids, usable(state.gateways).tolist(), strict=True):
-            self.gateway.labels(cluster).set(not here)
-        self.failover.clear()
-        self.unmet.clear()
-        if state.failover is not None:
-            for row in state.failover.rows:
-                if row.loss.kind not in SMALL:
-                    self.failover.labels(str(row.loss)).set(row.worst_utilization)
-                    self.unmet.labels(str(row.loss)).set(row.shed_rps)
-            self.proof_age.set(turn.at_s - min((row.made_at_s for row in state.failover.rows), default=turn.at_s))
 
     async def measure_lag(self, every_s: float = 0.1) -> None:
         """How late the event loop is, until cancelled: the proof that nothing blocks it."""

@@ -1,6 +1,9 @@
 """Traces of real ticks, in memory and over real OTLP/HTTP."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -11,8 +14,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, Tracer
 
+from connectors.connector import Connector
+from placement.fleet import OriginId
 from scheduler.loop import tick
 from scheduler.tracing import Trace, traced, tracer_of
+from tests.contract.harness_xds import xds_envoy
 from tests.scheduler.ports import Bench, bench
 
 
@@ -50,6 +56,32 @@ async def test_trace_of_a_tick_that_pushes_has_the_verbs_of_the_loop_in_their_or
     push = named(spans, "push")[0]
     assert push.attributes is not None
     assert push.attributes["equipoise.accepted"] is True, "it ends with the answer of the mesh"
+
+
+async def test_trace_of_a_push_to_a_real_envoy_holds_its_ack_with_node_and_version(tmp_path: Path) -> None:
+    exporter, b = InMemorySpanExporter(), bench()
+    origin, services, clusters = b.fleet.origins.ids[0], b.fleet.services.ids, b.fleet.clusters.ids
+    address = (("127.0.0.1", 1),)
+    known: dict[str, Any] = {
+        "origin": origin, "endpoints": {(s, c): address for s in services for c in clusters},
+        "protocol": dict.fromkeys(services, "http1"),
+    }  # fmt: skip
+    async with xds_envoy(tmp_path, **known) as envoy:
+        connectors: dict[OriginId, Connector] = {**b.meshes, origin: envoy.connector}
+        b.ports = replace(b.ports, connectors=connectors)
+        await ticked(b, Trace(tracer(exporter)))
+
+    spans = exporter.get_finished_spans()
+    (tick_span,) = named(spans, "tick")
+    (ack,) = named(spans, "ack")
+    (push,) = [span for span in named(spans, "push") if (span.attributes or {})["equipoise.origin"] == origin]
+    assert ack.parent is not None
+    assert (ack.parent.span_id, ack.context.trace_id) == (push.context.span_id, tick_span.context.trace_id)
+    attributes = ack.attributes or {}
+    assert attributes["equipoise.node"] == "home/envoy"
+    assert attributes["equipoise.version"] == (push.attributes or {})["equipoise.version"] == 1
+    times = (push.start_time, ack.start_time, ack.end_time, push.end_time)
+    assert [time or 0 for time in times] == sorted(time or 0 for time in times), "sent, answered, and then known"
 
 
 async def test_trace_of_two_ticks_is_two_traces_and_the_loop_decides_the_same_without_any() -> None:
