@@ -10,6 +10,7 @@ ledger, failover tables and placement do their work while the API is asked for t
     turn_p50_s, turn_max_s   from the start of a turn to its record, by the turns themselves
     loop_lag_p99_ms          how late the event loop was, an upper bound of its histogram; while all that went on
     lag_over_250_ms          times that it was later than that, of `lag_samples`
+    cpu_cores, memory_mib    of the process of the event loop; those of the processes that it began are apart (workers_)
     steps_s                  mean time of the steps of a turn; those of each mesh (collect, push) apart
 """
 
@@ -82,6 +83,7 @@ async def measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
             task.cancel()
         await asyncio.gather(*works, return_exceptions=True)
         after, used_s, memory_mib = await lags(controller), controller.cpu_s() - cpu_s, controller.memory_mib()
+        workers_s, workers_mib = controller.workers()
         steps_s = mean_of(steps, await steps_of(controller))
         turns = (await controller.say("GET", "/api/v1/turns?limit=50", None, "viewer"))[1]["items"]
         samples = (await controller.say("GET", "/readyz", None, "viewer"))[1]
@@ -91,7 +93,8 @@ async def measured(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         "samples_per_s": round(seen.sent / asked.seconds), "refused_503": seen.refused,
         "post_p99_ms": percentile(seen.post_ms, 99), "read_p50_ms": percentile(seen.read_ms, 50),
         "read_p99_ms": percentile(seen.read_ms, 99), "start_s": round(ready_s, 1),
-        "cpu_cores": round(used_s / asked.seconds, 2), "memory_mib": round(memory_mib), "steps_s": steps_s,
+        "cpu_cores": round(used_s / asked.seconds, 2), "memory_mib": round(memory_mib),
+        "workers_cpu_s": round(workers_s, 1), "workers_memory_mib": round(workers_mib), "steps_s": steps_s,
     }  # fmt: skip
 
 

@@ -43,13 +43,33 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor time of its process, children apart (proc(5))."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu_s(self.process.pid)
 
     def memory_mib(self) -> float:
         """The most that its process ever held."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        return _memory_mib(self.process.pid)
+
+    def workers(self) -> tuple[float, float]:
+        """Processor time in seconds, and the most MiB ever held, of the processes that it began and that live."""
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _parent(path) == self.process.pid]
+        return sum(map(_cpu_s, pids)), sum(map(_memory_mib, pids))
+
+
+def _parent(path: Path) -> int:
+    try:
+        return int((path / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 @asynccontextmanager
