@@ -5,9 +5,10 @@ faster than the product; a product's own time is not in it.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.push_tables import LOCAL, Open, endpoints, services
 from connectors.avi import avi_connector
@@ -16,9 +17,11 @@ from connectors.aws.groups import groups_connector
 from connectors.aws.lattice import LatticeRules, RuleName
 from connectors.connector import Connector
 from connectors.consul.connector import consul_connector
+from connectors.consul.spec import ConsulSpec
 from connectors.dns.spec import Names
 from connectors.http import Access
 from connectors.kuma.connector import kuma_connector
+from connectors.kuma.spec import KumaSpec
 from connectors.nginx.plus import PlusSpec, plus_connector
 from placement.fleet import ClusterId, OriginId, ServiceId
 from tests import real
@@ -34,31 +37,31 @@ from tests.contract.standins.consul import Consul
 from tests.contract.standins.kuma import Kuma
 from tests.contract.standins.lattice import Lattice
 from tests.contract.standins.plus import Plus
+from tests.contract.standins.standin import StandIn
 
 IN_CLUSTERS = {cluster: HOSTS[cluster] for cluster in CLUSTERS}
 
 
-@contextlib.asynccontextmanager
-async def _consul(_: Path, count: int) -> AsyncIterator[Connector]:
-    standin = Consul()
-    await standin.start()
-    book = {ServiceId(s): frozenset(map(ClusterId, CLUSTERS)) for s in services(count)}
-    connector = consul_connector(replace(consul_spec(Access(standin.url)), clusters=book))
-    yield connector
-    await connector.close()
-    await standin.stop()
+Spec = TypeVar("Spec", ConsulSpec, KumaSpec)
 
 
-@contextlib.asynccontextmanager
-async def _kuma(_: Path, count: int) -> AsyncIterator[Connector]:
+def _booked(
+    make: Callable[[], StandIn], spec: Callable[[Access], Spec], connector: Callable[[Spec], Connector]
+) -> Open:
+    """A mesh that knows services by the clusters they are in."""
+
+    @contextlib.asynccontextmanager
+    async def opened(_: Path, count: int) -> AsyncIterator[Connector]:
+        book = {ServiceId(s): frozenset(map(ClusterId, CLUSTERS)) for s in services(count)}
+        async with standing_in(make(), lambda access: connector(replace(spec(access), clusters=book))) as mesh:
+            yield mesh.connector
+
+    return opened
+
+
+def _kuma() -> Kuma:
     kuma_standin.PAGE = 1_000
-    standin = Kuma()
-    await standin.start()
-    book = {ServiceId(s): frozenset(map(ClusterId, CLUSTERS)) for s in services(count)}
-    connector = kuma_connector(replace(kuma_spec(Access(standin.url)), clusters=book))
-    yield connector
-    await connector.close()
-    await standin.stop()
+    return Kuma()
 
 
 @contextlib.asynccontextmanager
@@ -131,7 +134,8 @@ def _kubernetes(flavour: str) -> Open:
 
 
 STAND_INS: dict[str, Open] = {
-    "alb": _alb, "avi": _avi, "consul": _consul, "kuma": _kuma, "lattice": _lattice, "nginx-plus": _plus,
+    "alb": _alb, "avi": _avi, "consul": _booked(Consul, consul_spec, consul_connector),
+    "kuma": _booked(_kuma, kuma_spec, kuma_connector), "lattice": _lattice, "nginx-plus": _plus,
     "route53": _route53, "simulated": _simulated, **{flavour: _kubernetes(flavour) for flavour in FLAVOURS},
     **({"haproxy-dataplane": _dataplane} if real.haproxy_path() else {}),
 }  # fmt: skip

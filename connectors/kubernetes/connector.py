@@ -12,9 +12,10 @@ from connectors.kubernetes.answers import Conflicted, Missing
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.changes import Change, changes_of, fence_manifest, undone, waves
 from connectors.kubernetes.dialect import Dialect, Shadowing, Telling, Word, together
+from connectors.kubernetes.hearing import Hearing, Key, key_of
 from connectors.kubernetes.marks import fence_of, labels
 from connectors.kubernetes.mirror import followed
-from connectors.kubernetes.resource import CONFIG_MAP, Manifest, mapping, named, text, whole_number
+from connectors.kubernetes.resource import CONFIG_MAP, Manifest, mapping, named, whole_number
 from connectors.kubernetes.spec import KubernetesSpec, Ownership
 from connectors.kubernetes.split import rounding_error, split_of
 from connectors.kubernetes.standing import Standing, drift_of, look, services_of, written
@@ -103,7 +104,7 @@ class KubernetesConnector:
         try:
             for wave in waves(changes):
                 await self._each(wave, lambda change: self._make(change, made))
-            word = await self._word(table, standing, {_key(manifest): change for change, manifest in made})
+            word = await self._word(table, {key_of(manifest): change for change, manifest in made})
         except Refused as no:
             await self._undo(table, made)
             raise Refused(f"{no}{_remedy(no)}") from None
@@ -189,17 +190,17 @@ class KubernetesConnector:
     async def _make(self, change: Change, made: list[tuple[Change, Manifest]]) -> None:
         made.append((change, await change.make(self.api, dry_run=False, force=self.spec.force)))
 
-    async def _word(self, table: WeightTable, standing: Standing, changed: dict[tuple[str, str, str], Change]) -> Word:
+    async def _word(self, table: WeightTable, changed: dict[Key, Change]) -> Word:
         """What the mesh says of the objects that hold the weights, once it has said it of all, or when time is up."""
         latest, counted = Word(True), dict[str, bool | None]()
-        resource = self.dialect.resources[-1]
+        resource, hearing = self.dialect.resources[-1], Hearing(self.spec, self.dialect, changed)
         spaces = sorted({self.dialect.namespace(self.spec.places[service]) for service in table.services})
         try:
             async with asyncio.timeout(self.spec.patience_s):
                 for namespace in spaces:
                     async with aclosing(followed(self.api, resource, namespace, self._selector())) as looks:
                         async for held in looks:
-                            latest = self._said(table, namespace, held, changed)
+                            latest = hearing.of(table, namespace, held)
                             counted[namespace] = latest.programmed
                             if latest.accepted is not None and latest.programmed is not False:
                                 break
@@ -209,28 +210,6 @@ class KubernetesConnector:
             if latest.accepted is None or len(counted) < len(spaces):
                 return Word(None, latest.why or "the mesh has not answered yet")
         return Word(latest.accepted, latest.why, together(counted.values()))
-
-    def _said(
-        self, table: WeightTable, namespace: str, held: dict[tuple[str, str], Manifest],
-        changed: dict[tuple[str, str, str], Change],
-    ) -> Word:  # fmt: skip
-        waits, counted = Word(True), list[bool | None]()
-        for service in table.services:
-            place = self.spec.places[service]
-            if self.dialect.namespace(place) != namespace:
-                continue
-            live = held.get((namespace, place.route_name))
-            if live is None:
-                waits = Word(None, f"{place.route_name} is not seen yet")
-                continue
-            change = changed.get(_key(live))
-            word = self.dialect.word(place, live, (change.before or {}) if change else None)
-            if word.accepted is False:
-                return Word(False, f"{named(live)}: {word.why}")
-            if word.accepted is None or (word.programmed is False and waits.accepted):
-                waits = Word(word.accepted, f"{named(live)}: {word.why}")
-            counted.append(word.programmed)
-        return Word(waits.accepted, waits.why, together(counted))
 
     def _selector(self) -> str:
         if self.spec.ownership is Ownership.PATCH:
@@ -245,7 +224,7 @@ class KubernetesConnector:
                 if back is not None:
                     await back.make(self.api, dry_run=False, force=self.spec.force)
                 elif change.before is None and change.operations is None:
-                    await self.api.delete(change.resource, *_key(done)[1:])
+                    await self.api.delete(change.resource, *key_of(done)[1:])
             except (Missing, Refused):
                 continue  # somebody else was there meanwhile: theirs stands, and the next read says so
 
@@ -278,10 +257,6 @@ class KubernetesConnector:
     def _left(self) -> list[str]:
         ignored = [str(drift.service) for drift in self.drifts] if self.on_drift is OnDrift.IGNORE else []
         return [f"left alone: {', '.join(ignored[:5])}"] if ignored else []
-
-
-def _key(manifest: Manifest) -> tuple[str, str, str]:
-    return text(manifest, "kind"), text(manifest, "metadata", "namespace"), text(manifest, "metadata", "name")
 
 
 def _number(value: object) -> object:

@@ -6,6 +6,7 @@ from typing import Any
 import cel
 
 from tests.kubernetes.kinds import Kind
+from tests.kubernetes.schema import program
 from tests.kubernetes.store import ApiError, Object, Store
 
 ADMIN = "system:admin"
@@ -17,12 +18,12 @@ def allowed(store: Store, user: str, verb: str, kind: Kind, namespace: str, name
     """By the roles that are bound to a service account in a namespace."""
     if user == ADMIN:
         return True
-    for (storage, where, _), binding in store.objects.items():
-        if storage != ("rbac.authorization.k8s.io", "rolebindings") or where != namespace:
+    for (where, _), binding in store.of("rbac.authorization.k8s.io", "rolebindings").items():
+        if where != namespace:
             continue
         if user not in {f"{s['namespace']}/{s['name']}" for s in binding.object["subjects"]}:
             continue
-        role = store.objects.get((("rbac.authorization.k8s.io", "roles"), where, binding.object["roleRef"]["name"]))
+        role = store.of("rbac.authorization.k8s.io", "roles").get((where, binding.object["roleRef"]["name"]))
         if role and any(_grants(rule, verb, kind, name, sub) for rule in role.object["rules"]):
             return True
     return False
@@ -39,16 +40,22 @@ def review(store: Store, kind: Kind, operation: str, new: Object, old: Object | 
     """Every bound policy that speaks of this kind and operation. ApiError in the words of the API server."""
     bindings = {
         stored.object["spec"]["policyName"]: stored.object["metadata"]["name"]
-        for (storage, _, _), stored in store.objects.items()
-        if storage == BINDINGS and "Deny" in stored.object["spec"]["validationActions"]
+        for stored in store.of(*BINDINGS).values()
+        if "Deny" in stored.object["spec"]["validationActions"]
     }
-    for (storage, _, name), stored in list(store.objects.items()):
+    for (_, name), stored in list(store.of(*POLICIES).items()):
         spec = stored.object.get("spec", {})
-        if storage != POLICIES or name not in bindings or not _speaks_of(spec, kind, operation):
+        if name not in bindings or not _speaks_of(spec, kind, operation):
             continue
-        scope = {"object": new, "oldObject": old}
-        if all(cel.evaluate(part["expression"], scope) for part in spec.get("matchConditions", [])):
+        scope = cel.Context({"object": _named_in(spec, new), "oldObject": _named_in(spec, old)})
+        if all(program(part["expression"]).execute(scope) for part in spec.get("matchConditions", [])):
             _validate(name, bindings[name], spec, scope, f'{kind.plural}.{kind.group} "{new["metadata"]["name"]}"')
+
+
+def _named_in(spec: Mapping[str, Any], thing: Object | None) -> Object | None:
+    """The fields of an object that a policy names anywhere: what it cannot see is not made ready for it."""
+    said = str(spec.get("matchConditions", "")) + str(spec["validations"])
+    return {key: value for key, value in thing.items() if key in said} if thing is not None else None
 
 
 def _speaks_of(spec: Mapping[str, Any], kind: Kind, operation: str) -> bool:
@@ -59,12 +66,12 @@ def _speaks_of(spec: Mapping[str, Any], kind: Kind, operation: str) -> bool:
     )  # fmt: skip
 
 
-def _validate(name: str, binding: str, spec: Mapping[str, Any], scope: dict[str, Any], what: str) -> None:
+def _validate(name: str, binding: str, spec: Mapping[str, Any], scope: cel.Context, what: str) -> None:
     for validation in spec["validations"]:
-        if cel.evaluate(validation["expression"], scope):
+        if program(validation["expression"]).execute(scope):
             continue
         said = validation.get("messageExpression")
-        words = cel.evaluate(said, scope) if said else validation.get("message", validation["expression"])
+        words = program(said).execute(scope) if said else validation.get("message", validation["expression"])
         message = (
             f"{what} is forbidden: ValidatingAdmissionPolicy '{name}' with binding '{binding}' denied request: {words}"
         )

@@ -59,13 +59,14 @@ def merged(schema: Schema, live: Any, applied: Any) -> Any:
             step = _step(schema, part)
             known[step] = merged(items, known.get(step), part)
         return list(known.values())
-    return copy.deepcopy(applied)
+    return copy.deepcopy(applied) if isinstance(applied, dict | list) else applied
 
 
 def without(schema: Schema, value: Any, paths: Iterable[Path]) -> Any:
     """The object without what stands at some paths; mappings that become empty go as well."""
-    found = copy.deepcopy(value)
-    for path in sorted(paths, key=len, reverse=True):
+    gone = list(paths)
+    found = copy.deepcopy(value) if gone else value
+    for path in sorted(gone, key=len, reverse=True):
         _drop(schema, found, path)
     return found
 

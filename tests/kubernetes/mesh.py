@@ -19,7 +19,7 @@ from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.dialect import Dialect
 from connectors.kubernetes.gateway import LINKERD, GatewayApi
 from connectors.kubernetes.mirror import followed
-from connectors.kubernetes.resource import Manifest, entries, mapping, text
+from connectors.kubernetes.resource import Manifest, Resource, entries, mapping, text
 from connectors.kubernetes.spec import KubernetesSpec
 from connectors.kubernetes.split import Split
 from tests.contract import http_client
@@ -44,6 +44,8 @@ class StandInMesh:
         """The version of each object that lacked nothing when it was judged last."""
         self._synced: dict[str, Any] = {}
         """The generation that each ServiceSplitter was synchronised at: its status has no place for it."""
+        self._known: dict[tuple[Resource, str], set[str]] = {}
+        """Back ends that were seen by kind and namespace: looked for where one is missing, never missed once seen."""
         self._rng = np.random.default_rng(7)
 
     @contextlib.asynccontextmanager
@@ -116,7 +118,10 @@ class StandInMesh:
             wanted = [text(leg, "service") for leg in entries(live, "spec", "splits")]
         else:
             return ""
-        known = {text(service, "metadata", "name") for service in (await self.api.listed(resource, namespace))[0]}
+        known = self._known.setdefault((resource, namespace), set())
+        if not known.issuperset(wanted):
+            listed, _ = await self.api.listed(resource, namespace)
+            known.update(text(service, "metadata", "name") for service in listed)
         return next((name for name in wanted if name not in known), "")
 
     def _status(self, live: Manifest, lacks: str) -> dict[str, Any] | None:

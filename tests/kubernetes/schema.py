@@ -1,6 +1,7 @@
 """What a structural OpenAPI schema does to an object: unknown fields, defaults, validation, CEL rules."""
 
 import copy
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -60,11 +61,68 @@ def defaulted(schema: Schema, value: Any) -> Any:
 
 def faults(schema: Schema, value: Any, old: Any = None) -> list[str]:
     """What is wrong with an object, in the words of the API server as far as they matter."""
+    parts = [(key, below, value[key]) for key, below in schema.get("properties", {}).items() if key in value]
+    found = [
+        f"{where or '<nil>'}: Invalid value: {shown}: {where or '<nil>'} in body {words}"
+        for where, shown, words in (*_unfit(_shallow(schema), "", json.dumps(dict.fromkeys(value))), *(
+            fault for key, below, part in parts for fault in _unfit(Same(below), key, json.dumps(part))))
+    ]  # fmt: skip
+    return found or [f"{where}: Invalid value: {message}" for where, message in _broken(schema, value, old)]
+
+
+class Same:
+    """A schema, known by its identity: what is made of it is kept as long as it is."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.schema is self.schema
+
+
+SHALLOW: dict[Same, Same] = {}
+
+
+def _shallow(schema: Schema) -> Same:
+    """The same without what it says of each field: those are looked at one by one."""
+    if Same(schema) not in SHALLOW:
+        SHALLOW[Same(schema)] = Same({k: v for k, v in schema.items() if k != "properties"})
+    return SHALLOW[Same(schema)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _unfit(schema: Same, field: str, text: str) -> tuple[tuple[str, str, str], ...]:
+    """(where, the value, what is wrong) in a field; kept, for most of what is written was judged before."""
     found = []
-    for error in _validator(schema).iter_errors(value):
-        where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path).lstrip(".") or "<nil>"
-        found.append(f"{where}: Invalid value: {json.dumps(error.instance)[:80]}: {where} in body {_said(error)}")
-    return found or [f"{where}: Invalid value: {message}" for where, message in broken_rules(schema, value, old)]
+    for error in _validator(schema).iter_errors(json.loads(text)):
+        where = field + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
+        found.append((where.lstrip("."), json.dumps(error.instance)[:80], _said(error)))
+    return tuple(found)
+
+
+def _broken(schema: Schema, value: Any, old: Any) -> Iterator[tuple[str, str]]:
+    """`broken_rules` of an object: field by field, where the whole has no rules of its own."""
+    if RULES in schema:
+        yield from broken_rules(schema, value, old)
+        return
+    for key, below in schema.get("properties", {}).items():
+        if key in value and _has(Same(below), RULES):
+            before = old.get(key) if isinstance(old, dict) and _has(Same(below), "oldSelf") else None
+            yield from _broken_field(Same(below), key, json.dumps(value[key]), json.dumps(before))
+
+
+@functools.lru_cache(maxsize=1024)
+def _broken_field(schema: Same, key: str, text: str, before: str) -> tuple[tuple[str, str], ...]:
+    return tuple(broken_rules(schema.schema, json.loads(text), json.loads(before), f".{key}"))
+
+
+@functools.lru_cache(maxsize=65536)
+def _has(schema: Same, word: str) -> bool:
+    """Whether it speaks of rules, or of what was before, anywhere below."""
+    return word in json.dumps(schema.schema)
 
 
 def broken_rules(schema: Schema, value: Any, old: Any = None, path: str = "") -> Iterator[tuple[str, str]]:
@@ -85,29 +143,31 @@ def broken_rules(schema: Schema, value: Any, old: Any = None, path: str = "") ->
 
 def _holds(rule: str, scope: dict[str, Any]) -> bool | None:
     try:
-        return bool(cel.evaluate(rule, scope))
+        return bool(program(rule).execute(scope))
     except Exception:
         return None
+
+
+@functools.lru_cache(maxsize=4096)
+def program(rule: str) -> cel.Program:
+    """A CEL expression, compiled once."""
+    return cel.compile(rule)
 
 
 def _below(schema: Schema, key: str) -> Schema | None:
     """The schema of a field; None where the field is unknown."""
     properties, more = schema.get("properties", {}), schema.get("additionalProperties")
     if key in properties:
-        return dict(properties[key])
+        found: Schema = properties[key]
+        return found
     if isinstance(more, dict):
         return more
     return METADATA if more is True or schema.get(PRESERVE) or "properties" not in schema else None
 
 
-VALIDATORS: dict[int, tuple[Schema, Any]] = {}
-"""By the identity of the schema, which is kept so that no other one can take its place."""
-
-
-def _validator(schema: Schema) -> Any:
-    if id(schema) not in VALIDATORS:
-        VALIDATORS[id(schema)] = (schema, jsonschema.Draft202012Validator(_plain(schema)))
-    return VALIDATORS[id(schema)][1]
+@functools.lru_cache(maxsize=1024)
+def _validator(schema: Same) -> Any:
+    return jsonschema.Draft202012Validator(_plain(schema.schema))
 
 
 def _plain(schema: Any) -> Any:

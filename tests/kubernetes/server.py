@@ -81,6 +81,8 @@ class StandIn:
             )
         if verb == "watch":
             return await self._watch(request, kind, namespace)
+        if verb == "list":
+            return web.Response(text=self._list(kind, namespace, dict(request.query)), content_type="application/json")
         body = json.loads(await request.read() or b"null") if request.can_read_body else None
         done = self._done(request, verb, kind, namespace, name, sub, body)
         return web.json_response(done, status=201 if verb == "create" else 200, headers=audit())
@@ -92,8 +94,6 @@ class StandIn:
             token = secrets.token_hex(8)
             self.users[token] = f"{namespace}/{name}"
             return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {"token": token}}
-        if verb == "list":
-            return self._list(kind, namespace, query)
         if verb == "get":
             return store.get(kind, namespace, name).shown(kind)
         if verb == "create":
@@ -122,13 +122,14 @@ class StandIn:
         plural, name, sub, *_ = [*rest, "", "", ""]
         return self.store.kind(group, version, plural), namespace, name, sub
 
-    def _list(self, kind: Kind, namespace: str, query: Mapping[str, str]) -> Object:
+    def _list(self, kind: Kind, namespace: str, query: Mapping[str, str]) -> str:
         found = self.store.listed(kind, namespace, query.get("labelSelector", ""))
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "0")) or len(found) + 1
         metadata = {"resourceVersion": str(self.store.version)}
         metadata |= {"continue": str(start + limit)} if start + limit < len(found) else {}
-        items = [stored.shown(kind) for stored in found[start : start + limit]]
-        return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata, "items": items}
+        head = json.dumps({"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata})
+        items = ", ".join(stored.told(kind) for stored in found[start : start + limit])
+        return f'{head[:-1]}, "items": [{items}]}}'
 
     async def _watch(self, request: web.Request, kind: Kind, namespace: str) -> web.StreamResponse:
         at = int(request.query.get("resourceVersion", "0") or 0)
@@ -149,7 +150,7 @@ class StandIn:
         while self._runner is not None:
             if at < store.forgotten:
                 gone = ApiError(410, "Expired", f"too old resource version: {at} ({store.version})")
-                await answer.write(_line("ERROR", status_of(gone)))
+                await answer.write(_line("ERROR", json.dumps(status_of(gone))))
                 break
             for version, what, storage, stored in [event for event in store.events if event[0] > at]:
                 at = version
@@ -159,7 +160,7 @@ class StandIn:
                 fits = fits_now(stored.object)
                 key = f"{where.get('namespace')}/{where['name']}"
                 if fits or key in seen:  # an object that lost its labels is gone for this watch
-                    await answer.write(_line(what if fits else "DELETED", stored.shown(kind)))
+                    await answer.write(_line(what if fits else "DELETED", stored.told(kind)))
                     seen = seen | {key} if fits else seen - {key}
             if await self._quiet(at) and request.query.get("allowWatchBookmarks") == "true":
                 mark = {
@@ -168,7 +169,7 @@ class StandIn:
                     "metadata": {"resourceVersion": str(store.version)},
                 }
                 at = max(at, store.version)
-                await answer.write(_line("BOOKMARK", mark))
+                await answer.write(_line("BOOKMARK", json.dumps(mark)))
 
     async def _quiet(self, at: int) -> bool:
         """Whether nothing happened for the time between two bookmarks."""
@@ -203,5 +204,5 @@ def audit() -> dict[str, str]:
     return {"audit-id": str(uuid.uuid4())}
 
 
-def _line(what: str, thing: Object) -> bytes:
-    return json.dumps({"type": what, "object": thing}).encode() + b"\n"
+def _line(what: str, thing: str) -> bytes:
+    return f'{{"type": "{what}", "object": {thing}}}\n'.encode()

@@ -41,9 +41,22 @@ class Stored:
 
     object: Object
     managers: dict[Manager, tuple[set[Path], str]] = field(default_factory=dict)
+    _shown: dict[str, Object] = field(default_factory=dict, repr=False)
+    _told: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def told(self, kind: Kind) -> str:
+        """The same as JSON. Kept, for what is stored never changes: a write stores another one."""
+        if kind.api_version not in self._told:
+            self._told[kind.api_version] = json.dumps(self.shown(kind))
+        return self._told[kind.api_version]
 
     def shown(self, kind: Kind) -> Object:
-        """As the API gives it in a version of its kind."""
+        """As the API gives it in a version of its kind; not to be changed."""
+        if kind.api_version not in self._shown:
+            self._shown[kind.api_version] = self._whole(kind)
+        return self._shown[kind.api_version]
+
+    def _whole(self, kind: Kind) -> Object:
         listed = [
             {"manager": name, "operation": operation, "apiVersion": kind.api_version, "time": time,
              "fieldsType": "FieldsV1", "fieldsV1": fields.encoded(paths)} | ({"subresource": sub} if sub else {})
@@ -58,7 +71,8 @@ class Store:
 
     def __init__(self) -> None:
         self.kinds: dict[tuple[str, str, str], Kind] = {(k.group, k.version, k.plural): k for k in BUILT_IN}
-        self.objects: dict[tuple[tuple[str, str], str, str], Stored] = {}
+        self.objects: dict[tuple[str, str], dict[tuple[str, str], Stored]] = {}
+        """By (group, plural), and by (namespace, name)."""
         self.version = 100
         self.forgotten = 0
         """Events up to this version are gone: a watch from before is told 410."""
@@ -67,6 +81,10 @@ class Store:
         self.changed = asyncio.Condition()
         self.loudness: set[asyncio.Task[None]] = set()
         self.writes = 0
+
+    def of(self, group: str, plural: str) -> dict[tuple[str, str], Stored]:
+        """All objects of a kind."""
+        return self.objects.setdefault((group, plural), {})
 
     def forget(self) -> None:
         """Compaction: what happened before now is no longer told."""
@@ -86,7 +104,7 @@ class Store:
 
     def get(self, kind: Kind, namespace: str, name: str) -> Stored:
         """ApiError 404 where there is none."""
-        found = self.objects.get((kind.storage, namespace, name))
+        found = self.of(*kind.storage).get((namespace, name))
         if found is None:
             raise ApiError(404, "NotFound", f'{_plural(kind)} "{name}" not found')
         return found
@@ -94,13 +112,13 @@ class Store:
     def listed(self, kind: Kind, namespace: str, selector: str) -> list[Stored]:
         """In the order of their names."""
         fits = selected(selector)
-        rows = sorted((row for row in self.objects.items() if row[0][0] == kind.storage), key=lambda row: row[0])
-        return [s for key, s in rows if (not namespace or key[1] == namespace) and fits(s.object)]
+        rows = sorted(self.of(*kind.storage).items(), key=lambda row: row[0])
+        return [s for key, s in rows if (not namespace or key[0] == namespace) and fits(s.object)]
 
     def create(self, kind: Kind, namespace: str, given: Object, manager: str, query: Mapping[str, str]) -> Object:
         """ApiError 409 where there is one of this name."""
         name = given.get("metadata", {}).get("name", "")
-        if (kind.storage, namespace, name) in self.objects:
+        if (namespace, name) in self.of(*kind.storage):
             raise ApiError(409, "AlreadyExists", f'{_plural(kind)} "{name}" already exists')
         whole = self._sound(kind, given, query)
         whole.pop("status", None) if kind.status else None
@@ -147,7 +165,7 @@ class Store:
             raise ApiError(400, "BadRequest", "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")
         if "managedFields" in given.get("metadata", {}):
             raise ApiError(400, "BadRequest", "metadata.managedFields must be nil")
-        old = self.objects.get((kind.storage, namespace, name))
+        old = self.of(*kind.storage).get((namespace, name))
         if given.get("metadata", {}).get("name", name) != name:
             raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
         fresh = given.get("metadata", {}).get("resourceVersion")
@@ -187,7 +205,7 @@ class Store:
     def patched(self, kind: Kind, namespace: str, name: str, patch: Any, merge: bool) -> Object:
         """The object with a patch; ApiError 422 where a `test` in it fails."""
         live = self.get(kind, namespace, name).shown(kind)
-        live["metadata"].pop("managedFields", None)
+        live = live | {"metadata": {k: v for k, v in live["metadata"].items() if k != "managedFields"}}
         if merge:
             return merge_patched(live, patch)
         try:
@@ -200,11 +218,10 @@ class Store:
         """Gone at once: no finalizers here."""
         old = self.get(kind, namespace, name)
         if "dryRun" not in query:
-            del self.objects[kind.storage, namespace, name]
+            del self.of(*kind.storage)[namespace, name]
             self.version += 1
-            gone = Stored(copy.deepcopy(old.object), old.managers)
-            gone.object["metadata"]["resourceVersion"] = str(self.version)
-            self._tell("DELETED", kind, gone)
+            metadata = old.object["metadata"] | {"resourceVersion": str(self.version)}
+            self._tell("DELETED", kind, Stored(old.object | {"metadata": metadata}, old.managers))
         return old.shown(kind)
 
     def _strict(self, kind: Kind, given: Object, query: Mapping[str, str]) -> Object:
@@ -298,15 +315,15 @@ class Store:
                 return old.shown(kind)
         if "dryRun" in query:
             metadata.setdefault("resourceVersion", str(self.version))
-            return copy.deepcopy(new.shown(kind))
+            return new.shown(kind)
         self.version += 1
         self.writes += 1
         metadata["resourceVersion"] = str(self.version)
-        self.objects[kind.storage, namespace if kind.namespaced else "", metadata["name"]] = new
+        self.of(*kind.storage)[namespace if kind.namespaced else "", metadata["name"]] = new
         if kind.plural == "customresourcedefinitions":
             self._define(new.object)
-        self._tell("MODIFIED" if old else "ADDED", kind, Stored(copy.deepcopy(new.object), dict(new.managers)))
-        return copy.deepcopy(new.shown(kind))
+        self._tell("MODIFIED" if old else "ADDED", kind, new)
+        return new.shown(kind)
 
     def _define(self, definition: Object) -> None:
         for kind in kinds_of(definition):
