@@ -9,6 +9,7 @@ from connectors.kubernetes.resource import entries, text
 
 CAUSE_MAX = 400
 NO_GROUP = b"404 page not found"
+UNTYPED = "failed to create typed patch object"
 MANAGER = re.compile(r'conflicts? with "([^"]+)"')
 
 
@@ -77,6 +78,8 @@ def _no(what: str, status: int, answer: dict[str, Any] | None, body: bytes, head
         return Forbidden(f"{words}; the token is not, or no longer, good")
     if status == 403 and "denied the request" not in words and "denied request" not in words:
         return Forbidden(f"{words}; `equipoise rbac` prints the rights that are needed")
+    if status == 500 and UNTYPED in words:  # server-side apply of what the schema has no place for is no accident
+        return Invalid(words)
     known = {404: Missing, 410: Expired, 429: Unavailable}
     return known.get(status, Invalid if status < 500 else Unavailable)(words)
 

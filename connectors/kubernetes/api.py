@@ -112,11 +112,9 @@ class KubernetesApi:
         await self._object("DELETE", resource, namespace, name)
 
     async def watch(
-        self, resource: Resource, namespace: str, selector: str, version: str, watch_s: int = WATCH_S
+        self, resource: Resource, namespace: str, selector: str, version: str
     ) -> AsyncGenerator[tuple[str, Manifest], None]:
         """(ADDED | MODIFIED | DELETED | BOOKMARK, object) after a resourceVersion, until the server ends it.
-
-        That is after `watch_s`, shortly before which a server sends a bookmark.
 
         Raises Expired where the server no longer knows that version.
         """
@@ -124,12 +122,12 @@ class KubernetesApi:
             "watch": "1",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(watch_s),
+            "timeoutSeconds": str(WATCH_S),
         }
         query |= {"labelSelector": selector} if selector else {}
         client = await self._client()
         what = self._full(f"watch {resource.plural} in {namespace or 'all namespaces'}")
-        sent = await self._sent("GET", resource.path(namespace), query, silence_s=watch_s + READ_S)
+        sent = await self._sent("GET", resource.path(namespace), query, silence_s=WATCH_S + READ_S)
         try:
             async with answered(client, sent) as answer:
                 if answer.status != 200:

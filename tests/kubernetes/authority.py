@@ -5,9 +5,10 @@ from typing import Any
 
 import cel
 
+from tests.kubernetes.answers import ApiError
 from tests.kubernetes.kinds import Kind
 from tests.kubernetes.schema import program
-from tests.kubernetes.store import ApiError, Object, Store
+from tests.kubernetes.store import Object, Store
 
 ADMIN = "system:admin"
 POLICIES = ("admissionregistration.k8s.io", "validatingadmissionpolicies")
@@ -72,7 +73,5 @@ def _validate(name: str, binding: str, spec: Mapping[str, Any], scope: cel.Conte
             continue
         said = validation.get("messageExpression")
         words = program(said).execute(scope) if said else validation.get("message", validation["expression"])
-        message = (
-            f"{what} is forbidden: ValidatingAdmissionPolicy '{name}' with binding '{binding}' denied request: {words}"
-        )
-        raise ApiError(422, "Invalid", message)
+        denied = f"ValidatingAdmissionPolicy '{name}' with binding '{binding}' denied request: {words}"
+        raise ApiError(422, "Invalid", f"{what} is forbidden: {denied}", [{"message": denied}])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from connectors.connector import Unavailable
 from connectors.kubernetes.answers import Missing
 from connectors.kubernetes.api import KubernetesApi
 from connectors.kubernetes.kubeconfig import Access, from_kubeconfig
@@ -42,12 +43,24 @@ class Cluster:
             if await self.admin.find(DEFINITION, "", name) is None:
                 await self.admin.create(definition, DEFINITION)
             await eventually(lambda name=name: self._established(name), f"{name} is established")
+            await eventually(lambda definition=definition: self._served(definition), f"{name} is served")
 
     async def _established(self, name: str) -> bool:
         live = await self.admin.get(DEFINITION, "", name)
         return any(
             c.get("type") == "Established" and c.get("status") == "True" for c in entries(live, "status", "conditions")
         )
+
+    async def _served(self, definition: Manifest) -> bool:
+        """A server that has just learnt of a kind needs a moment until it can tell what there is of it."""
+        spec = definition["spec"]
+        version = next(version["name"] for version in spec["versions"] if version["served"])
+        resource = Resource(spec["group"], version, spec["names"]["plural"], spec["names"]["kind"])
+        try:
+            await self.admin.listed(resource, self.namespace)
+        except (Missing, Unavailable):
+            return False
+        return True
 
     async def grant(self, manifests: Iterable[tuple[Resource, Manifest]]) -> None:
         """What an administrator applies; a real server needs a moment until a role counts."""

@@ -120,6 +120,12 @@ SYNCED = {
     "type": "object",
     "properties": {"conditions": {"type": "array", "items": CONDITION}, "lastSyncedTime": TIME},
 }
+TRIGGER = {
+    "type": "object",
+    "required": ["metadata", "type"],
+    "properties": _texts("type", "name", "metricType")
+    | {"metadata": {"type": "object", "additionalProperties": TEXT}, "useCachedMetrics": {"type": "boolean"}},
+}
 SCALED = {
     "type": "object",
     "required": ["scaleTargetRef", "triggers"],
@@ -127,7 +133,7 @@ SCALED = {
         "scaleTargetRef": {"type": "object", "properties": {"name": TEXT, "kind": TEXT, "apiVersion": TEXT}},
         "minReplicaCount": {"type": "integer", "format": "int32"},
         "maxReplicaCount": {"type": "integer", "format": "int32"},
-        "triggers": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+        "triggers": {"type": "array", "minItems": 1, "items": TRIGGER},
     },
 }
 PORT = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65_535}

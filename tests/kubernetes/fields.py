@@ -13,11 +13,15 @@ UNOWNED = {("f:apiVersion",), ("f:kind",)}
 IDENTITY = ("name", "namespace", "resourceVersion", "uid", "generation", "creationTimestamp", "managedFields")
 
 
-def owned(schema: Schema, value: dict[str, Any]) -> set[Path]:
-    """The leaves of an object, without what identifies it."""
+def owned(schema: Schema, value: dict[str, Any], *, whole: bool = False) -> set[Path]:
+    """The leaves of an object, without what identifies it; `whole` with what holds them, as an update has."""
     metadata = {key: inner for key, inner in value.get("metadata", {}).items() if key not in IDENTITY}
-    whole = {key: inner for key, inner in value.items() if key not in {"apiVersion", "kind", "metadata"}}
-    return leaves(schema, whole | ({"metadata": metadata} if metadata else {}))
+    rest = {key: inner for key, inner in value.items() if key not in {"apiVersion", "kind", "metadata"}}
+    found = leaves(schema, rest | ({"metadata": metadata} if metadata else {})) - {()}
+    if not whole:
+        return found
+    above = {path[:end] for path in found for end in range(1, len(path))}
+    return found | {path for path in above if path != ("f:metadata",) and path[-1].startswith("f:")}
 
 
 def leaves(schema: Schema, value: Any, path: Path = ()) -> set[Path]:
@@ -95,7 +99,15 @@ def encoded(paths: Iterable[Path]) -> dict[str, Any]:
         node = root
         for step in path:
             node = node.setdefault(step, {})
-    return root
+        node["."] = {}
+    return _trimmed(root)
+
+
+def _trimmed(node: dict[str, Any]) -> dict[str, Any]:
+    """A dot says that a mapping or an item is owned itself, where parts of it are too; alone it says nothing."""
+    if set(node) == {"."}:
+        return {}
+    return {step: inner if step == "." else _trimmed(inner) for step, inner in node.items()}
 
 
 def _list_type(schema: Schema) -> str:

@@ -57,11 +57,11 @@ class Player:
         try:
             found = answer.json()
         except ValueError:
-            return {"step": step.path, "status": answer.status_code, "words": answer.text.strip()}
+            return {"step": step.path, "answered": answer.status_code, "words": answer.text.strip()}
         name = found.get("metadata", {}).get("name")
         if name and answer.status_code < 300 and "dryRun" not in path:
             self.versions[name] = found["metadata"].get("resourceVersion", "")
-        return {"step": f"{step.method} {step.path}", "status": answer.status_code, **self._shown(found, step.whole)}
+        return {"step": f"{step.method} {step.path}", "answered": answer.status_code, **self._shown(found, step.whole)}
 
     async def watched(self, path: str, until: str) -> list[object]:
         """(event, name, spec) up to the event of a name, or the one ERROR."""
@@ -91,6 +91,7 @@ class Player:
                 (cause.get("reason"), cause.get("field"), self._stable(cause.get("message", "")))
                 for cause in (found.get("details") or {}).get("causes") or []
             ]
+            causes.sort(key=str)
             words = {key: found.get(key) for key in ("status", "reason", "code")}
             return words | {"message": self._words(found), "causes": causes}
         if not whole:
@@ -115,7 +116,10 @@ class Player:
         return self._stable(str(status.get("message", "")))
 
     def _stable(self, words: str) -> str:
-        return re.sub(r"\b\d{3,}\b", "N", words.replace(self.namespace, "NAMESPACE"))
+        known = re.sub(r'patch: Invalid value: ".*": strict', "patch: Invalid value: OBJECT: strict", words)
+        known = re.sub(r'^Invalid value: ".*": strict', "Invalid value: OBJECT: strict", known)
+        known = re.sub(r"(continue key is not valid).*", r"\1", known)
+        return re.sub(r"\b\d{3,}\b", "N", known.replace(self.namespace, "NAMESPACE"))
 
 
 def route(*backends: Mapping[str, object], name: str = "shop", meta: object = None, **more: object) -> dict[str, Any]:
@@ -243,7 +247,7 @@ PROGRAM: dict[str, list[Step]] = {
         Step("DELETE", f"{MAPS}/none"),
     ],
     "autoscalers": [
-        Step("POST", HPAS, HPA), Step("GET", f"{HPAS}/shop", whole=False),
+        Step("POST", HPAS, HPA, whole=False), Step("GET", f"{HPAS}/shop", whole=False),
         Step("PATCH", f"{HPAS}/shop", [{"op": "add", "path": "/spec/minReplicas", "value": 0}], PATCH),
         Step("PATCH", f"{HPAS}/shop", [{"op": "add", "path": "/spec/minReplicas", "value": 6}], PATCH),
         Step("PATCH", f"{HPAS}/shop", [{"op": "add", "path": "/spec/minReplicas", "value": 2}], PATCH, whole=False),

@@ -4,7 +4,7 @@ import copy
 import functools
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cel
 import jsonschema
@@ -59,15 +59,35 @@ def defaulted(schema: Schema, value: Any) -> Any:
     return value
 
 
-def faults(schema: Schema, value: Any, old: Any = None) -> list[str]:
+class Fault(NamedTuple):
+    """What is wrong with one field."""
+
+    field: str
+    reason: str
+    words: str
+
+
+BLOCKING = {"required", "type", "maxItems", "maxLength", "maxProperties"}
+"""What keeps a server from running the rules of a schema."""
+UNCHECKED = Fault(
+    "<nil>", "FieldValueInvalid", "Invalid value: null: some validation rules were not checked because the object was "
+    "invalid; correct the existing errors to complete validation",
+)  # fmt: skip
+
+
+def faults(schema: Schema, value: Any, old: Any = None) -> list[Fault]:
     """What is wrong with an object, in the words of the API server as far as they matter."""
     parts = [(key, below, value[key]) for key, below in schema.get("properties", {}).items() if key in value]
     found = [
-        f"{where or '<nil>'}: Invalid value: {shown}: {where or '<nil>'} in body {words}"
-        for where, shown, words in (*_unfit(_shallow(schema), "", json.dumps(dict.fromkeys(value))), *(
-            fault for key, below, part in parts for fault in _unfit(Same(below), key, json.dumps(part))))
-    ]  # fmt: skip
-    return found or [f"{where}: Invalid value: {message}" for where, message in _broken(schema, value, old)]
+        *_unfit(_shallow(schema), "", json.dumps(dict.fromkeys(value))),
+        *(fault for key, below, part in parts for fault in _unfit(Same(below), key, json.dumps(part))),
+    ]
+    if any(blocks for _, blocks in found) and _has(Same(schema), RULES):
+        found.append((UNCHECKED, True))
+    broken = _broken(schema, value, old) if not found else ()
+    return [fault for fault, _ in found] or [
+        Fault(where, "FieldValueInvalid", f"Invalid value: {message}") for where, message in broken
+    ]
 
 
 class Same:
@@ -94,13 +114,13 @@ def _shallow(schema: Schema) -> Same:
 
 
 @functools.lru_cache(maxsize=1024)
-def _unfit(schema: Same, field: str, text: str) -> tuple[tuple[str, str, str], ...]:
-    """(where, the value, what is wrong) in a field; kept, for most of what is written was judged before."""
+def _unfit(schema: Same, field: str, text: str) -> tuple[tuple[Fault, bool], ...]:
+    """(what is wrong, whether it blocks rules) in a field; kept, for most of what is written was judged before."""
     found = []
     for error in _validator(schema).iter_errors(json.loads(text)):
         where = field + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-        found.append((where.lstrip("."), json.dumps(error.instance)[:80], _said(error)))
-    return tuple(found)
+        found.append((_fault(where.lstrip("."), error), error.validator in BLOCKING))
+    return tuple(sorted(found))
 
 
 def _broken(schema: Schema, value: Any, old: Any) -> Iterator[tuple[str, str]]:
@@ -191,14 +211,52 @@ def _plain(schema: Any) -> Any:
     return found
 
 
-def _said(error: Any) -> str:
-    match error.validator:
-        case "maximum":
-            return f"should be less than or equal to {error.validator_value}"
-        case "minimum":
-            return f"should be greater than or equal to {error.validator_value}"
-        case "type":
-            return f"must be of type {error.validator_value}: {type(error.instance).__name__!r}"
-        case "maxItems":
-            return f"must have at most {error.validator_value} items"
-    return str(error.message)[:200]
+def _fault(where: str, error: Any) -> Fault:
+    """One error of the validator as the API server has it."""
+    limit, instance = error.validator_value, error.instance
+    at = where or "<nil>"
+    shown = f"Invalid value: {json.dumps(instance)[:80]}: {at} in body"
+    if error.validator == "required":
+        name = next(name for name in limit if name not in instance and f"'{name}'" in error.message)
+        return Fault(f"{where}.{name}".lstrip("."), "FieldValueRequired", "Required value")
+    if error.validator == "maxItems":
+        return Fault(at, "FieldValueTooMany", f"Too many: {len(instance)}: must have at most {limit} items")
+    if error.validator == "type":
+        got = _named_type(instance)
+        words = f'Invalid value: "{got}": {at} in body must be of type {limit}: "{got}"'
+        return Fault(at, "FieldValueTypeInvalid", words)
+    if error.validator == "enum":
+        known = ", ".join(f'"{value}"' for value in limit)
+        words = f"Unsupported value: {json.dumps(instance)}: supported values: {known}"
+        return Fault(at, "FieldValueNotSupported", words)
+    said = {
+        "maximum": f"{shown} should be less than or equal to {limit}",
+        "minimum": f"{shown} should be greater than or equal to {limit}",
+        "pattern": f"{shown} should match '{limit}'",
+    }  # fmt: skip
+    if error.validator == "minItems":
+        said["minItems"] = f"Invalid value: {len(instance)}: {at} in body should have at least {limit} items"
+    return Fault(at, "FieldValueInvalid", said.get(error.validator, f"{shown} {error.message}"[:200]))
+
+
+def _named_type(value: Any) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
+
+
+def untyped(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
+    """What server-side apply objects to before any validation: fields that are not declared, values of another kind."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            below = _below(schema, key)
+            if below is None:
+                yield f"{path}.{key}: field not declared in schema"
+            else:
+                yield from untyped(below, inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for row, inner in enumerate(value):
+            yield from untyped(schema.get("items", METADATA), inner, f"{path}[{row}]")
+    elif schema.get("type") in {"integer", "number"} and not schema.get(INT_OR_STRING) and isinstance(value, str):
+        yield f"{path}: expected numeric (int or float), got string"
+    elif schema.get("type") == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+        yield f"{path}: expected string, got &value.valueUnstructured{{Value:{value}}}"

@@ -12,12 +12,15 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.kubernetes import answers
+from tests.kubernetes.answers import ApiError, status_of
 from tests.kubernetes.authority import ADMIN, allowed, review
 from tests.kubernetes.kinds import Kind
 from tests.kubernetes.selection import Selector
-from tests.kubernetes.store import ApiError, Object, Store, selected
+from tests.kubernetes.store import Object, Store, selected
 
 APPLY, MERGE, JSON_PATCH = "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json"
+UNKNOWN_FORMAT = "the body of the request was in an unknown format - accepted media types include: "
 VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -75,17 +78,18 @@ class StandIn:
         verb = verb if name or verb != "get" else ("watch" if watching else "list")
         if not allowed(self.store, user, verb, kind, namespace, name, sub):
             whose = "system:serviceaccount:" + user.replace("/", ":")
-            message = f'{kind.plural}.{kind.group} "{name}" is forbidden: User "{whose}" cannot {verb} resource '
-            raise ApiError(
-                403, "Forbidden", f'{message}"{kind.plural}" in API group "{kind.group}" in the namespace "{namespace}"'
-            )
+            raise answers.forbidden(kind, whose, verb, namespace, name, sub)
+        if sub not in {"", "token"} and not (sub == "status" and kind.status):
+            raise answers.missing(kind, name)
         if verb == "watch":
             return await self._watch(request, kind, namespace)
         if verb == "list":
-            return web.Response(text=self._list(kind, namespace, dict(request.query)), content_type="application/json")
+            text = self._list(kind, namespace, dict(request.query))
+            return web.Response(text=text, content_type="application/json", headers=audit())
         body = json.loads(await request.read() or b"null") if request.can_read_body else None
+        new = verb == "create" or (namespace, name) not in self.store.of(*kind.storage)
         done = self._done(request, verb, kind, namespace, name, sub, body)
-        return web.json_response(done, status=201 if verb == "create" else 200, headers=audit())
+        return web.json_response(done, status=201 if new else 200, headers=audit())
 
     def _done(self, request: web.Request, verb: str, kind: Kind, namespace: str, name: str, sub: str, body: Any) -> Any:
         query, store = dict(request.query), self.store
@@ -106,9 +110,9 @@ class StandIn:
         if content == APPLY:
             return store.apply(kind, namespace, name, body, query.get("fieldManager", ""), query, sub)
         if content not in {MERGE, JSON_PATCH}:
-            raise ApiError(415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {content}")
+            raise ApiError(415, "UnsupportedMediaType", UNKNOWN_FORMAT + answers.MEDIA)
         patched = store.patched(kind, namespace, name, body, content == MERGE)
-        return store.replace(kind, namespace, name, patched, manager, query, sub)
+        return store.replace(kind, namespace, name, patched, manager, query, sub, patched=True)
 
     def _place(self, request: web.Request) -> tuple[Kind, str, str, str]:
         parts = [unquote(part) for part in request.raw_path.partition("?")[0].strip("/").split("/")]
@@ -124,9 +128,14 @@ class StandIn:
 
     def _list(self, kind: Kind, namespace: str, query: Mapping[str, str]) -> str:
         found = self.store.listed(kind, namespace, query.get("labelSelector", ""))
-        start, limit = int(query.get("continue", "0")), int(query.get("limit", "0")) or len(found) + 1
-        metadata = {"resourceVersion": str(self.store.version)}
-        metadata |= {"continue": str(start + limit)} if start + limit < len(found) else {}
+        onward = query.get("continue", "0")
+        if not onward.isdigit():
+            raise ApiError(400, "BadRequest", "invalid continue token: continue key is not valid")
+        start, limit = int(onward), int(query.get("limit", "0")) or len(found) + 1
+        metadata: dict[str, Any] = {"resourceVersion": str(self.store.version)}
+        left = len(found) - start - limit
+        metadata |= {"continue": str(start + limit)} if left > 0 else {}
+        metadata |= {"remainingItemCount": left} if left > 0 and not query.get("labelSelector") else {}
         head = json.dumps({"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata})
         items = ", ".join(stored.told(kind) for stored in found[start : start + limit])
         return f'{head[:-1]}, "items": [{items}]}}'
@@ -146,22 +155,24 @@ class StandIn:
         self, answer: web.StreamResponse, request: web.Request, kind: Kind, namespace: str, at: int,
         fits_now: Selector,
     ) -> None:  # fmt: skip
-        store, seen = self.store, set[str]()
+        store = self.store
         while self._runner is not None:
             if at < store.forgotten:
-                gone = ApiError(410, "Expired", f"too old resource version: {at} ({store.version})")
-                await answer.write(_line("ERROR", json.dumps(status_of(gone))))
+                no = ApiError(410, "Expired", f"too old resource version: {at} ({store.version})")
+                await answer.write(_line("ERROR", json.dumps(status_of(no))))
                 break
-            for version, what, storage, stored in [event for event in store.events if event[0] > at]:
+            for version, what, storage, stored, before in [event for event in store.events if event[0] > at]:
                 at = version
                 where = stored.object["metadata"]
                 if storage != kind.storage or (namespace and where.get("namespace") != namespace):
                     continue
-                fits = fits_now(stored.object)
-                key = f"{where.get('namespace')}/{where['name']}"
-                if fits or key in seen:  # an object that lost its labels is gone for this watch
-                    await answer.write(_line(what if fits else "DELETED", stored.told(kind)))
-                    seen = seen | {key} if fits else seen - {key}
+                was = before is not None and fits_now(before.object)
+                fits = what != "DELETED" and fits_now(stored.object)
+                if (
+                    was or fits
+                ):  # an object that loses its labels is gone for this watch, and new where it has them again
+                    said = "MODIFIED" if was and fits else "ADDED" if fits else "DELETED"
+                    await answer.write(_line(said, stored.told(kind)))
             if await self._quiet(at) and request.query.get("allowWatchBookmarks") == "true":
                 mark = {
                     "kind": kind.kind,
@@ -189,14 +200,6 @@ class StandIn:
             return {"kind": "APIVersions", "versions": ["v1"]}
         listed = [{"name": g, "versions": [{"groupVersion": f"{g}/{v}", "version": v}]} for g, v in groups]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-
-
-def status_of(no: ApiError) -> Object:
-    """As the API says no."""
-    return {
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": str(no),
-        "reason": no.reason, "code": no.code, "details": {"causes": no.causes},
-    }  # fmt: skip
 
 
 def audit() -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import datetime as dt
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from typing import Any
 
 import jsonpatch
 
-from tests.kubernetes import fields, selection
+from tests.kubernetes import answers, fields, selection
+from tests.kubernetes.answers import ApiError
 from tests.kubernetes.fields import Path
 from tests.kubernetes.kinds import BUILT_IN, Kind, kinds_of
-from tests.kubernetes.schema import defaulted, faults, pruned, unknown
+from tests.kubernetes.schema import defaulted, faults, pruned, unknown, untyped
 from tests.kubernetes.selection import Selector
 
 Object = dict[str, Any]
@@ -22,17 +24,6 @@ Manager = tuple[str, str, str]
 """(name, Apply | Update, subresource)."""
 Review = Callable[[Kind, str, Object, Object | None], None]
 """Admission of (kind, CREATE | UPDATE, object, old object): raises ApiError."""
-
-
-class ApiError(Exception):
-    """A Status that is no success."""
-
-    plain = False
-    """Whether it is said in plain words, as of a group that is not served at all."""
-
-    def __init__(self, code: int, reason: str, message: str, causes: list[dict[str, str]] | None = None) -> None:
-        super().__init__(message)
-        self.code, self.reason, self.causes = code, reason, causes or []
 
 
 @dataclass
@@ -76,11 +67,15 @@ class Store:
         self.version = 100
         self.forgotten = 0
         """Events up to this version are gone: a watch from before is told 410."""
-        self.events: list[tuple[int, str, tuple[str, str], Stored]] = []
+        self.events: list[tuple[int, str, tuple[str, str], Stored, Stored | None]] = []
+        """(version, what happened, kind, object, the object before)."""
         self.reviews: list[Review] = []
         self.changed = asyncio.Condition()
         self.loudness: set[asyncio.Task[None]] = set()
         self.writes = 0
+        for name in ("default", "kube-system"):
+            metadata = {"name": name, "uid": name, "resourceVersion": str(self.version)}
+            self.of("", "namespaces")["", name] = Stored({"metadata": metadata})
 
     def of(self, group: str, plural: str) -> dict[tuple[str, str], Stored]:
         """All objects of a kind."""
@@ -96,17 +91,15 @@ class Store:
         try:
             return self.kinds[group, version, plural]
         except KeyError:
-            no = ApiError(404, "NotFound", "the server could not find the requested resource")
-            if not any((group, version) == known[:2] for known in self.kinds):
-                no = ApiError(404, "NotFound", "404 page not found")
-                no.plain = True
-            raise no from None
+            if any((group, version) == known[:2] for known in self.kinds):
+                raise ApiError(404, "NotFound", "the server could not find the requested resource") from None
+            raise ApiError(404, "NotFound", "404 page not found", plain=True) from None
 
     def get(self, kind: Kind, namespace: str, name: str) -> Stored:
         """ApiError 404 where there is none."""
         found = self.of(*kind.storage).get((namespace, name))
         if found is None:
-            raise ApiError(404, "NotFound", f'{_plural(kind)} "{name}" not found')
+            raise answers.missing(kind, name)
         return found
 
     def listed(self, kind: Kind, namespace: str, selector: str) -> list[Stored]:
@@ -119,11 +112,12 @@ class Store:
         """ApiError 409 where there is one of this name."""
         name = given.get("metadata", {}).get("name", "")
         if (namespace, name) in self.of(*kind.storage):
-            raise ApiError(409, "AlreadyExists", f'{_plural(kind)} "{name}" already exists')
-        whole = self._sound(kind, given, query)
+            raise ApiError(409, "AlreadyExists", f'{answers.plural(kind)} "{name}" already exists')
+        whole = self._sound(kind, name, given, query)
         whole.pop("status", None) if kind.status else None
         stored = Stored(self._born(kind, namespace, whole))
-        stored.managers[manager, "Update", ""] = (fields.owned(kind.schema, whole), now())
+        mine = fields.owned(kind.schema, whole, whole=True)
+        stored.managers |= {(manager, "Update", ""): (mine, now())} if mine else {}
         return self._keep(kind, namespace, stored, None, query)
 
     def replace(
@@ -135,11 +129,14 @@ class Store:
         manager: str,
         query: Mapping[str, str],
         sub: str = "",
+        patched: bool = False,
     ) -> Object:
         """PUT, or the outcome of a patch. ApiError 409 for a version that is not the newest."""
         old = self.get(kind, namespace, name)
+        if kind.custom and not given.get("metadata", {}).get("resourceVersion"):
+            raise answers.unversioned(kind, name)
         self._same_version(kind, old, given)
-        whole = self._sound(kind, given, query, old.object)
+        whole = self._sound(kind, name, given, query, old.object, patched=patched)
         if kind.status:
             kept = old.object if sub == "status" else whole
             status = whole.get("status") if sub == "status" else old.object.get("status")
@@ -161,35 +158,22 @@ class Store:
         sub: str = "",
     ) -> Object:
         """Server-side apply. ApiError 409 that names the managers of fields that would change, unless forced."""
-        if not manager:
-            raise ApiError(400, "BadRequest", "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")
-        if "managedFields" in given.get("metadata", {}):
-            raise ApiError(400, "BadRequest", "metadata.managedFields must be nil")
-        old = self.of(*kind.storage).get((namespace, name))
-        if given.get("metadata", {}).get("name", name) != name:
-            raise ApiError(400, "BadRequest", "the name of the object does not match the name on the URL")
-        fresh = given.get("metadata", {}).get("resourceVersion")
-        if old is None and fresh:
-            raise ApiError(
-                409, "Conflict", f'Operation cannot be fulfilled on {_plural(kind)} "{name}": object not found'
-            )
-        if old is not None:
-            self._same_version(kind, old, given)
-        wanted = self._strict(kind, given, query)
+        old = self._applicable(kind, namespace, name, given, manager)
+        wanted = dict(pruned(kind.schema, given))
         mine = fields.owned(kind.schema, wanted)
         base = old.object if old else {"metadata": {}}
         me = (manager, "Apply", sub)
         managers = dict(old.managers) if old else {}
         others = self._conflicts(kind, base, wanted, mine, managers, me)
         if others and query.get("force") != "true":
-            raise _conflict(others)
+            raise answers.conflict(others)
         before, _ = managers.get(me, (set(), ""))
         kept = set().union(*(paths for who, (paths, _) in managers.items() if who != me)) if managers else set()
         body = fields.without(kind.schema, base, before - mine - kept)
         whole = fields.merged(kind.schema, body, {k: v for k, v in wanted.items() if k != "metadata"})
         given_meta = {k: v for k, v in wanted.get("metadata", {}).items() if k not in fields.IDENTITY}
         whole["metadata"] = fields.merged({}, body.get("metadata", {}), given_meta)
-        whole = self._sound(kind, whole, query, base if old else None)
+        whole = self._sound(kind, name, whole, query, base if old else None)
         for who, (paths, time) in managers.items():
             if who != me:
                 managers[who] = (paths - set().union(*others.values()), time)
@@ -210,8 +194,8 @@ class Store:
             return merge_patched(live, patch)
         try:
             return dict(jsonpatch.JsonPatch(patch).apply(copy.deepcopy(live)))
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            message = f"the server rejected our request due to an error in our request: {error}"
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+            message = "the server rejected our request due to an error in our request"
             raise ApiError(422, "Invalid", message) from None
 
     def delete(self, kind: Kind, namespace: str, name: str, query: Mapping[str, str]) -> Object:
@@ -221,43 +205,52 @@ class Store:
             del self.of(*kind.storage)[namespace, name]
             self.version += 1
             metadata = old.object["metadata"] | {"resourceVersion": str(self.version)}
-            self._tell("DELETED", kind, Stored(old.object | {"metadata": metadata}, old.managers))
-        return old.shown(kind)
+            self._tell("DELETED", kind, Stored(old.object | {"metadata": metadata}, old.managers), old)
+        return answers.gone(kind, name, old.object["metadata"]["uid"])
 
-    def _strict(self, kind: Kind, given: Object, query: Mapping[str, str]) -> Object:
+    def _applicable(self, kind: Kind, namespace: str, name: str, given: Object, manager: str) -> Stored | None:
+        """What is there to be applied to; ApiError for a manifest that cannot be applied to anything."""
+        metadata = given.get("metadata", {})
+        if not manager:
+            raise answers.no_manager()
+        if "managedFields" in metadata:
+            raise ApiError(400, "BadRequest", "metadata.managedFields must be nil")
+        if metadata.get("name", name) != name:
+            words = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            raise ApiError(400, "BadRequest", words)
         if given.get("kind") != kind.kind or given.get("apiVersion") != kind.api_version:
-            raise ApiError(400, "BadRequest", f"the object is no {kind.api_version} {kind.kind}")
-        strange = list(unknown(kind.schema, given))
-        if strange and query.get("fieldValidation") == "Strict":
-            raise ApiError(400, "BadRequest", f'strict decoding error: unknown field "{strange[0]}"')
-        return dict(pruned(kind.schema, given))
+            group, _, version = str(given.get("apiVersion", "")).rpartition("/")
+            raise ApiError(400, "BadRequest", f"invalid object type: {group}/{version}, Kind={given.get('kind', '')}")
+        fault = next(untyped(kind.schema, given), "")
+        if fault:
+            raise answers.untyped(kind, given, name, fault)
+        old = self.of(*kind.storage).get((namespace, name))
+        if old is not None:
+            self._same_version(kind, old, given)
+        return old
 
-    def _sound(self, kind: Kind, given: Object, query: Mapping[str, str], old: Object | None = None) -> Object:
-        whole = dict(
-            defaulted(
-                kind.schema, self._strict(kind, given | {"kind": kind.kind, "apiVersion": kind.api_version}, query)
-            )
-        )
-        name = whole.get("metadata", {}).get("name", "")
-        wrong = faults(kind.schema, whole, old)
+    def _sound(
+        self, kind: Kind, name: str, given: Object, query: Mapping[str, str], old: Object | None = None, *,
+        patched: bool = False,
+    ) -> Object:  # fmt: skip
+        """With defaults, without unknown fields; ApiError for what its schema or its kind does not allow."""
+        named = given | {"kind": kind.kind, "apiVersion": kind.api_version}
+        strange = next(unknown(kind.schema, named), "")
+        if strange and query.get("fieldValidation") == "Strict":
+            raise answers.strange(strange, given if patched else None)
+        if not re.fullmatch(answers.SUBDOMAIN, name) and kind.group != "rbac.authorization.k8s.io":
+            raise answers.bad_name(kind, name)
+        whole = dict(defaulted(kind.schema, pruned(kind.schema, named)))
+        whole = {key: value for key, value in whole.items() if value or key not in kind.omits}
+        wrong = faults(kind.schema, whole, old) or (kind.rules(whole) if kind.rules else [])
         if wrong:
-            causes = [{"reason": "FieldValueInvalid", "message": fault} for fault in wrong]
-            head = (
-                f'{kind.kind}.{kind.group} "{name}" is invalid: '
-                if kind.group
-                else f'{kind.kind} "{name}" is invalid: '
-            )
-            raise ApiError(422, "Invalid", head + ", ".join(wrong[:3]), causes)
+            raise answers.invalid(answers.kind_and_group(kind), name, wrong)
         return whole
 
     def _same_version(self, kind: Kind, old: Stored, given: Object) -> None:
         said = given.get("metadata", {}).get("resourceVersion")
         if said and said != old.object["metadata"]["resourceVersion"]:
-            name = old.object["metadata"]["name"]
-            raise ApiError(
-                409, "Conflict", f'Operation cannot be fulfilled on {_plural(kind)} "{name}": the object has been '
-                "modified; please apply your changes to the latest version and try again",
-            )  # fmt: skip
+            raise answers.stale(kind, old.object["metadata"]["name"])
 
     def _conflicts(
         self, kind: Kind, base: Object, wanted: Object, mine: set[Path],
@@ -269,7 +262,7 @@ class Store:
                 continue
             differs = [
                 path for path in sorted(paths & mine)
-                if fields.at(kind.schema, base, path) != fields.at(kind.schema, wanted, path)
+                if fields.at(kind.schema, wanted, path) not in (fields.at(kind.schema, base, path), {})
             ]  # fmt: skip
             if differs:
                 found[f'"{who[0]}"' if who[1] == "Apply" else f'"{who[0]}" using {kind.api_version}'] = differs
@@ -277,8 +270,10 @@ class Store:
 
     def _touched(self, kind: Kind, old: Stored, whole: Object, me: Manager) -> dict[Manager, tuple[set[Path], str]]:
         """Ownership after an update: what changed is whose who changed it."""
-        before, after = fields.owned(kind.schema, old.object), fields.owned(kind.schema, whole)
-        changed = {p for p in after if fields.at(kind.schema, old.object, p) != fields.at(kind.schema, whole, p)}
+        before, after = (fields.owned(kind.schema, thing, whole=True) for thing in (old.object, whole))
+        leaves = fields.owned(kind.schema, whole)
+        changed = {p for p in leaves if fields.at(kind.schema, old.object, p) != fields.at(kind.schema, whole, p)}
+        changed |= after - leaves - before
         gone = before - after
         managers = {who: (paths - changed - gone, time) for who, (paths, time) in old.managers.items()}
         if changed:
@@ -290,8 +285,8 @@ class Store:
         metadata = whole["metadata"] | {
             "uid": str(uuid.UUID(int=self.version)),
             "creationTimestamp": now(),
-            "generation": 1,
         }
+        metadata |= {"generation": 1} if kind.generations else {}
         metadata |= {"name": name} if name else {}
         metadata |= {"namespace": namespace} if kind.namespaced else {}
         metadata.pop("resourceVersion", None)
@@ -299,12 +294,15 @@ class Store:
 
     def _keep(self, kind: Kind, namespace: str, new: Stored, old: Stored | None, query: Mapping[str, str]) -> Object:
         """Admission, generation, version, event; nothing of it where nothing changed or it is a dry run."""
+        if kind.namespaced and old is None and ("", namespace) not in self.of("", "namespaces"):
+            raise answers.missing(self.kinds["", "v1", "namespaces"], namespace)
         for review in self.reviews:
             review(kind, "UPDATE" if old else "CREATE", new.object, old.object if old else None)
         metadata = new.object["metadata"]
         if old is not None:
             body = [{k: v for k, v in o.items() if k not in {"metadata", "status"}} for o in (old.object, new.object)]
-            metadata["generation"] = old.object["metadata"]["generation"] + (body[0] != body[1])
+            if kind.generations:
+                metadata["generation"] = old.object["metadata"]["generation"] + (body[0] != body[1])
             same = {k: v for k, v in metadata.items() if k != "resourceVersion"} == {
                 k: v for k, v in old.object["metadata"].items() if k != "resourceVersion"
             }
@@ -322,7 +320,7 @@ class Store:
         self.of(*kind.storage)[namespace if kind.namespaced else "", metadata["name"]] = new
         if kind.plural == "customresourcedefinitions":
             self._define(new.object)
-        self._tell("MODIFIED" if old else "ADDED", kind, new)
+        self._tell("MODIFIED" if old else "ADDED", kind, new, old)
         return new.shown(kind)
 
     def _define(self, definition: Object) -> None:
@@ -330,8 +328,8 @@ class Store:
             self.kinds[kind.group, kind.version, kind.plural] = kind
         definition["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
 
-    def _tell(self, what: str, kind: Kind, stored: Stored) -> None:
-        self.events.append((self.version, what, kind.storage, stored))
+    def _tell(self, what: str, kind: Kind, stored: Stored, before: Stored | None) -> None:
+        self.events.append((self.version, what, kind.storage, stored, before))
 
         async def wake() -> None:
             async with self.changed:
@@ -371,39 +369,3 @@ def now() -> str:
 def _metadata(old: Object, whole: Object) -> Object:
     fixed = ("uid", "creationTimestamp", "generation", "name", "namespace", "resourceVersion")
     return whole.get("metadata", {}) | {key: old["metadata"][key] for key in fixed if key in old["metadata"]}
-
-
-def _plural(kind: Kind) -> str:
-    return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-
-
-def _conflict(others: Mapping[str, list[Path]]) -> ApiError:
-    causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": dotted(path)}
-        for who, paths in others.items() for path in paths
-    ]  # fmt: skip
-    listed = ", ".join(_listed(who, paths) for who, paths in others.items())
-    return ApiError(
-        409, "Conflict", f"Apply failed with {len(causes)} conflict{'s' * (len(causes) > 1)}: {listed}", causes
-    )
-
-
-def _listed(who: str, paths: list[Path]) -> str:
-    if len(paths) == 1:
-        return f"conflict with {who}: {dotted(paths[0])}"
-    return f"conflicts with {who}:" + "".join(f"\n- {dotted(path)}" for path in paths)
-
-
-def dotted(path: Path) -> str:
-    """`.spec.rules`, `.spec.containers[name="x"]`."""
-    parts = [f".{step[2:]}" if step.startswith("f:") else _bracketed(step) for step in path]
-    return "".join(parts)
-
-
-def _bracketed(step: str) -> str:
-    value = json.loads(step[2:])
-    return (
-        f"[{','.join(f'{k}={json.dumps(v)}' for k, v in value.items())}]"
-        if isinstance(value, dict)
-        else f"[={step[2:]}]"
-    )

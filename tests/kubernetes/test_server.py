@@ -185,10 +185,13 @@ async def test_watch_from_a_version_that_is_forgotten_is_expired_and_followed_li
 
 
 async def test_watch_with_nothing_to_tell_sends_bookmarks_to_go_on_from(served: Cluster) -> None:
+    if served.stand_in is None:
+        pytest.skip("a real server sends one in a minute")
     _, version = await served.admin.listed(HTTP_ROUTE, served.namespace)
-    await served.admin.apply(CONFIG_MAP.blank(served.namespace, "elsewhere", data={"a": "b"}), CONFIG_MAP)
+    await served.admin.apply(route(served, EAST), HTTP_ROUTE)
 
-    async with aclosing(served.admin.watch(HTTP_ROUTE, served.namespace, "", version, watch_s=4)) as events:
+    watch = served.admin.watch(HTTP_ROUTE, served.namespace, "none=such", version)
+    async with aclosing(watch) as events:
         kind, mark = await anext(events)
 
     assert kind == "BOOKMARK"
@@ -208,7 +211,8 @@ async def test_listed_in_pages_gives_all_of_them(served: Cluster) -> None:
 
 
 async def test_admission_policy_refuses_a_lower_fence_and_lets_marks_be_taken_off(served: Cluster) -> None:
-    await served.grant(fence_policy("test", [HTTP_ROUTE]))
+    policy = fence_policy("test", [HTTP_ROUTE])
+    await served.grant(policy)
 
     def fenced(*fence: int) -> Manifest:
         made = route(served, EAST)
@@ -231,6 +235,7 @@ async def test_admission_policy_refuses_a_lower_fence_and_lets_marks_be_taken_of
             await served.admin.apply(fenced(*lower), HTTP_ROUTE, force=True)
     assert text(await served.admin.apply(fenced(10, 1), HTTP_ROUTE), "metadata", "name") == "shop"
     await served.admin.apply(route(served, EAST), HTTP_ROUTE)
+    await served.revoke(policy)
 
 
 async def test_request_without_the_right_is_forbidden_and_says_what_to_do(served: Cluster) -> None:

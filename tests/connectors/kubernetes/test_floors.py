@@ -25,7 +25,12 @@ GROUPS = {Keeper.KEDA: "keda.sh", Keeper.KARMADA: "policy.karmada.io"}
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
 SPECS: dict[Keeper, dict[str, Any]] = {
     Keeper.AUTOSCALER: {"scaleTargetRef": TARGET, "minReplicas": 1, "maxReplicas": 10},
-    Keeper.KEDA: {"scaleTargetRef": {"name": "shop"}, "minReplicaCount": 0, "maxReplicaCount": 10, "triggers": []},
+    Keeper.KEDA: {
+        "scaleTargetRef": {"name": "shop"},
+        "minReplicaCount": 0,
+        "maxReplicaCount": 10,
+        "triggers": [{"type": "cpu", "metadata": {"value": "80"}}],
+    },
     Keeper.KARMADA: {
         "resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}],
         "placement": {"clusterAffinity": {"clusterNames": ["member-1"]}},
@@ -81,10 +86,12 @@ async def kubernetes(keeper: Keeper) -> AsyncIterator[Kubernetes]:
         names = {EAST: "member-1", WEST: "member-2"}
         known = FloorSpec(OWNER, home, {SHOP: Kept(SHOP, given.namespace, "shop", keeper)}, names)
         account = (SERVICE_ACCOUNT, SERVICE_ACCOUNT.blank(given.namespace, "equipoise-east"))
-        await given.grant([account, *floor_rights(known, "equipoise-east", given.namespace)])
+        rights = floor_rights(known, "equipoise-east", given.namespace)
+        await given.grant([account, *rights])
         access = await given.access_as("equipoise-east")
         api = KubernetesApi("east", lambda: access)
         yield Kubernetes(given, keeper, KubernetesFloors(known, api))
+        await given.revoke(rights)
         await api.close()
 
 
