@@ -1,6 +1,7 @@
 """How long a push takes to reach requests, and how near the split comes to the weights, on real data planes.
 
-Run: python -m benchmarks.push [--json] [--flips 20] [--requests 3000] [--connector all [--origins 1000] [--budget 20]]
+    python -m benchmarks.push [--json] [--flips 20] [--requests 3000]
+    python -m benchmarks.push --flips 0 --connector all [--origins 1000] [--budget 20] [--log FILE]
 
 A flip moves all traffic of one service to another cluster while requests follow one another without a pause. Times are
 from the call of `write`: to the first request that the new cluster answers, and to the last proxy's acknowledgement.
@@ -47,8 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines for people")
     parser.add_argument("--flips", type=int, default=20, help="0 leaves the real data planes out")
     parser.add_argument("--requests", type=int, default=3_000, help="to measure the split")
-    parser.add_argument("--connector", choices=("all", *KINDS), help="push whole tables of 50 services to it as well")
+    what = "push whole tables of 50 services to these as well: all, or names with commas between"
+    parser.add_argument("--connector", type=_kinds, default=[], help=f"{what} ({', '.join(KINDS)})")
     parser.add_argument("--origins", type=int, default=1_000, help="tables to push to each connector")
+    parser.add_argument(
+        "--log", type=Path, help="where to keep what each connector came to; what is there is not rerun"
+    )
     parser.add_argument("--budget", type=float, default=20.0, help="s for each connector until its last push")
     asked = parser.parse_args(argv)
     planes: dict[str, Open] = {"envoy": xds_envoy} if envoy_path() else {}
@@ -59,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     planes = planes if asked.flips else {}
     found = {name: asyncio.run(measure(start, asked.flips, asked.requests)) for name, start in planes.items()}
     medians = {f"{name}_p50_ms": each["first_request_ms"]["median"] for name, each in found.items()}
-    wanted = list(KINDS) if asked.connector == "all" else [asked.connector] if asked.connector else []
-    pushed = push_all(wanted, asked.origins, SERVICES, asked.budget)
+    pushed = push_all(asked.connector, asked.origins, SERVICES, asked.budget, asked.log)
     lines = [
         *(line(name, each) for name, each in found.items()),
         *(origins_line(n, each) for n, each in pushed.items()),
@@ -68,6 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps({**found, **medians, "origins": pushed}) if asked.json else "\n".join(lines))
     late = (each["first_request_ms"]["median"] > TARGETS_MS.get(name, TARGET_MS) for name, each in found.items())
     return int(any(late))
+
+
+def _kinds(said: str) -> list[str]:
+    names = list(KINDS) if said == "all" else said.split(",")
+    strange = [name for name in names if name not in KINDS]
+    if strange:
+        raise argparse.ArgumentTypeError(f"no connector is called {strange[0]}; these are: {', '.join(KINDS)}")
+    return names
 
 
 async def measure(start: Open, flips: int, requests: int) -> dict[str, Any]:

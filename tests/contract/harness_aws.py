@@ -87,12 +87,12 @@ class MotoHarness:
 
 @contextlib.asynccontextmanager
 async def moto(harness: MotoHarness) -> AsyncIterator[AwsAccess]:
-    """A moto server without anything in it while the block lasts."""
+    """A moto server without anything in it while the block lasts; its first answer takes it a while."""
     await harness.mend()
     get_backend("moto_api")["global"].reset()
     with credentials():
         try:
-            yield AwsAccess(REGION, f"http://127.0.0.1:{harness.port}")
+            yield AwsAccess(REGION, f"http://127.0.0.1:{harness.port}", timeout_s=60.0)
         finally:
             await harness.connector.close()  # type: ignore[attr-defined]
             await harness.cut()
