@@ -66,8 +66,17 @@ class ClusterSpec(Shape):
     """Its nodes."""
     open_cost: HttpUrl | None = None
     """The API of its OpenCost, such as http://opencost:9003: `equipoise doctor` holds declared prices against it."""
+    prices: Literal["declared", "opencost"] = "declared"
+    """What decisions reckon with. opencost: what `openCost` tells of on-demand nodes, as far as it can be believed (see
+    docs/telemetry.md); what it does not tell stays as declared. Clusters of one provider and region share prices."""
     workloads: Workloads | None = None
     """What keeps the replicas of services here. Omitted: they are never touched. See `placement.floors` of a Policy."""
+
+    @model_validator(mode="after")
+    def _told(self) -> Self:
+        if self.prices == "opencost" and self.open_cost is None:
+            raise ValueError("prices: opencost needs openCost, the address of one")
+        return self
 
 
 class Cluster(Document):

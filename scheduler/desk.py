@@ -28,7 +28,7 @@ class Desk:
 
     def __init__(self, paths: tuple[Path, ...], documents: Documents, apply: Apply, board: Board, mode: Mode) -> None:
         self.paths, self.apply, self.board = paths, apply, board
-        self.current = apply(documents)
+        self.documents, self.current = documents, apply(documents)
         self._pending: Documents | None = None
         self._mode, self._resumed = mode, False
         self._closing = asyncio.Event()
@@ -40,9 +40,13 @@ class Desk:
     def configuration(self) -> Configuration:
         """The newest that was valid."""
         if self._pending is not None:
-            documents, self._pending = self._pending, None
-            self.current = self.apply(documents)
+            self.documents, self._pending = self._pending, None
+            self.current = self.apply(self.documents)
         return self.current
+
+    def renew(self) -> None:
+        """Take up the same documents anew before the next tick: what is made of them has changed."""
+        self._pending = self._pending or self.documents
 
     def mode(self) -> Mode:
         """What the loop may do on its own. An operator's word comes before a drill."""

@@ -46,6 +46,7 @@ from scheduler.observed import Observed
 from scheduler.override_ledger import OverrideLedger
 from scheduler.overriding import Overrides
 from scheduler.placing_service import PlacingService
+from scheduler.price_feed import PriceFeed
 from scheduler.solver import ThreadSolver
 from scheduler.splits import SplitMeter
 from scheduler.switches import Switches
@@ -69,6 +70,7 @@ class Parts:
     gate: Gate
     costs: CostService
     placing: PlacingService
+    prices: PriceFeed
     switches: Switches = field(init=False)
     overrides: Overrides = field(init=False)
     meshes: MeshesApi = field(init=False)
@@ -110,7 +112,7 @@ class Front:
         self.deployments = DeploymentRoutes(parts.drilling.deployments)
         self.telemetry = TelemetryApi(parts.controller.collector, parts.metrics)
         self.otlp = OtlpApi(parts.controller.otlp)
-        self.doctor = DoctorApi(parts.board, parts.desk.current.policy.readings_age_max_s)
+        self.doctor = DoctorApi(parts.board, parts.desk.current.policy.readings_age_max_s, parts.prices.lines)
         self.simulations = SimulationsApi(parts.jobs)
         self.reports = ReportsApi(turns)
         self.audit = AuditApi(parts.ledger, audit, self.gate)

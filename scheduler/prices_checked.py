@@ -19,12 +19,14 @@ WINDOW = "1d"
 
 async def prices_checked(documents: Documents, failures: dict[str, str]) -> list[Json]:
     """A line for every node type of every cluster with an OpenCost; `failures` gets what does not answer."""
-    asked = [cluster for cluster in documents.clusters if cluster.spec.open_cost]
-    found = await asyncio.gather(*(_asked(cluster, failures) for cluster in asked))
-    return [line for cluster, costs in zip(asked, found, strict=True) for line in _held(documents, cluster, costs)]
+    priced = [cluster for cluster in documents.clusters if cluster.spec.open_cost]
+    found = await asyncio.gather(*(asked(cluster, failures) for cluster in priced))
+    return [
+        line for cluster, costs in zip(priced, found, strict=True) for line in held_against(documents, cluster, costs)
+    ]
 
 
-async def _asked(cluster: Cluster, failures: dict[str, str]) -> dict[str, float]:
+async def asked(cluster: Cluster, failures: dict[str, str]) -> dict[str, float]:
     """$/h of an on-demand node by type, the mean of those that ran; empty where it does not answer."""
     url = str(cluster.spec.open_cost)
     edge = Edge(Access(url), f"{cluster.name}: OpenCost at {url}")
@@ -51,7 +53,8 @@ def node_costs(text: str, provider: str) -> dict[str, float]:
     return {kind: sum(usd) / len(usd) for kind, usd in means}
 
 
-def _held(documents: Documents, cluster: Cluster, costs: Mapping[str, float]) -> Iterator[Json]:
+def held_against(documents: Documents, cluster: Cluster, costs: Mapping[str, float]) -> Iterator[Json]:
+    """A line for every node type that is priced on demand."""
     prices = pool_prices(documents.price_books, cluster.spec)
     for pool, declared in zip(cluster.spec.pools, prices, strict=True):
         if pool.purchase == "spot" or declared is None:
@@ -61,6 +64,8 @@ def _held(documents: Documents, cluster: Cluster, costs: Mapping[str, float]) ->
         advice = ""
         if off is None:
             advice = "OpenCost saw no such node in the last day: what is declared is used"
+        elif abs(off) > CLOSE_RATIO and cluster.spec.prices == "opencost":
+            advice = "`prices: opencost`: a running controller reckons with it as far as it believes it"
         elif abs(off) > CLOSE_RATIO:
             advice = f"`equipoise prices import opencost {cluster.spec.open_cost}` makes a PriceBook of what it says"
         yield {

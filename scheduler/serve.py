@@ -32,6 +32,7 @@ from scheduler.api.metrics import Metrics
 from scheduler.api.signals import Signals
 from scheduler.api.standby import Standby
 from scheduler.api.vantages import listen_to_agents
+from scheduler.audit import AuditLedger
 from scheduler.background import Background
 from scheduler.board import Board
 from scheduler.clock import SystemClock
@@ -55,6 +56,7 @@ from scheduler.observer import Observer
 from scheduler.placing_service import PlacingService
 from scheduler.pod import KubernetesLease, leader_label
 from scheduler.ports import Configuration, Ports
+from scheduler.price_feed import PriceFeed
 from scheduler.push import first_of
 from scheduler.solver import Arithmetic, ThreadSolver
 from scheduler.state import Mode, State, initial_state
@@ -105,17 +107,19 @@ async def serve(
         observed, newest = Observed(), [documents]
         controller.collector.listeners += [drilling.meter.hear, drilling.tails.hear, observed.hear]
         costs = CostService(ledger, documents)
+        prices = PriceFeed(AuditLedger(ledger), controller.collector.failures)
 
         def apply(changed: Documents) -> Configuration:
             newest[:] = [changed]
-            configuration = controller.apply(changed)
+            priced = prices.priced(changed)
+            configuration = controller.apply(priced)
             drilling.apply(changed, configuration.fleet)
             costs.apply(changed)
-            placing.apply(changed, configuration.fleet)
+            placing.apply(priced, configuration.fleet)
             return configuration
 
         desk = Desk(paths, documents, apply, board, Mode.AUTO)
-        desk.drilling = drilling.moving
+        desk.drilling, prices.changed = drilling.moving, desk.renew
         clock = SystemClock(controller.watch)
         _close_on_signals(desk, clock)
         for work in (desk.follow(clock.nudge), *controller.works(), metrics.measure_lag(), drilling.probes.run()):
@@ -134,7 +138,7 @@ async def serve(
         stack.callback(solver.close)
         parts = Parts(
             board, metrics, ledger, desk, clock, drilling, controller, solver, observed, Jobs(simulator), gate, costs,
-            placing,
+            placing, prices,
         )  # fmt: skip
         await _steer(stack, background, parts, server)
 
@@ -187,7 +191,7 @@ async def _steer(stack: AsyncExitStack, background: Background, parts: Parts, se
     await _put_up(stack, server, parts)
     stack.push_async_callback(parts.costs.close)
     stack.push_async_callback(parts.floors.close)
-    for work in (drills.run(), *parts.costs.works(), parts.placing.run(), parts.floors.run()):
+    for work in (drills.run(), *parts.costs.works(), parts.placing.run(), parts.floors.run(), parts.prices.run()):
         background.keep(work)
     observer = Observer(ledger, board, parts.metrics, parts.costs.usage.hear)
     ports = Ports(

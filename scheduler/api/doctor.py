@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from scheduler.access.role import Role
 from scheduler.api.problem import Failure
@@ -17,7 +18,7 @@ class Diagnosis(Shown):
     healthy: bool
     signals: list[Json]
     prices: list[Json]
-    """Held against OpenCost by `equipoise doctor DOCUMENTS` alone."""
+    """Of clusters with `prices: opencost`; `equipoise doctor DOCUMENTS` asks every OpenCost itself."""
     sources: list[dict[str, str]]
     rejections: list[str]
     hint: str
@@ -26,8 +27,8 @@ class Diagnosis(Shown):
 class DoctorApi:
     """Looks at the board."""
 
-    def __init__(self, board: Board, age_max_s: float) -> None:
-        self.board, self.age_max_s = board, age_max_s
+    def __init__(self, board: Board, age_max_s: float, prices: Callable[[], list[Json]]) -> None:
+        self.board, self.age_max_s, self.prices = board, age_max_s, prices
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -43,4 +44,4 @@ class DoctorApi:
         if state is None or turn is None:
             raise Failure(503, "the first tick is not done; try again in a moment")
         rows = await asyncio.to_thread(findings, state.fleet, state.memory, time.monotonic(), self.age_max_s)
-        return Answer(diagnosis(rows, self.board.source_failures, turn.rejections.rows))
+        return Answer(diagnosis(rows, self.board.source_failures, turn.rejections.rows, self.prices()))
