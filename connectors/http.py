@@ -84,7 +84,7 @@ class Answer:
 def understood(shape: type[Parsed], body: bytes | str, what: str, kind: str = "") -> Parsed:
     """JSON of a shape; Unavailable naming `what`, the first thing that is wrong, and where in the answer."""
     try:
-        found: Parsed = _adapter(cast("Any", shape)).validate_json(body)
+        found: Parsed = adapter(cast("Any", shape)).validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -94,7 +94,8 @@ def understood(shape: type[Parsed], body: bytes | str, what: str, kind: str = ""
 
 
 @lru_cache(maxsize=256)
-def _adapter(shape: Any) -> TypeAdapter[Any]:
+def adapter(shape: Any) -> TypeAdapter[Any]:
+    """What judges a shape; kept, for making one takes longer than judging."""
     return TypeAdapter(shape)
 
 

@@ -19,9 +19,10 @@ import botocore.model
 import botocore.parsers
 import botocore.serialize
 import botocore.session
+from pydantic import ValidationError
 
 from connectors.connector import Refused, Unavailable
-from connectors.http import Access, Answer, Edge
+from connectors.http import Access, Answer, Edge, adapter
 
 KINDS = {"rest-xml": "text/xml"}
 """Content types that serializers leave out, by protocol."""
@@ -81,6 +82,8 @@ class AwsApi:
     raced: tuple[str, ...] = ()
     """Words in an error that say that somebody else was faster."""
     _edge: Edge = field(init=False)
+    _credentials: botocore.credentials.Credentials | None = field(default=None, init=False, repr=False)
+    """The last that signed."""
 
     def __post_init__(self) -> None:
         self._edge = Edge(Access(self.url, ca_file=self.access.ca_file, timeout_s=self.access.timeout_s), self.name)
@@ -104,7 +107,8 @@ class AwsApi:
     async def call(self, operation: str, what: str, **parameters: Any) -> dict[str, Any]:
         """The answer of an operation as botocore parses it, about `what`."""
         named = f"{self.name}, {what}"
-        request, model = await asyncio.to_thread(self._signed, operation, parameters, named)
+        given = operation, parameters, named
+        request, model = self._signed(*given) if self._at_hand() else await asyncio.to_thread(self._signed, *given)
         parts = urlsplit(request.url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         body = request.body or b""
@@ -119,10 +123,15 @@ class AwsApi:
         )  # fmt: skip
         return self._parsed(answer, model)
 
+    def _at_hand(self) -> bool:
+        """Whether a signature waits for nobody: credentials were found, and do not end soon."""
+        due = getattr(self._credentials, "refresh_needed", None)
+        return self._credentials is not None and not (due is not None and due())
+
     def _signed(
         self, operation: str, parameters: dict[str, Any], named: str
     ) -> tuple[botocore.awsrequest.AWSPreparedRequest, botocore.model.OperationModel]:
-        """A request, signed for now. Runs in a thread: the credential chain may ask files and the instance."""
+        """A request, signed for now. Credentials may have to be asked for, unless they are `_at_hand`."""
         known = grammar(self.service)
         model = known.model.operation_model(operation)
         try:
@@ -135,6 +144,7 @@ class AwsApi:
                 data=plain["body"], params=plain["query_string"],
             )  # fmt: skip
             scope = known.model.signing_name, "us-east-1" if self.service == "route53" else self.access.region
+            self._credentials = credentials
             botocore.auth.SigV4Auth(credentials.get_frozen_credentials(), *scope).add_auth(request)
             return request.prepare(), model
         except botocore.exceptions.ParamValidationError as error:
@@ -164,10 +174,8 @@ class AwsApi:
 
 def shaped(shape: Any, found: Any, what: str) -> Any:
     """An answer of botocore's parser in a shape of ours; Unavailable where it has another."""
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  only where AWS is spoken to
-
     try:
-        return TypeAdapter(shape).validate_python(found)
+        return adapter(shape).validate_python(found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -40,8 +40,8 @@ class StandInMesh:
         """What the data plane runs with, by service."""
         self.silent = False
         """Whether the controller does nothing."""
-        self._judged: dict[str, str] = {}
-        """The version of each object that lacked nothing when it was judged last."""
+        self._judged: dict[str, Manifest] = {}
+        """Each object as it was when it lacked nothing."""
         self._synced: dict[str, Any] = {}
         """The generation that each ServiceSplitter was synchronised at: its status has no place for it."""
         self._known: dict[tuple[Resource, str], set[str]] = {}
@@ -86,8 +86,8 @@ class StandInMesh:
             try:
                 async with aclosing(followed(self.api, resource, namespace)) as looks:
                     async for held in looks:
-                        for live in list(held.values()):
-                            if self._judged.get(text(live, "metadata", "name")) != _version(live):
+                        for (_, name), live in list(held.items()):
+                            if self._judged.get(name) is not live:
                                 await self._judge(live)
             except (Unavailable, Refused):
                 await asyncio.sleep(0.02)
@@ -104,7 +104,7 @@ class StandInMesh:
             await self.api.merge(resource, namespace, name, {"status": status}, subresource="status")
         if not lacks:
             self.programmed[place.service] = self.dialect.found(self.spec, place, live)
-            self._judged[place.route_name] = _version(live)
+            self._judged[place.route_name] = live
 
     async def _lacks(self, live: Manifest) -> str:
         """A destination that is not there."""
@@ -148,10 +148,6 @@ class StandInMesh:
             at = dt.datetime.now(dt.UTC).isoformat()
             return {"conditions": [synced], "lastSyncedTime": at}
         return None
-
-
-def _version(live: Manifest) -> str:
-    return text(live, "metadata", "resourceVersion")
 
 
 def _condition(
