@@ -106,8 +106,7 @@ async def serve(
         drilling.tails.probed_ms = controller.probed_p95_ms
         observed, newest = Observed(), [documents]
         controller.collector.listeners += [drilling.meter.hear, drilling.tails.hear, observed.hear]
-        costs = CostService(ledger, documents)
-        prices = PriceFeed(AuditLedger(ledger), controller.collector.failures)
+        costs, prices = CostService(ledger, documents), PriceFeed(AuditLedger(ledger), controller.collector.failures)
 
         def apply(changed: Documents) -> Configuration:
             newest[:] = [changed]
