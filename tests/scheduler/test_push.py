@@ -7,7 +7,7 @@ from health.rules import Rules
 from placement.columns import bools
 from placement.fleet import OriginId
 from placement.weights import WeightTable, table_of
-from scheduler.push import read_tables, write_tables
+from scheduler.push import AT_ONCE, read_tables, write_tables
 from scheduler.watch import ProbeWatch
 from simulator.mesh import SimulatedMesh
 
@@ -59,3 +59,27 @@ async def test_read_when_a_mesh_is_silent_leaves_it_out() -> None:
     fast.table = TABLE
 
     assert await read_tables({SLOW: SleepyMesh(SLOW, MeshLimits()), FAST: fast}, 0.05, watch_of()) == {FAST: TABLE}
+
+
+async def test_write_to_many_meshes_lets_others_work_in_between_and_ends_at_an_alarm_with_the_rest_unwritten() -> None:
+    watch, looks = watch_of(), 0
+    meshes = {OriginId(f"mesh-{i}"): SimulatedMesh(OriginId(f"mesh-{i}")) for i in range(20 * AT_ONCE)}
+    tables = {origin: table_of(origin, 100, {"web": {"a": (100, 0)}}) for origin in meshes}
+
+    async def look() -> None:
+        nonlocal looks
+        while True:
+            looks += 1
+            if looks == 15:
+                for at_s in (1.0, 2.0):
+                    watch.report(np.array([0]), bools([False]), at_s)
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    outcomes = await write_tables(meshes, tables, 60.0, watch, 0.0)
+    looking.cancel()
+
+    landed = [outcome.landed for outcome in outcomes.values()]
+    assert len(landed) == len(meshes), "something is said of each"
+    assert landed == sorted(landed, reverse=True)
+    assert 0 < sum(landed) < len(landed), "it began with some, and left the others when it heard the alarm"
