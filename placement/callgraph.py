@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from placement.columns import Floats, Ints
 
@@ -44,5 +42,8 @@ def coupled_services(services: int, calls: "Calls", *, shared: bool) -> Ints:
     """
     if shared:
         return np.zeros(services, dtype=np.int64)
+    from scipy.sparse import csr_array  # noqa: PLC0415  half of what a command that reads documents would import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415  as above
+
     edges = csr_array((np.ones(len(calls)), (calls.parent, calls.child)), shape=(services, services))
     return np.asarray(connected_components(edges, directed=False)[1], dtype=np.int64)

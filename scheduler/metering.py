@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from placement.columns import Floats, Ints, floats
 from placement.fleet import Fleet
@@ -12,6 +12,9 @@ from placement.standing import standing_parts
 from scheduler.state import State
 from scheduler.turn import Turn
 from scheduler.usage import HOUR_S, NONE, Usage, frame
+
+if TYPE_CHECKING:  # see scheduler.usage
+    import polars as pl
 
 PARTS = ("used", "resilience", "idle")
 GAP_S = 120.0
@@ -105,7 +108,7 @@ class Meter:
         return Usage(starts_s, HOUR_S, self.covered_s, names, rows)
 
 
-def _rows(fleet: Fleet, flow: Ints, backend: Ints, requests: Floats, capacity_h: Floats) -> pl.DataFrame:
+def _rows(fleet: Fleet, flow: Ints, backend: Ints, requests: Floats, capacity_h: Floats) -> "pl.DataFrame":
     """Requests by route, and the replica-hours of every backend shared out to those whose requests it served."""
     service, origin = fleet.flows.service[flow], fleet.flows.origin[flow]
     there = backend >= 0

@@ -6,11 +6,14 @@ up to one when the day is over. What nobody measured is in no record: `covered_s
 
 import io
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from placement.columns import Floats, Ints
+
+if TYPE_CHECKING:  # half a second of a processor, and the first record is minutes away when a controller starts
+    import polars as pl
 
 HOUR_S, DAY_S = 3_600, 86_400
 NAMES = ("service", "origin", "cluster")
@@ -29,26 +32,30 @@ class Usage:
     covered_s: float
     names: dict[str, tuple[str, ...]]
     """By column of NAMES."""
-    rows: pl.DataFrame
+    rows: "pl.DataFrame"
     """NAMES as Int32 codes, QUANTITIES as Float64."""
     hours_s: tuple[float, ...] = ()
     """Of a day, the covered seconds of each of its 24 hours."""
 
 
-def packed(rows: pl.DataFrame) -> bytes:
+def packed(rows: "pl.DataFrame") -> bytes:
     """The columns as Arrow IPC."""
     buffer = io.BytesIO()
     rows.write_ipc(buffer, compression="lz4")
     return buffer.getvalue()
 
 
-def unpacked(body: bytes) -> pl.DataFrame:
+def unpacked(body: bytes) -> "pl.DataFrame":
     """The columns again."""
+    import polars as pl  # noqa: PLC0415  as above
+
     return pl.read_ipc(io.BytesIO(body))
 
 
-def frame(codes: dict[str, Ints], quantities: dict[str, Floats]) -> pl.DataFrame:
+def frame(codes: dict[str, Ints], quantities: dict[str, Floats]) -> "pl.DataFrame":
     """Rows from columns; quantities that are not given are 0."""
+    import polars as pl  # noqa: PLC0415  as above
+
     size = len(next(iter(codes.values())))
     columns: dict[str, pl.Series] = {name: pl.Series(name, codes[name], dtype=pl.Int32) for name in NAMES}
     for name in QUANTITIES:
@@ -56,8 +63,10 @@ def frame(codes: dict[str, Ints], quantities: dict[str, Floats]) -> pl.DataFrame
     return pl.DataFrame(columns)
 
 
-def recoded(usage: Usage, names: dict[str, dict[str, int]]) -> pl.DataFrame:
+def recoded(usage: Usage, names: dict[str, dict[str, int]]) -> "pl.DataFrame":
     """The rows in codes of all records together; `names` learns what it does not know yet."""
+    import polars as pl  # noqa: PLC0415  as above
+
     columns = []
     for name in NAMES:
         known = names[name]
@@ -68,6 +77,8 @@ def recoded(usage: Usage, names: dict[str, dict[str, int]]) -> pl.DataFrame:
 
 def added(records: list[Usage], starts_s: int, span_s: int) -> Usage:
     """Records of the same stretch as one."""
+    import polars as pl  # noqa: PLC0415  as above
+
     names: dict[str, dict[str, int]] = {name: {} for name in NAMES}
     together = pl.concat([recoded(record, names) for record in records])
     rows = together.group_by(NAMES).agg(pl.col(QUANTITIES).sum()).sort(NAMES)

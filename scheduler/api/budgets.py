@@ -14,10 +14,8 @@ from config.configuration import Configuration as Documents
 from scheduler.access.role import Role
 from scheduler.api.route import Answer, Call, Route, Shown
 from scheduler.ports import LedgerDown
-from scheduler.reports.budgets import budget_rows
-from scheduler.reports.sources import Reading
 from scheduler.reports.window import Window, month_starts
-from scheduler.usage import DAY_S, HOUR_S
+from scheduler.usage import DAY_S, HOUR_S, Usage
 from scheduler.usage_ledger import UsageLedger
 
 log = structlog.get_logger()
@@ -98,11 +96,8 @@ class Budgets(Collector):
         end = -(-int(now_s) // HOUR_S) * HOUR_S
         month, day = Window(month_starts(now_s), end), Window(end - DAY_S, end)
         try:
-            readings = [
-                Reading(w, await self.ledger.read(w.starts_s, w.ends_s, days=not w.hourly), [], "the ledger")
-                for w in (month, day)
-            ]
-            self.rows = await asyncio.to_thread(budget_rows, documents, *readings)
+            read = [(w, await self.ledger.read(w.starts_s, w.ends_s, days=not w.hourly)) for w in (month, day)]
+            self.rows = await asyncio.to_thread(_rows, documents, read)
             self.error = ""
         except (LedgerDown, ValueError) as error:
             if not self.error:
@@ -117,3 +112,12 @@ class Budgets(Collector):
                 if row[key] is not None:
                     family.add_metric([row[label] for label in LABELS], float(row[key]))
             yield family
+
+
+def _rows(documents: Documents, read: list[tuple[Window, list[Usage]]]) -> list[Json]:
+    """On a thread: reports take a second of a processor to import, and who has no budgets never does."""
+    from scheduler.reports.budgets import budget_rows  # noqa: PLC0415
+    from scheduler.reports.sources import Reading  # noqa: PLC0415
+
+    month, day = (Reading(window, records, [], "the ledger") for window, records in read)
+    return budget_rows(documents, month, day)
