@@ -58,7 +58,7 @@ from scheduler.pod import KubernetesLease, leader_label
 from scheduler.ports import Configuration, Ports
 from scheduler.price_feed import PriceFeed
 from scheduler.push import first_of
-from scheduler.solver import Arithmetic, ThreadSolver
+from scheduler.solver import Arithmetic, ThreadSolver, warmed
 from scheduler.state import Mode, State, initial_state
 from scheduler.switches import MODE_SWITCH
 from scheduler.tabulation import Tabulation
@@ -125,7 +125,7 @@ async def serve(
             background.keep(work)
         set_aside()
         gate = Gate(lambda: newest[-1].policy.server.access, controller.roster)
-        epoch = await _won(lease, server, metrics, desk, gate)
+        epoch = await _won(lease, server, Standby(metrics, gate), desk, background)
         if epoch is None:
             return
         await ledger.lead(epoch)
@@ -154,11 +154,12 @@ def _lease(server: Server, ledger: Ledger) -> Lease:
     return KubernetesLease(api, namespace, server.kubernetes_lease, name, server.lease_seconds, ledger)
 
 
-async def _won(lease: Lease, server: Server, metrics: Metrics, desk: Desk, gate: Gate) -> int | None:
+async def _won(lease: Lease, server: Server, standby: Standby, desk: Desk, background: Background) -> int | None:
     """Stand by, answering who leads, until the term is ours; None where we are to close before that."""
-    standby = Standby(metrics, gate)
 
     def waiting(leader: str) -> None:
+        if leader and not standby.leader:
+            background.keep(asyncio.to_thread(warmed, desk.current))
         if leader != standby.leader:
             log.info("standing by", leader=leader)
         standby.waiting(leader)

@@ -1,6 +1,7 @@
 """The optimizer off the event loop: worker threads, and nobody waits for them while something is down."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,15 +10,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from placement.baseline import nearest
 from placement.cost import evaluate
 from placement.failover import FailoverTable
 from placement.plan import Plan, Reason
 from placement.policies.loaded import value_greedy, within_capacity
-from placement.problem import Problem
+from placement.problem import Problem, formulate
+from placement.quantize import weight_tables
 from placement.solve.failover import TableOrder
 from placement.solve.linear import Unsolved
 from placement.solve.routing import ShadowPrices, shadow_prices, solve_routing
-from scheduler.ports import Watch
+from scheduler.ports import Configuration, Watch
+from scheduler.preview import declared_snapshot
 from scheduler.tabulation import Tabulation
 
 T = TypeVar("T")
@@ -143,6 +147,14 @@ def solved_or_greedy(problem: Problem, optimize: Callable[[Problem], Plan]) -> P
         if cost.objective_usd_per_hour >= evaluate(problem, problem.standing).objective_usd_per_hour:
             raise
         return Plan(routing, cost, Reason.SOLVED, f"value-greedy, because the optimizer gave up: {unsolved}")
+
+
+def warmed(configuration: Configuration) -> None:
+    """Solve for what is declared, and forget it: who leads next has its libraries loaded, and its fleet worked out."""
+    fleet, policy = configuration.fleet, configuration.policy
+    problem = formulate(fleet, declared_snapshot(configuration, nearest(fleet)), policy.prices)
+    with contextlib.suppress(Unsolved):
+        weight_tables(problem, solve_routing(problem).routing, policy.rounding, {})
 
 
 class Arithmetic:
