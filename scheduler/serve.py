@@ -119,8 +119,7 @@ async def serve(
 
         desk = Desk(paths, documents, apply, board, Mode.AUTO)
         desk.drilling, prices.changed = drilling.moving, desk.renew
-        clock = SystemClock(controller.watch)
-        _close_on_signals(desk, clock)
+        _close_on_signals(desk, clock := SystemClock(controller.watch))
         for work in (desk.follow(clock.nudge), *controller.works(), metrics.measure_lag(), drilling.probes.run()):
             background.keep(work)
         set_aside()
