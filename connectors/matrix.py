@@ -21,6 +21,8 @@ class Checked(StrEnum):
     """As before, in front of the real data plane."""
     REAL_CONTROL = "real control plane"
     """The product's own control plane, and the stand-in where it is not there; the data plane is a draw."""
+    REAL_API = "real API server"
+    """A kube-apiserver, and the stand-in where none is named; the mesh behind it is a stand-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,20 @@ KINDS = (
     Kind("avi", "avi", "connectors.avi:LIMITS", Checked.STANDIN, "Avi (NSX ALB) GSLB"),
     Kind("alb", "alb", "connectors.aws.alb:LIMITS", Checked.MOTO, "AWS ALB, target groups"),
     Kind("lattice", "lattice", "connectors.aws.lattice:LIMITS", Checked.STANDIN, "AWS VPC Lattice"),
-    Kind("istio-subsets", "kubernetes.istio", "connectors.kubernetes.istio:IstioSubsets", Checked.STANDIN,
+    Kind("istio-subsets", "kubernetes.istio", "connectors.kubernetes.istio:IstioSubsets", Checked.REAL_API,
          "Istio, subsets"),
-    Kind("istio-locality", "kubernetes.istio", "connectors.kubernetes.istio:IstioLocality", Checked.STANDIN,
+    Kind("istio-locality", "kubernetes.istio", "connectors.kubernetes.istio:IstioLocality", Checked.REAL_API,
          "Istio, localities"),
-    Kind("gateway-http", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
+    Kind("gateway-http", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.REAL_API,
          "Gateway API, HTTPRoute"),
-    Kind("gateway-inference", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
+    Kind("gateway-inference", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.REAL_API,
          "Gateway API, InferencePools"),
-    Kind("gateway-grpc", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.STANDIN,
+    Kind("gateway-grpc", "kubernetes.gateway", "connectors.kubernetes.gateway:GATEWAY_LIMITS", Checked.REAL_API,
          "Gateway API, GRPCRoute"),
-    Kind("linkerd", "kubernetes.linkerd", "connectors.kubernetes.gateway:LIMITS", Checked.STANDIN, "Linkerd"),
-    Kind("kuma-kubernetes", "kubernetes.kuma", "connectors.kubernetes.kuma:LIMITS", Checked.STANDIN,
+    Kind("linkerd", "kubernetes.linkerd", "connectors.kubernetes.gateway:LIMITS", Checked.REAL_API, "Linkerd"),
+    Kind("kuma-kubernetes", "kubernetes.kuma", "connectors.kubernetes.kuma:LIMITS", Checked.REAL_API,
          "Kuma on Kubernetes"),
-    Kind("consul-kubernetes", "kubernetes.consul", "connectors.kubernetes.consul:LIMITS", Checked.STANDIN,
+    Kind("consul-kubernetes", "kubernetes.consul", "connectors.kubernetes.consul:LIMITS", Checked.REAL_API,
          "Consul on Kubernetes"),
 )  # fmt: skip
 

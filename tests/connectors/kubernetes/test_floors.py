@@ -1,6 +1,7 @@
 """Replica floors: every keeper under one suite, and what only some of them do."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,17 @@ class Kubernetes:
     async def live(self) -> Manifest:
         """What keeps them, as it is."""
         return await self.cluster.admin.get(self.keeper.resource, self.cluster.namespace, "shop")
+
+    async def controlled(self) -> bool:
+        """Whether somebody else says what the Deployment has, within a second."""
+        if self.cluster.stand_in is not None:
+            return False
+        where = (DEPLOYMENT, self.cluster.namespace, "shop")
+        end_s = time.monotonic() + 1.0
+        while time.monotonic() < end_s:
+            if mapping(await self.cluster.admin.get(*where), "status").get("observedGeneration"):
+                return True
+        return False
 
     async def runs(self, available: int) -> None:
         """What the controllers of a real cluster would bring about."""
@@ -131,6 +143,8 @@ async def test_floor_when_written_again_renews_the_fence_alone(keeper: Keeper) -
 @pytest.mark.parametrize("keeper", [Keeper.AUTOSCALER, Keeper.KEDA])
 async def test_floor_of_an_autoscaler_is_achieved_when_so_many_are_available(keeper: Keeper) -> None:
     async with kubernetes(keeper) as k:
+        if await k.controlled():
+            pytest.skip("this server's own controllers say what a Deployment has")
         await k.runs(2)
         short = await k.floors.write(floors(4))
         await k.runs(4)
