@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from placement.callgraph import inherited
 from placement.columns import Bools, Floats, floats
 from placement.cost import Loads, loads
 from placement.problem import Problem
@@ -96,8 +97,10 @@ def surprise(
     steady = np.abs(now - then) <= limits.demand_ratio * np.maximum(then, 1e-9)
     refused, was_refused = _refused(problem, stands), _refused(problem, stood)
     judged = fresh & steady
-    # A service that refuses has full backends, and there waiting is as it comes; whom it lets in waits instead.
-    roomy = judged & (np.maximum(refused, was_refused) <= limits.error_min)
+    # A service that refuses has full backends, or what it calls has: there waiting is as it comes; whom it lets in
+    # waits instead.
+    full = inherited(np.maximum(refused, was_refused), problem.fleet.calls) > limits.error_min
+    roomy = judged & ~full
     for name, before, after, mine, least, unit in (
         ("errors", trial.error_ratio, readings.error_ratio, judged, limits.error_min, ""),
         ("time in the backends", trial.latency_ms, readings.latency_ms, roomy, limits.latency_min_ms, " ms"),

@@ -24,6 +24,8 @@ TRICKLE = 0.01
 """Share that may stay on what is out, for a look at it."""
 ROUNDING = 0.005
 """Share by which integer weights may differ from what was decided."""
+EXACT = 0.001
+"""In parts and in rps: what differs by less is the same before it is rounded to weights."""
 SOUND_S = 5.0
 """Whoever answered everything for this long is not to be taken out."""
 DEAD_S = 6.0
@@ -133,7 +135,8 @@ def bounded_step(seen: Seen) -> Iterator[str]:
 
 @rule("no new overload")
 def no_new_overload(seen: Seen) -> Iterator[str]:
-    """However a step is applied, mesh by mesh, no backend gets over its capacity by more than the least step makes it.
+    """However a step is applied, mesh by mesh, no backend gets over its capacity by more than the part of it that a
+    least step may take, whatever calls make of the step.
 
     One that is over it already does not get more by the whole of the step.
     """
@@ -143,12 +146,10 @@ def no_new_overload(seen: Seen) -> Iterator[str]:
     before, after = seen.turn.snapshot.routing, seen.turn.pushed
     old, new = (loads(problem, routing).demand_rps[:, None] * routing.dense() for routing in (before, after))
     old_rps, new_rps, mixed_rps = (_to_backends(seen, rps).sum(axis=0) for rps in (old, new, np.maximum(old, new)))
-    rising = _to_backends(seen, np.where(new > old + 1e-9, new + old, 0.0)).sum(axis=0)
     over = old_rps > problem.capacity_rps
     worst = np.where(over, new_rps, mixed_rps)
-    least = seen.policy.limits.step_min
-    most = np.where(over, old_rps, (1 + least) * problem.capacity_rps + least * rising)
-    for backend in np.flatnonzero(worst > (most + TINY_RPS) * (1 + ROUNDING)).tolist():
+    most = np.where(over, old_rps, (1 + seen.policy.limits.step_min) * problem.capacity_rps)
+    for backend in np.flatnonzero(worst > most * (1 + EXACT) + EXACT).tolist():
         name, limit = seen.fleet.backend_name(backend), problem.capacity_rps[backend]
         yield f"{name} may get {worst[backend]:.1f} rps while meshes follow, its capacity is {limit:.1f}"
 
@@ -169,12 +170,16 @@ def receivers_have_room(seen: Seen) -> Iterator[str]:
 
 @rule("refuses what finds no room")
 def refuses_what_finds_no_room(seen: Seen) -> Iterator[str]:
-    """A failover refuses nothing of a service that calls nobody while a backend that may serve it is half empty."""
+    """A failover refuses no larger part of a service that calls nobody while a backend that may serve it is half empty.
+
+    What was refused stays refused until the optimizer lets it in, and with it that part of what callers bring along.
+    """
     problem, fleet = seen.after.problem, seen.fleet
     if problem is None or seen.turn.plan.reason is not Reason.FAILOVER:
         return
     made, before = loads(problem, seen.turn.pushed), loads(problem, seen.turn.snapshot.routing)
-    newly = made.shed_rps - before.shed_rps > np.maximum(TINY_RPS, 0.05 * made.demand_rps)
+    stood = before.shed_rps * np.maximum(made.demand_rps / np.maximum(before.demand_rps, DEMAND_FLOOR_RPS), 1.0)
+    newly = made.shed_rps - stood > np.maximum(TINY_RPS, 0.05 * made.demand_rps)
     calls = np.isin(fleet.flows.service, fleet.calls.parent)
     empty = (made.utilization(problem.capacity_rps) < ROOM) & (problem.capacity_rps > TINY_RPS)
     offered = np.zeros(len(fleet.flows), dtype=bool)

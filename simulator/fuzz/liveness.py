@@ -1,6 +1,6 @@
 """What must hold once every fault has healed: everybody in service, everybody served, nothing left to gain."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -24,10 +24,14 @@ RESTLESS = 0.03
 """Part of its capacity by which a full backend may be over it: so far demand moves from one tick to the next."""
 
 
-def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]]:
+def unsettled(recent: Sequence[Seen], books: Books, hasty: bool) -> Iterator[tuple[str, str]]:
     """(rule, what is wrong) at the end of a run; how much is left to gain or to let in only where nothing set the pace:
     to let in what calls others moves these, and that takes as long as the pace says.
+
+    Of the `recent` turns, the last one last, one has to be near its optimum: where demand moves all the time, so does
+    what is best, and no single turn reaches it.
     """
+    last = recent[-1]
     yield from (("all come back", words) for words in _out(last))
     yield from (("meshes agree", words) for words in _disagree(last))
     problem = last.after.problem
@@ -38,9 +42,9 @@ def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]
     except Unsolved as unsolved:
         yield "near the optimum", f"the last problem has no solution: {unsolved}"
         return
-    standing = _standing_usd(problem, last.turn.pushed)
     least = best.cost.objective_usd_per_hour
-    if hasty and standing > least + NEAR * abs(least) + 1e-6:
+    if hasty and not any(_near(seen) for seen in reversed(recent)):
+        standing = _standing_usd(problem, last.turn.pushed)
         yield "near the optimum", f"{standing:.4g} $/h stands where {least:.4g} would do"
     late = books.starts_s >= books.starts_s[-1] + books.length_s[-1] - LAST_S
     asked = float((books.asked_rps[late].sum(axis=1) * books.length_s[late]).sum())
@@ -48,6 +52,18 @@ def unsettled(last: Seen, books: Books, hasty: bool) -> Iterator[tuple[str, str]
     overloaded = best.cost.shed > 1e-6 * abs(least) or last.after.verdicts.suppressed.any()
     if hasty and asked > 0 and good < SERVED * asked and not overloaded:
         yield "everybody is served", f"{good / asked:.2%} of requests at the end"
+
+
+def _near(seen: Seen) -> bool:
+    """Whether what a turn left is near its own optimum."""
+    problem = seen.after.problem
+    if problem is None:
+        return False
+    try:
+        least = solve_routing(problem).cost.objective_usd_per_hour
+    except Unsolved:
+        return False
+    return _standing_usd(problem, seen.turn.pushed) <= least + NEAR * abs(least) + 1e-6
 
 
 def _standing_usd(problem: Problem, routing: Routing) -> float:

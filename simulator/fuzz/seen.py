@@ -47,7 +47,7 @@ class Seen:
     alive_s: Floats
     """(B,) how long each backend has answered anybody, 0 where it does not."""
     looked_s: float
-    """How long there have been enough vantages that look: two, where there are two."""
+    """How long there have been a controller and enough vantages that look: two, where there are two."""
 
     @property
     def fleet(self) -> Fleet:

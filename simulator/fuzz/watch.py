@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from simulator.stage import Stage
 
 KEPT = 5
 """Violations of a run that are told."""
+RECENT = 5
+"""Turns that the end of a run is judged by: less than half a minute."""
 
 
 class Broken(Exception):  # noqa: N818  what it says ends a run
@@ -69,8 +72,10 @@ class Watched:
     stood: Mapping[OriginId, WeightTable] = field(default_factory=dict)
     scribe: Scribe | None = None
     epoch: int = 0
+    born_s: float = 0.0
+    """When the controller of this epoch took its first turn."""
     turns: int = 0
-    last: Seen | None = None
+    recent: deque[Seen] = field(default_factory=lambda: deque(maxlen=RECENT))
     violations: list[Violation] = field(default_factory=list)
 
     def show(self, state: State, turn: Turn) -> None:
@@ -80,7 +85,8 @@ class Watched:
         self.ages.look(self.stage)
         stands = {o: mesh.table for o, mesh in self.stage.world.meshes.items() if mesh.table is not None}
         configuration: Configuration = self.stage.configuration()
-        self.last = Seen(
+        self.born_s = self.born_s if turn.epoch == self.epoch else turn.at_s
+        seen = Seen(
             policy=configuration.policy,
             declared=configuration.declared,
             wanted=mode_at(self.stage, self.switches, turn.at_s),
@@ -94,10 +100,11 @@ class Watched:
             dead_s=self.ages.dead_s,
             sound_s=self.ages.sound_s,
             alive_s=self.ages.alive_s,
-            looked_s=self.ages.looked_s,
+            looked_s=min(self.ages.looked_s, turn.at_s - self.born_s),
         )
+        self.recent.append(seen)
         self.stood, self.epoch, self.turns = stands, turn.epoch, self.turns + 1
-        self.violations += [Violation(name, turn.at_s, words) for name, words in broken(self.last)]
+        self.violations += [Violation(name, turn.at_s, words) for name, words in broken(seen)]
         if self.violations:
             raise Broken
 
@@ -159,7 +166,7 @@ def watch(program: Program) -> Verdict:
         words = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         watched.violations.insert(0, Violation("never raises", stage.now_s(), words))
     else:
-        if watched.last is not None:
-            ends = unsettled(watched.last, stage.keeper.books(), program.hasty)
+        if watched.recent:
+            ends = unsettled(watched.recent, stage.keeper.books(), program.hasty)
             watched.violations += [Violation(name, stage.now_s(), words) for name, words in ends]
     return Verdict(program, tuple(watched.violations[:KEPT]), watched.diary.trace, watched.turns)

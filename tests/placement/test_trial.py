@@ -7,6 +7,7 @@ from placement.columns import floats
 from placement.cost import loads
 from placement.problem import Prices, Problem, formulate
 from placement.readings import Readings
+from placement.routing import from_dense
 from placement.trial import (
     RING,
     Good,
@@ -72,6 +73,22 @@ def test_surprise_for_a_move_to_a_backend_that_was_known_to_be_worse_is_none() -
 
     assert loads(after, after.standing).backend_rps[2] > 0
     assert surprise(trial, after, known, floats(np.full(6, 109.0)), 110.0, LIMITS) == ""
+
+
+def test_surprise_when_a_called_service_makes_those_wait_who_were_refused_at_its_callers_is_none() -> None:
+    before, readings, after = pushed()
+    called = np.isin(after.fleet.backends.service, after.fleet.calls.child)
+    slow = replace(readings, latency_ms=floats(np.where(called, 30.0, readings.latency_ms)))
+    caller = ~np.isin(after.fleet.flows.service, after.fleet.calls.child)
+    shares = before.standing.dense() * np.where(caller, 0.5, 1.0)[:, None]
+    shares[:, -1] += np.where(caller, 0.5, 0.0)
+    calm = on_trial(None, before, readings, 100.0, LIMITS)
+    full = replace(calm, before=from_dense(shares))
+
+    said = [surprise(trial, after, slow, floats(np.full(6, 109.0)), 110.0, LIMITS) for trial in (calm, full)]
+
+    assert said[0].startswith("time in the backends of ")
+    assert said[1] == ""
 
 
 @pytest.mark.parametrize(

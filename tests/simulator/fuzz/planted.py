@@ -119,6 +119,13 @@ def _stands(right: Any) -> Any:
     return lambda problem, *rest: replace(right(problem, *rest), routing=problem.standing)
 
 
+def _unslackened(right: Any) -> Any:
+    def wrong(capacity: Any, before: Any, rise: Any, after: Any, slack: float = 0.0) -> Any:
+        return np.ones_like(capacity) if slack else right(capacity, before, rise, after)
+
+    return wrong
+
+
 BUGS = (
     Bug(0, "steps are not bounded", "scheduler.move", "guard", _unbounded),
     Bug(0, "what is out counts as usable", "scheduler.loop", "usable", _everybody),
@@ -173,4 +180,5 @@ BUGS = (
     ),
     Bug(58, "a refused table counts as taken", "scheduler.turn", "Outcome.landed", lambda _: property(lambda _: True)),
     Bug(243, "nobody looks at the transit", "placement.guard", "_largest", lambda _: lambda c, *rest: np.ones_like(c)),
+    Bug(243, "a least step is as large as calls make it", "placement.guard", "_largest", _unslackened),
 )
