@@ -96,7 +96,10 @@ def _entry(
     if shape.crowd:
         made.append(_crowded(shape.crowd))
     if shape.replay:
-        made.append(_replayed(shape.replay, folder, duration_s))
+        replayed, mean_rps = _replayed(shape.replay, folder, duration_s)
+        made.append(replayed)
+        if shape.rps is None and not rps.any():
+            rps = np.full(len(names), mean_rps / max(len(names), 1))
     return Entry(chosen, rps, tuple(made), shape.noise)
 
 
@@ -123,12 +126,13 @@ def _crowded(crowd: FlashCrowd) -> Shape:
     return lambda at_s: float(np.interp(at_s, times, [1.0, crowd.factor, crowd.factor, 1.0]))
 
 
-def _replayed(replay: Replay, folder: Path, duration_s: float) -> Shape:
+def _replayed(replay: Replay, folder: Path, duration_s: float) -> tuple[Shape, float]:
+    """The course of what was recorded, as a factor, and the mean of the part that is played."""
     times_s, values = _series(_trace(replay.file, folder), replay)
     played = (times_s - replay.starts) / replay.speed
     part = (played >= 0) & (played <= duration_s)
     mean = float(values[part].mean()) if part.any() else float(values.mean())
-    return lambda at_s: float(np.interp(at_s, played, values)) / max(mean, 1e-12)
+    return lambda at_s: float(np.interp(at_s, played, values)) / max(mean, 1e-12), mean
 
 
 def _trace(name: str, folder: Path) -> Path:
@@ -138,21 +142,49 @@ def _trace(name: str, folder: Path) -> Path:
         default = Path(__file__).parents[3] / "shared" / "data"
         path = Path(os.environ.get("EQUIPOISE_DATA", default)) / name.removeprefix(DATA)
     if not path.is_file():
-        raise NoData(f"no trace {path.name!r}: set EQUIPOISE_DATA to the folder that has it")
+        remedy = ": set EQUIPOISE_DATA to the folder that has it" if name.startswith(DATA) else ""
+        raise NoData(f"no trace {path.as_posix()!r}{remedy}")
     return path
 
 
 def _series(path: Path, replay: Replay) -> tuple[Floats, Floats]:
     """(seconds from the first row, requests/s)."""
     with path.open(newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(line for line in table if not line.startswith("#")))
-    times = np.array([_seconds(row[replay.time]) for row in rows])
+        lines = [(number, line) for number, line in enumerate(table, 1) if not line.startswith("#")]
+    rows = list(csv.DictReader(line for _, line in lines))
+    if not rows:
+        raise NoData(f"{path.as_posix()}: a trace has a header and at least one row")
+    places = [f"{path.as_posix()}:{number}" for number, _ in lines[1:]]
+    times = _column(rows, replay.time, places, _seconds, "seconds or an ISO 8601 time")
     times -= times[0]
     if replay.value is not None:
-        return times, np.array([float(row[replay.value]) for row in rows])
+        return times, _column(rows, replay.value, places, _rate, "requests/s of 0 or more")
     bins = np.arange(0.0, times[-1] + replay.every, replay.every)
     counts, _ = np.histogram(times, bins)
     return bins[:-1] + replay.every / 2, counts / replay.every
+
+
+def _column(
+    rows: list[dict[str, str]], name: str, places: list[str], read: Callable[[str], float], wanted: str
+) -> Floats:
+    """A column as numbers. Raises NoData that names the column, or the line."""
+    if name not in rows[0]:
+        there = ", ".join(str(column) for column in rows[0])
+        raise NoData(f"{places[0].rpartition(':')[0]}: no column {name!r}; there is {there}")
+    values = np.zeros(len(rows))
+    for i, row in enumerate(rows):
+        try:
+            values[i] = read(row[name] or "")
+        except ValueError:
+            raise NoData(f"{places[i]}: {name} is {row[name]!r}: must be {wanted}") from None
+    return values
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < np.inf:
+        raise ValueError(text)
+    return value
 
 
 def _seconds(text: str) -> float:
