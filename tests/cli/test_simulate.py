@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from simulator.results import junit
 from tests.simulator.written import PAIR, written
 
 SHORT = PAIR.replace("3m", "30s")
@@ -70,6 +71,16 @@ def test_simulate_when_asked_for_junit_has_a_case_for_each_expectation(tmp_path:
     suite = ET.fromstring(result.output).find("testsuite")  # noqa: S314  our own
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+def test_junit_of_a_scenario_that_expects_nothing_has_one_case_that_it_was_played() -> None:
+    run = {"scenario": "calm", "policy": "equipoise", "seed": 0, "cpu_s": 0.1, "expectations": []}
+
+    suite = ET.fromstring(junit([run])).find("testsuite")  # noqa: S314  our own
+
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "0")
+    assert [case.get("name") for case in suite] == ["is played to its end"]
 
 
 def test_simulate_when_given_a_file_writes_the_page_there(tmp_path: Path) -> None:
