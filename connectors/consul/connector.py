@@ -5,20 +5,20 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import Field
 
 from connectors.answers import Shape, Whole, side_by_side
+from connectors.apidialect import ApiDialect
 from connectors.connector import Fencing, MeshLimits, Refused, Unavailable
 from connectors.consul import entries
 from connectors.consul.entries import Defaults, Entry, Resolver, Splitter
 from connectors.consul.spec import ConsulSpec
 from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict, fitted
-from connectors.http import Edge
 from connectors.record import NAME, record_of, record_text
-from placement.fleet import OriginId, ServiceId
+from placement.fleet import ServiceId
 from placement.weights import Target, WeightTable
 
 LIMITS = MeshLimits(
@@ -63,33 +63,11 @@ class State:
 
 
 @dataclass(slots=True)
-class ConsulDialect:
+class ConsulDialect(ApiDialect[ConsulSpec]):
     """How one Consul is spoken to."""
 
-    spec: ConsulSpec
-    _edge: Edge = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._edge = Edge(self.spec.access, f"{self.origin}: {self.where}")
-
-    @property
-    def origin(self) -> OriginId:
-        """Whose mesh this is."""
-        return self.spec.origin
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"Consul at {self.spec.access.shown}"
-
-    @property
-    def limits(self) -> MeshLimits:
-        """What it can express."""
-        return LIMITS
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        await self._edge.close()
+    PRODUCT = "Consul"
+    LIMITS = LIMITS
 
     async def look(self) -> Look[State]:
         """The record, and all splitters and resolvers at once."""

@@ -8,17 +8,17 @@ Kuma takes any weights, so those of the table stand there as they are. The label
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
 from connectors.answers import Shape, Whole, side_by_side
+from connectors.apidialect import ApiDialect
 from connectors.connector import Fencing, MeshLimits, Refused
 from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict
-from connectors.http import Edge
 from connectors.kuma.spec import KumaSpec
-from placement.fleet import OriginId, ServiceId
+from placement.fleet import ServiceId
 from placement.weights import Target, WeightTable, table_of
 
 LIMITS = MeshLimits(unit=10_000, standby=False, shed=False, targets_max=256, fencing=Fencing.COMPARED)
@@ -69,33 +69,11 @@ class _Page(Shape):
 
 
 @dataclass(slots=True)
-class KumaDialect:
+class KumaDialect(ApiDialect[KumaSpec]):
     """How one control plane is spoken to."""
 
-    spec: KumaSpec
-    _edge: Edge = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._edge = Edge(self.spec.access, f"{self.origin}: {self.where}")
-
-    @property
-    def origin(self) -> OriginId:
-        """Whose mesh this is."""
-        return self.spec.origin
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"Kuma at {self.spec.access.shown}"
-
-    @property
-    def limits(self) -> MeshLimits:
-        """What it can express."""
-        return LIMITS
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        await self._edge.close()
+    PRODUCT = "Kuma"
+    LIMITS = LIMITS
 
     async def look(self) -> Look[Mapping[ServiceId, Row]]:
         """All routes of the mesh; those of ours are told by their names."""

@@ -10,14 +10,15 @@ Server ids change at a reload, so every server is looked up by its address each 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.answers import Shape, Whole, side_by_side
+from connectors.apidialect import ApiDialect
 from connectors.connector import MeshLimits, Refused
 from connectors.fenced import Changes, FencedConnector, Look, Row, Rows, Verdict, fitted
 from connectors.fit import to_unit
-from connectors.http import Access, Edge
+from connectors.http import Access
 from connectors.nginx.configuration import at
 from connectors.record import record_of, record_text
 from placement.fleet import ClusterId, OriginId, ServiceId
@@ -83,33 +84,11 @@ class State:
 
 
 @dataclass(slots=True)
-class PlusDialect:
+class PlusDialect(ApiDialect[PlusSpec]):
     """How one NGINX Plus is spoken to."""
 
-    spec: PlusSpec
-    _edge: Edge = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._edge = Edge(self.spec.access, f"{self.origin}: {self.where}")
-
-    @property
-    def origin(self) -> OriginId:
-        """Whose mesh this is."""
-        return self.spec.origin
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"NGINX Plus at {self.spec.access.shown}"
-
-    @property
-    def limits(self) -> MeshLimits:
-        """What it can express."""
-        return LIMITS
-
-    async def close(self) -> None:
-        """Give up the connections."""
-        await self._edge.close()
+    PRODUCT = "NGINX Plus"
+    LIMITS = LIMITS
 
     async def look(self) -> Look[State]:
         """All upstreams, and the record in the key-value zone."""
