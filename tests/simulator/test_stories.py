@@ -1,5 +1,6 @@
 """Golden transcripts. To renew: understand why one changed, then `python -m simulator.run tests/simulator/golden`."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from simulator.trio import trio
 
 GOLDEN = Path(__file__).with_name("golden")
 BY_NAME = {story.name: story for story in STORIES}
+played = cache(play)
+"""A story as played once for all tests: turns are values, nobody changes them."""
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_story_when_played_matches_its_golden_transcript_twice(story: Story) -> None:
-    first, second = play(story)[0], play(story)[0]
+    first, second = played(story)[0], play(story)[0]
 
     assert first == second, "the same story must give the same bytes"
     assert first == (GOLDEN / f"{story.name}.txt").read_text(encoding="utf-8")
@@ -27,7 +30,7 @@ def test_story_when_played_matches_its_golden_transcript_twice(story: Story) -> 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_no_turn_ever_leaves_load_on_a_lost_cluster(story: Story) -> None:
     fleet = trio()
-    for turn in play(story)[1]:
+    for turn in played(story)[1]:
         lost = lost_clusters(fleet, usable(turn.verdicts))
         on_lost = [c for c in turn.pushed.column.tolist() if c < fleet.shed and lost[c]]
         assert not on_lost, f"{story.name} at {turn.at_s} s"
@@ -35,7 +38,7 @@ def test_no_turn_ever_leaves_load_on_a_lost_cluster(story: Story) -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_no_written_row_is_ever_empty_or_all_zero(story: Story) -> None:
-    for turn in play(story)[1]:
+    for turn in played(story)[1]:
         for outcome in turn.outcomes.values():
             table = outcome.table
             for service, targets, shed in table.items():
@@ -43,7 +46,7 @@ def test_no_written_row_is_ever_empty_or_all_zero(story: Story) -> None:
 
 
 def test_all_probes_failing_moves_no_weight_and_says_panic() -> None:
-    turns = play(BY_NAME["all-probes-failing"])[1]
+    turns = played(BY_NAME["all-probes-failing"])[1]
 
     blind = [t for t in turns if 30.5 < t.at_s <= 80]
     assert all(t.verdicts.panic for t in blind)
@@ -51,7 +54,7 @@ def test_all_probes_failing_moves_no_weight_and_says_panic() -> None:
 
 
 def test_loss_is_acted_on_within_three_probes_and_between_two_ticks() -> None:
-    turns = play(BY_NAME["loss-at-normal-load"])[1]
+    turns = played(BY_NAME["loss-at-normal-load"])[1]
 
     reaction = next(t for t in turns if t.plan.reason is Reason.FAILOVER)
     assert 30.0 < reaction.at_s <= 31.0
@@ -59,7 +62,7 @@ def test_loss_is_acted_on_within_three_probes_and_between_two_ticks() -> None:
 
 
 def test_stale_telemetry_holds_until_the_loss_and_then_uses_the_table() -> None:
-    turns = play(BY_NAME["stale-telemetry-plus-loss"])[1]
+    turns = played(BY_NAME["stale-telemetry-plus-loss"])[1]
 
     reasons = {t.plan.reason for t in turns if 52 < t.at_s <= 70}
     assert reasons == {Reason.HELD}
@@ -67,7 +70,7 @@ def test_stale_telemetry_holds_until_the_loss_and_then_uses_the_table() -> None:
 
 
 def test_loss_at_full_load_sheds_only_what_does_not_fit() -> None:
-    turns = play(BY_NAME["loss-at-full-load"])[1]
+    turns = played(BY_NAME["loss-at-full-load"])[1]
 
     assert shed_share(turns, 40, 60) == pytest.approx((1.6 * 240 - 320) / (1.6 * 240), abs=0.01)
     assert shed_share(turns, 105, 120) < 1e-6, "nothing is refused once fra is back"
