@@ -1,6 +1,7 @@
 """Replica floors of a controller on real documents, its own assignment, a real ledger and the API server's stand-in."""
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ BASE = Path(__file__).parents[1] / "config" / "base.yaml"
 KUBECONFIG = """
 current-context: test
 contexts: [{{name: test, context: {{cluster: c, user: u}}}}]
-clusters: [{{name: c, cluster: {{server: "{url}"}}}}]
+clusters: [{{name: c, cluster: {{server: "{url}", certificate-authority-data: "{trusted}"}}}}]
 users: [{{name: u, user: {{token: "{token}"}}}}]
 """
 POLICY = """
@@ -87,7 +88,7 @@ class Bench:
 @contextlib.asynccontextmanager
 async def bench(folder: Path, apply: str = "bounded") -> AsyncIterator[Bench]:
     """The smallest fleet, whose `web` asks for about 5 replicas together and has a floor of 1 in each cluster."""
-    async with cluster() as given:
+    async with cluster() as given, contextlib.AsyncExitStack() as ended:
         spec = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": MOST}
         labels = {"app": "web"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
@@ -99,9 +100,12 @@ async def bench(folder: Path, apply: str = "bounded") -> AsyncIterator[Bench]:
         for owner, reach in floor_reaches(documents).items():
             name = f"equipoise-{owner}"
             account = (SERVICE_ACCOUNT, SERVICE_ACCOUNT.blank(given.namespace, name))
-            await given.grant([account, *floor_rights(reach.spec, name, given.namespace)])
-            token = (await given.access_as(name)).token
-            (folder / owner).write_text(KUBECONFIG.format(url=given.admin_access.server, token=token))
+            rights = floor_rights(reach.spec, name, given.namespace)
+            ended.push_async_callback(given.revoke, rights)
+            await given.grant([account, *rights])
+            access = await given.access_as(name)
+            trusted = base64.b64encode(access.authority.encode()).decode()
+            (folder / owner).write_text(KUBECONFIG.format(url=access.server, token=access.token, trusted=trusted))
         ledger = Ledger(f"sqlite:///{folder}/ledger.db")
         await ledger.open()
         board = Board()
@@ -253,7 +257,7 @@ async def test_floor_that_an_object_refuses_keeps_no_other_from_its_step(tmp_pat
 
 async def test_floors_of_an_api_server_that_is_away_are_named_and_wait(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
-        (tmp_path / "home").write_text(KUBECONFIG.format(url="http://127.0.0.1:1", token=NOBODY))
+        (tmp_path / "home").write_text(KUBECONFIG.format(url="http://127.0.0.1:1", token=NOBODY, trusted=""))
         await b.round()
 
         assert "ClientConnectorError" in b.floors.look.words[OriginId("home"), ""]
