@@ -27,6 +27,7 @@ class UsageKeeper:
         self.ledger, self.meter = UsageLedger(ledger), Meter()
         self.waiting: deque[Usage] = deque(maxlen=WAITING_MAX)
         self._failed = False
+        self._writing: asyncio.Task[None] | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="meter")
 
     def hear(self, state: State, turn: Turn) -> None:
@@ -47,20 +48,25 @@ class UsageKeeper:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits."""
-        records = list(self.waiting)
+        """Write what waits, after what is being written: no record twice. Who gives up waiting does not end a write."""
+        while self._writing is not None and not self._writing.done():
+            await asyncio.wait({self._writing})
+        self._writing = asyncio.create_task(self._write())
+        await asyncio.shield(self._writing)
+
+    async def _write(self) -> None:
+        records = [self.waiting.popleft() for _ in range(len(self.waiting))]
         if not records:
             return
         try:
             await self.ledger.write(records)
         except LedgerDown as down:
+            self.waiting.extendleft(reversed(records[max(len(records) + len(self.waiting) - WAITING_MAX, 0) :]))
             if not self._failed:
-                log.warning("usage not written", waiting=len(records), error=str(down))
+                log.warning("usage not written", waiting=len(self.waiting), error=str(down))
             self._failed = True
-            return
-        self._failed = False
-        for _ in records:
-            self.waiting.popleft()
+        else:
+            self._failed = False
 
     async def close(self) -> None:
         """Write the hour so far too."""
