@@ -4,8 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENVOY_STAMP := .envoy/.installed
 KUBE_STAMP := .kube/.installed
-ALONE := $(addprefix tests/,benchmarks connectors contract health kubernetes simulator/lab simulator/test_sweep.py \
-  scheduler/test_fanout.py scheduler/test_pricing_fanout.py)
+ALONE := $(addprefix tests/,benchmarks connectors contract health kubernetes scheduler/test_fanout.py \
+  scheduler/test_pricing_fanout.py simulator/lab simulator/test_sweep.py)
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: install demo test check bench lock schema clean
