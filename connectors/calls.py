@@ -90,7 +90,7 @@ def edges(said: Iterable[Dependency]) -> Iterable[Seen]:
     for row in said:
         parent, child, calls = row.get("parent"), row.get("child"), row.get("callCount", 0)
         if parent and child and parent != child and calls > 0:
-            yield Seen(parent, child, calls, min(row.get("errorCount", 0), calls))
+            yield Seen(parent, child, calls, min(max(row.get("errorCount", 0), 0), calls))
 
 
 def xray_edges(services: list[dict[str, Any]]) -> list[Seen]:
