@@ -35,9 +35,9 @@ class Crossings:
     """The limits that routes cross; a route that crosses fewer than two crosses limit L with nothing."""
 
     limit: Ints
-    """(X, 2)"""
+    """(X, 2), or (X, 0) where there is none at all."""
     amount: Floats
-    """(X, 2) what one request takes."""
+    """What one request takes, in the same shape."""
     limits: int
     """L"""
 
@@ -81,8 +81,7 @@ def crossings(fleet: Fleet, flow: Ints, cluster: Ints) -> Crossings:
     """What requests of (X,) flows cross on their way to (X,) clusters."""
     limits, origin = shared_limits(fleet), fleet.flows.origin[flow]
     if not len(limits):
-        none = np.zeros((len(flow), 2))
-        return Crossings(none.astype(np.int64), none, 0)
+        return Crossings(ints(np.zeros((len(flow), 0))), floats(np.zeros((len(flow), 0))), 0)
     gateway = np.where(fleet.origins.cluster[origin] == cluster, len(limits), limits.gateway[cluster])
     limit = np.stack([gateway, limits.link[origin, cluster]], axis=1)
     service = fleet.flows.service[flow]
