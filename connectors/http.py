@@ -18,12 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from connectors.connector import Refused, Unavailable
 from connectors.deadline import within
-from connectors.wire import Broken, Sent, answered, headers_of, opened, whole
+from connectors.wire import WORDS_MAX, Broken, Sent, answered, headers_of, opened, whole
 
 BODY_MAX_BYTES = 4 * 2**20
 """More is no answer to our questions: 1,000 services with 20 destinations each take about 2 MB."""
-WORDS_MAX = 300
-"""Characters of a mesh's own words in a message."""
 FORBIDDEN = frozenset({401, 403})
 RACED = frozenset({409, 412})
 BUSY = frozenset({404, 408, 425, 429})

@@ -20,7 +20,7 @@ AT_ONCE = 16
 IDLE_S = 30.0
 """How long a connection is kept for the next request; servers and proxies between close theirs after 60 s or more."""
 WORDS_MAX = 300
-"""Characters of an error's own words."""
+"""Characters of the own words of a mesh, or of an error, in a message."""
 
 
 class Broken(Exception):  # noqa: N818  the world's, not ours
