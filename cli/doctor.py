@@ -67,10 +67,12 @@ def _price(row: dict[str, Any]) -> str:
     from rich.markup import escape
 
     mark, node = SOME if row["advice"] else GOOD, f"{row['cluster']}/{row['pool']} {row['node_type']}"
+    # Only a running controller believes, or does not, what it is told.
+    used = f", {row['used_usd_per_hour']:.4f} used" if row.get("used_usd_per_hour") is not None else ""
     if row["off_ratio"] is None:
-        return f"{mark} {node}: {escape(row['advice'])}"
+        return f"{mark} {node}: {escape(row['advice'])}{used}"
     said = f"{row['opencost_usd_per_hour']:.4f} $/h by OpenCost, declared {row['off_ratio']:+.0%}"
-    return f"{mark} {node}: {said} {escape(row['advice'])}".rstrip()
+    return f"{mark} {node}: {said}{used} {escape(row['advice'])}".rstrip()
 
 
 class Tracer(StrEnum):

@@ -124,3 +124,13 @@ class Judging(Protocol):
 
     async def judge(self, table: WeightTable) -> Receipt:
         """What `write` would say, `stored` being False. Raises what `write` would raise; changes nothing."""
+
+
+@runtime_checkable
+class Belated(Protocol):
+    """The optional capability of a Connector whose proxies may answer a write that nobody waits for any more."""
+
+    def belated(self) -> tuple[int, tuple[Consent, ...]]:
+        """The version of the last write that was given up, and the proxies that have taken it since; once they all
+        have answered, and then once. (0, ()) while there is nothing to say.
+        """

@@ -7,9 +7,9 @@ until the end, so it is set aside once; reference counts still free of it what i
 
 import gc
 
-YOUNG, MIDDLE, OLD = 5_000, 20, 20
+YOUNG, MIDDLE, OLD = 5_000, 5, 100
 """Allocations until a collection of the youngest, and how many of each until one of the next. Python's 700, 10 and 10
-are for small programs; five thousand take a few milliseconds."""
+are for small programs; five thousand take a millisecond or two, and five times as many not much more than ten."""
 
 
 def set_aside() -> None:

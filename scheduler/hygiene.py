@@ -16,7 +16,7 @@ from enum import StrEnum
 import numpy as np
 
 from connectors.telemetry import Batch, Signal
-from placement.columns import Bools, Floats, Ints, floats
+from placement.columns import Bools, Floats, Ints, floats, ints, lookup
 from placement.fleet import Fleet
 from placement.readings import Readings
 from scheduler.index import Index, index_fleet
@@ -98,12 +98,39 @@ class Rejections:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """When one source last measured each row that it speaks of: of a thousand agents each speaks of a few."""
+
+    row: Ints = field(default_factory=lambda: ints([]))
+    """(n,) ascending."""
+    at_s: Floats = field(default_factory=lambda: floats([]))
+    """(n,)"""
+
+    def of(self, row: Ints) -> Floats:
+        """(N,) for some rows; -inf where it never did."""
+        place = lookup(self.row, row)
+        return np.where(place >= 0, np.append(self.at_s, -np.inf)[place], -np.inf)
+
+    def heard(self, row: Ints, at_s: float) -> "Said":
+        """The same once it has measured these rows at that time; what it said of them later stands."""
+        every = np.unique(row)
+        every = self.row if np.array_equal(every, self.row) else np.union1d(self.row, every)
+        latest = self.of(every)
+        place = np.searchsorted(every, row)
+        latest[place] = np.maximum(latest[place], at_s)
+        return Said(ints(every), floats(latest))
+
+
+NOTHING = Said()
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What hygiene remembers from one call to the next. Starts empty, and anew for every fleet."""
 
     index: Index | None = None
-    said_at_s: Mapping[tuple[str, Signal], Floats] = field(default_factory=dict)
-    """(rows,) per source and signal: when it last measured each row."""
+    said: Mapping[tuple[str, Signal], Said] = field(default_factory=dict)
+    """Per source and signal."""
     taken_at_s: Mapping[Signal, Floats] = field(default_factory=dict)
     """(rows,) per signal: when the value in the readings was measured, whoever said it."""
     pending_rps: Floats = field(default_factory=lambda: floats([]))
@@ -140,7 +167,7 @@ class Bench:
     def __init__(self, index: Index, memory: Memory, last: Readings) -> None:
         self.index, self.last = index, last
         self.value: dict[Signal, Floats] = {signal: np.array(getattr(last, signal.value)) for signal in FIELDS}
-        self.said_at_s = dict(memory.said_at_s)
+        self.said = dict(memory.said)
         never = {signal: np.full(len(column), -np.inf) for signal, column in self.value.items()}
         self.taken_at_s = {signal: np.array(memory.taken_at_s.get(signal, never[signal])) for signal in FIELDS}
         flows = len(last.demand_rps)
@@ -151,7 +178,7 @@ class Bench:
     def memory(self) -> Memory:
         """What to remember of it."""
         taken = {signal: floats(column) for signal, column in self.taken_at_s.items()}
-        return Memory(self.index, self.said_at_s, taken, floats(self.pending_rps))
+        return Memory(self.index, self.said, taken, floats(self.pending_rps))
 
     def note(self, batch: Batch, where: Bools, reason: Reason) -> None:
         """Count the marked measurements of a batch, and keep the first of a kind as the example."""
@@ -174,15 +201,13 @@ def take(bench: Bench, batch: Batch, at_s: float, limits: HygieneLimits) -> None
     assert len(batch.keys) == len(batch.value), f"{batch.source}: {len(batch.keys)} keys, {len(batch.value)} values"
     signal = batch.signal
     row = bench.index.rows(batch)
-    size = len(bench.value[signal])
-    said_at_s = np.array(bench.said_at_s.get((batch.source, signal), np.full(size, -np.inf)))
+    said = bench.said.get((batch.source, signal), NOTHING)
     left = np.ones(len(row), dtype=bool)
-    for reason, holds in faults(batch, row, said_at_s, at_s, limits):
+    for reason, holds in faults(batch, row, said.of(row), at_s, limits):
         bench.note(batch, left & holds, reason)
         left = left & ~holds
-    heard = row[(row >= 0) & (batch.at_s <= at_s + limits.future_max_s)]
-    said_at_s[heard] = np.maximum(said_at_s[heard], batch.at_s)
-    bench.said_at_s[batch.source, signal] = floats(said_at_s)
+    if batch.at_s <= at_s + limits.future_max_s:
+        bench.said[batch.source, signal] = said.heard(row[row >= 0], batch.at_s)
 
     left[left] = batch.at_s > bench.taken_at_s[signal][row[left]]  # another source was fresher: nobody's fault
     if signal is Signal.DEMAND_RPS:
@@ -200,9 +225,12 @@ def take(bench: Bench, batch: Batch, at_s: float, limits: HygieneLimits) -> None
 
 
 def faults(
-    batch: Batch, row: Ints, said_at_s: Floats, at_s: float, limits: HygieneLimits
+    batch: Batch, row: Ints, before_s: Floats, at_s: float, limits: HygieneLimits
 ) -> Iterator[tuple[Reason, Bools]]:
-    """(N,) for every reason to refuse, the measurements it holds for. The first one that holds is the one to name."""
+    """(N,) for every reason to refuse, the measurements it holds for. The first one that holds is the one to name.
+
+    `before_s` (N,) is when the same source measured the same rows before.
+    """
     value = batch.value
     yield Reason.UNKNOWN, row < 0
     first = np.zeros(len(row), dtype=bool)
@@ -210,7 +238,7 @@ def faults(
     yield Reason.REPEATED, ~first
     yield Reason.FUTURE, np.full(len(row), not batch.at_s <= at_s + limits.future_max_s)
     yield Reason.STALE, np.full(len(row), not at_s - batch.at_s <= limits.age_max_s)
-    yield Reason.OLD, batch.at_s <= said_at_s[row] if len(said_at_s) else row < 0
+    yield Reason.OLD, batch.at_s <= before_s
     yield Reason.NOT_A_NUMBER, ~(np.isfinite(value) & (value >= 0))
     if batch.signal in {Signal.DEMAND_RPS, Signal.CAPACITY_RPS}:
         yield Reason.IMPOSSIBLE, value > limits.rps_max

@@ -2,7 +2,8 @@
 
 Every step is timed for the metrics, and exported as a span where that is wanted. One trace per turn: `tick`, and what
 it asked of its ports in the order of the loop (collect, observe, solve, guard, intend, push, verify, record, tabulate).
-A push ends with the answer of its mesh; to xDS proxies it holds an `ack` for each, from what it was sent to its ACK.
+A push ends with the answer of its mesh; to xDS proxies it holds an `ack` for each, from what it was sent to its ACK. An
+ACK that comes when nobody waits any more is put under its push, in the trace of that push, when the mesh is read next.
 Spans are made when a turn is over, with the times at which things happened, so that nothing hangs on the context of a
 task.
 
@@ -23,7 +24,7 @@ from typing import TypeVar
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
-from connectors.connector import Connector, Consent, MeshLimits, Receipt
+from connectors.connector import Belated, Connector, Consent, MeshLimits, Receipt
 from placement.failover import FailoverTable
 from placement.fleet import OriginId
 from placement.plan import Plan
@@ -51,6 +52,8 @@ class Mark:
     error: str = ""
     within: "Mark | None" = None
     """What it was part of; None: the tick itself."""
+    late: bool = False
+    """Whether that was in an earlier tick."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,8 @@ class Trace:
     measured: Callable[[str, float, bool], None] = lambda *_: None
     """Told of every mark: its name, how long it took in seconds, and whether it raised."""
     marks: list[Mark] = field(default_factory=list)
+    given_up: dict[OriginId, tuple[Mark, Context]] = field(default_factory=dict)
+    """The last push to each mesh that did not answer in time, with the trace it is in."""
 
     @contextmanager
     def mark(self, name: str, attributes: Mapping[str, str | int] = NOTHING) -> Iterator[Mark]:
@@ -81,13 +86,24 @@ class Trace:
             known: Attributes = {**push.attributes, "equipoise.node": each.node}
             self.marks.append(Mark("ack", int(each.sent_s * 1e9), int(each.answered_s * 1e9), known, within=push))
 
+    def belated(self, origin: OriginId, version: int, consents: Iterable[Consent]) -> None:
+        """Keep what each proxy answered to a push that had ended without it."""
+        known = self.given_up.get(origin)
+        if known is None or known[0].attributes["equipoise.version"] != version:
+            return
+        for each in consents:
+            self.acknowledged(known[0], (each,))
+            self.marks[-1].late = True
+
     def finish(self, turn: Turn) -> None:
         """Turn the marks into spans of one trace, and begin anew."""
-        marks, self.marks = sorted(self.marks, key=lambda mark: mark.start_ns), []
-        for mark in marks:
+        made, self.marks = sorted(self.marks, key=lambda mark: mark.start_ns), []
+        for mark in made:
             self.measured(mark.name, (mark.end_ns - mark.start_ns) * 1e-9, bool(mark.error))
+        marks = [mark for mark in made if not mark.late]
         if not marks or self.tracer is None:
             return
+        self._answered_late(mark for mark in made if mark.late)
         end_ns = max(mark.end_ns for mark in marks)
         tick = self.tracer.start_span("tick", start_time=marks[0].start_ns, attributes=described(turn))
         for change in turn.changes:
@@ -98,8 +114,17 @@ class Trace:
             parent = parents[id(mark.within) if mark.within else None]
             span = self.tracer.start_span(mark.name, parent, start_time=mark.start_ns, attributes=mark.attributes)
             parents[id(mark)] = set_span_in_context(span)
+            if mark.name == "push" and mark.error:
+                self.given_up[OriginId(str(mark.attributes["equipoise.origin"]))] = mark, parents[id(mark)]
             _end(span, mark)
         tick.end(end_ns)
+
+    def _answered_late(self, marks: Iterable[Mark]) -> None:
+        """Spans under the pushes of earlier turns."""
+        for mark in marks:
+            _, push = self.given_up[OriginId(str(mark.attributes["equipoise.origin"]))]
+            assert self.tracer is not None, "somebody exported the push"
+            _end(self.tracer.start_span(mark.name, push, start_time=mark.start_ns, attributes=mark.attributes), mark)
 
 
 def described(turn: Turn) -> Attributes:
@@ -181,7 +206,10 @@ class TracedConnector:
     async def read(self) -> WeightTable | None:
         """The table it has from us."""
         with self.trace.mark("collect", {"equipoise.origin": self.origin}):
-            return await self.within.read()
+            table = await self.within.read()
+        if self.origin in self.trace.given_up and isinstance(self.within, Belated):
+            self.trace.belated(self.origin, *self.within.belated())
+        return table
 
     async def write(self, table: WeightTable) -> Receipt:
         """Make it so."""

@@ -1,9 +1,10 @@
 """The connector: one origin's weights, published to its Envoys and gRPC clients, with their consent or their words."""
 
+import asyncio
 import time
 from dataclasses import replace
 
-from connectors.connector import Fencing, MeshLimits, Receipt, Refused
+from connectors.connector import Consent, Fencing, MeshLimits, Receipt, Refused
 from connectors.rehearsal import Tally
 from connectors.xds.load import LoadReports
 from connectors.xds.overlay import Overlay
@@ -40,6 +41,8 @@ class XdsConnector:
         self._publication = Publication()
         self._fence = (0, 0)
         self._overlay: Overlay | None = None
+        self._given_up: tuple[Edition, float] | None = None
+        """What was published when somebody stopped waiting for the proxies, and since when, in seconds since 1970."""
         server.admit(spec.origin, Tenant(self._owns, self._trusts, self._publication, reports))
         self._server = server
 
@@ -91,6 +94,17 @@ class XdsConnector:
         edition = Edition(table, translate(table, self._spec, self._overlay))
         self._fence = table.fence
         return await self._put(edition)
+
+    def belated(self) -> tuple[int, tuple[Consent, ...]]:
+        """See connectors.connector.Belated. A table that another one replaced meanwhile has nothing to say."""
+        if self._given_up is None:
+            return 0, ()
+        edition, begun_s = self._given_up
+        answer = self._publication.answer_now(edition.resources)
+        if answer is None:
+            return 0, ()
+        self._given_up = None
+        return edition.table.version, self._publication.consents(begun_s) if answer.accepted else ()
 
     async def arm(self, table: WeightTable) -> Receipt:
         """Let the proxies take failover weights beside the regular ones, for no request yet. Refused as by `write`."""
@@ -172,7 +186,12 @@ class XdsConnector:
     async def _put(self, edition: Edition) -> Receipt:
         begun_s = time.time()
         self._publication.publish(edition)
-        answer = await self._publication.answer(edition.resources)
+        self._given_up = None
+        try:
+            answer = await self._publication.answer(edition.resources)
+        except asyncio.CancelledError:
+            self._given_up = edition, begun_s
+            raise
         if answer.accepted is False:
             raise Refused(f"{self.origin}: {answer.detail}")
         return replace(_receipt(edition.table, answer), consents=self._publication.consents(begun_s))

@@ -1,12 +1,11 @@
 """Answers as JSON, megabytes of it in pieces: nothing else of the interpreter works while its encoder does one."""
 
-import json
-import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from scheduler.api.route import Json
 
@@ -42,16 +41,5 @@ def _rows(value: Iterable[Any]) -> Iterator[bytes]:
 
 
 def _text(value: Any) -> bytes:
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        return json.dumps(numbers_only(value), separators=(",", ":"), allow_nan=False).encode()
-
-
-def numbers_only(value: Any) -> Any:
-    """The value with None for what is no number: older ledgers have some."""
-    if isinstance(value, dict):
-        return {key: numbers_only(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [numbers_only(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    # Less than half the time of json.dumps, in which nobody else works. Older ledgers have NaN: it becomes null.
+    return to_json(value, inf_nan_mode="null")

@@ -13,6 +13,8 @@ from scheduler.state import Mode, State
 from scheduler.turn import Turn
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+WORKERS = {"scheduler.tabulation:Elsewhere": "failover tables", "scheduler.placing_apart:Elsewhere": "assignment"}
+"""Processes of our own, see scheduler.apart. They are counted from 0, or nobody would see the first loss rise."""
 TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -67,6 +69,8 @@ class Metrics:
             "equipoise_worker_lost_total", "Processes of our own that died or hung, and were begun anew.", ["kind"],
             registry=registry,
         )  # fmt: skip
+        for words in WORKERS.values():
+            self.workers.labels(words)
         self.lag = Histogram(
             "equipoise_event_loop_lag_seconds", "How late the event loop wakes up.",
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0), registry=registry,
@@ -74,7 +78,7 @@ class Metrics:
 
     def worker_lost(self, kind: str) -> None:
         """A process of our own died or hung."""
-        self.workers.labels(kind).inc()
+        self.workers.labels(WORKERS[kind]).inc()
 
     def show(self, state: State, turn: Turn) -> None:
         """Take the result of a tick."""

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
+from cli.doctor import doctor_tables
 from cli.main import app
 from tests.scheduler.running import EXAMPLE
 
@@ -46,6 +47,19 @@ async def test_calls_beside_a_zipkin_show_what_is_off_undeclared_and_never_seen(
     assert rows["storefront", "assistant"]["note"] == "declared, and never seen"
     assert "not declared" in rows["catalog", "assistant"]["note"]
     assert "storefront" in table.output
+
+
+def test_prices_that_a_controller_hears_of_are_shown_with_the_one_it_uses() -> None:
+    row = {
+        "cluster": "east", "pool": "general", "node_type": "m5.large", "declared_usd_per_hour": 0.1,
+        "opencost_usd_per_hour": 0.08, "off_ratio": 0.25, "used_usd_per_hour": 0.08, "advice": "",
+    }  # fmt: skip
+    body: dict[str, Any] = {"signals": [], "prices": [row], "sources": [], "rejections": [], "healthy": True}
+    lines = [str(line) for line in doctor_tables(body)]
+    asked = [str(line) for line in doctor_tables(body | {"prices": [row | {"used_usd_per_hour": None}]})]
+
+    assert "[green]√[/] east/general m5.large: 0.0800 $/h by OpenCost, declared +25%, 0.0800 used" in lines
+    assert "used" not in "".join(asked), "documents alone use nothing"
 
 
 def test_calls_when_the_tracer_is_away_fails_in_one_line() -> None:

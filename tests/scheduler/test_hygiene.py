@@ -236,7 +236,7 @@ def test_clean_with_the_memory_of_another_fleet_starts_anew() -> None:
     assert readings.demand_rps.tolist() == declared.demand_rps.tolist()
     assert after.index is not None
     assert after.index.fleet is fleet
-    assert after.said_at_s == {}
+    assert after.said == {}
 
 
 ANY_VALUE = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, 1e-300, 5.0, 1_000.0])

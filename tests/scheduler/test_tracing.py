@@ -1,6 +1,7 @@
 """Traces of real ticks, in memory and over real OTLP/HTTP."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode, Tracer
 
 from connectors.connector import Connector
+from connectors.xds.connector import XdsConnector
+from connectors.xds.server import XdsServer
 from placement.fleet import OriginId
 from scheduler.loop import tick
 from scheduler.tracing import Trace, traced, tracer_of
+from tests.connectors.xds.proxy import Proxy
+from tests.connectors.xds.specs import spec
+from tests.contract.harness import eventually
 from tests.contract.harness_xds import xds_envoy
 from tests.scheduler.ports import Bench, bench
 
@@ -82,6 +88,54 @@ async def test_trace_of_a_push_to_a_real_envoy_holds_its_ack_with_node_and_versi
     assert attributes["equipoise.version"] == (push.attributes or {})["equipoise.version"] == 1
     times = (push.start_time, ack.start_time, ack.end_time, push.end_time)
     assert [time or 0 for time in times] == sorted(time or 0 for time in times), "sent, answered, and then known"
+
+
+async def test_trace_of_a_push_that_was_given_up_gets_the_ack_that_comes_after_the_deadline() -> None:
+    exporter, b = InMemorySpanExporter(), bench()
+    trace, origin = Trace(tracer(exporter)), b.fleet.origins.ids[0]
+    places = [(s, c) for s in b.fleet.services.ids for c in b.fleet.clusters.ids]
+    server = XdsServer()
+    connector = XdsConnector(spec(origin=origin, endpoints=dict.fromkeys(places, (("127.0.0.1", 1),))), server)
+    b.ports = replace(b.ports, connectors={**b.meshes, origin: connector})
+    b.policy = replace(b.policy, push_deadline_s=0.2)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        async with Proxy(port, "home").connected() as proxy:
+            proxy.silent = True
+            await eventually(connected(connector), "the proxy is there")
+            await ticked(b, trace)
+            assert not named(exporter.get_finished_spans(), "ack")
+            await proxy.speak()
+            await eventually(asked(connector), "the proxy has taken all")
+            await ticked(b, trace)
+    finally:
+        await server.stop()
+
+    spans = exporter.get_finished_spans()
+    push = next(span for span in named(spans, "push") if (span.attributes or {})["equipoise.origin"] == origin)
+    (ack,) = named(spans, "ack")
+    assert push.status.status_code is StatusCode.ERROR, "nobody waited for it"
+    assert ack.parent is not None
+    assert (ack.parent.span_id, ack.context.trace_id) == (push.context.span_id, push.context.trace_id)
+    assert (ack.attributes or {})["equipoise.version"] == 1
+    assert (ack.end_time or 0) > (push.end_time or 0)
+    assert len({span.context.trace_id for span in spans}) == 2, "the later tick has a trace of its own, without it"
+
+
+def connected(connector: XdsConnector) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return bool(connector.proxies)
+
+    return look
+
+
+def asked(connector: XdsConnector) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        known = await connector.read()
+        receipt = await connector.write(known) if known else None
+        return receipt is not None and receipt.accepted is True
+
+    return look
 
 
 async def test_trace_of_two_ticks_is_two_traces_and_the_loop_decides_the_same_without_any() -> None:

@@ -39,6 +39,8 @@ class Proxy:
         """The type of every response, in order."""
         self.silent = False
         """While True nothing is answered."""
+        self.unanswered: list[discovery_pb2.DiscoveryResponse] = []
+        self._speaking = asyncio.Lock()
         self._nonces = dict.fromkeys(PUSH_ORDER, "")
 
     @contextlib.asynccontextmanager
@@ -74,12 +76,22 @@ class Proxy:
             await self._take(response)
 
     async def _take(self, response: discovery_pb2.DiscoveryResponse) -> None:
-        kind = response.type_url
-        self.heard.append(kind)
-        self._nonces[kind] = response.nonce
-        found = {named(kind, any_.value): any_.value for any_ in response.resources}
+        self.heard.append(response.type_url)
+        self._nonces[response.type_url] = response.nonce
         if self.silent:
-            return
+            self.unanswered.append(response)
+        else:
+            await self._answer(response)
+
+    async def speak(self) -> None:
+        """Answer what was kept from the server, and all that comes."""
+        self.silent, late, self.unanswered = False, self.unanswered, []
+        for response in late:
+            await self._answer(response)
+
+    async def _answer(self, response: discovery_pb2.DiscoveryResponse) -> None:
+        kind = response.type_url
+        found = {named(kind, any_.value): any_.value for any_ in response.resources}
         words = self.opinion(kind, found)
         if not words:
             self.versions[kind] = response.version_info
@@ -96,7 +108,8 @@ class Proxy:
         )  # fmt: skip
         if words:
             request.error_detail.CopyFrom(status_pb2.Status(code=13, message=words))
-        await self._call.write(request)
+        async with self._speaking:
+            await self._call.write(request)
 
 
 def named(kind: str, body: bytes) -> str:

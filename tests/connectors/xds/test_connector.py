@@ -93,6 +93,7 @@ async def test_cancelled_write_stands_and_is_known_as_accepted_once_the_proxy_an
         again = await plane.connector.write(SECOND)
         assert (again.accepted, again.detail) == (None, "waiting for home")
         assert await plane.connector.read() == FIRST
+        assert plane.connector.belated() == (0, ()), "there is nothing to say yet"
 
     proxy.silent = False
     async with plane.proxy(proxy):
