@@ -4,8 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 ENVOY_STAMP := .envoy/.installed
 KUBE_STAMP := .kube/.installed
-ALONE := $(addprefix tests/,benchmarks connectors contract health kubernetes scheduler/test_fanout.py \
-  scheduler/test_pricing_fanout.py simulator/lab simulator/test_sweep.py)
+# Tests that share nothing, so any process may take any; and those that start Ray, a lab, or hold a clock.
+APART := $(addprefix tests/,connectors contract health kubernetes)
+ALONE := $(addprefix tests/,benchmarks scheduler/test_fanout.py scheduler/test_pricing_fanout.py simulator/lab \
+  simulator/test_sweep.py)
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: install demo test check bench lock schema clean
@@ -47,10 +49,11 @@ $(KUBE_STAMP): $(BIN)/uv requirements/kube.lock
 demo: install
 	@$(BIN)/python -m simulator.lab $(ARGS)
 
-# Everything: in two processes what bears company, then one after the other what starts data planes, Ray, or a clock.
+# Everything: file by file in two processes, then test by test in two, then one after the other what bears no company.
 ifeq ($(strip $(ARGS)),)
 test: install $(KUBE_STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(APART) $(ALONE))
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(APART)
 	@$(BIN)/python -m pytest $(ALONE)
 else
 test: install $(KUBE_STAMP)
