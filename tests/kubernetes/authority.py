@@ -8,7 +8,8 @@ import cel
 from tests.kubernetes.answers import ApiError
 from tests.kubernetes.kinds import Kind
 from tests.kubernetes.schema import program
-from tests.kubernetes.store import Object, Store
+from tests.kubernetes.store import Store
+from tests.kubernetes.stored import Object
 
 ADMIN = "system:admin"
 POLICIES = ("admissionregistration.k8s.io", "validatingadmissionpolicies")

@@ -4,21 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.kubernetes.answers import ApiError
+
 Selector = Callable[[Mapping[str, Any]], bool]
 PART = re.compile(r"\s*(!)?([\w./-]+)\s*(?:(==|=|!=)\s*([\w.-]*)|(in|notin)\s*\(([^)]*)\))?\s*(?:,|$)")
 
 
-class BadSelector(ValueError):  # noqa: N818  said of a query, not of us
-    """It cannot be read."""
-
-
-def selector(words: str) -> Selector:
-    """Whether an object's labels are selected. BadSelector for what is none."""
+def selected(words: str) -> Selector:
+    """Whether an object's labels are selected. ApiError 400 for a selector that is none."""
     tests, at = [], 0
     while at < len(words):
         part = PART.match(words, at)
         if part is None or part.end() == at:
-            raise BadSelector(words)
+            raise ApiError(400, "BadRequest", f"unable to parse requirement: {words}")
         tests.append(_test(*part.groups()))
         at = part.end()
     return lambda thing: all(test(thing["metadata"].get("labels") or {}) for test in tests)

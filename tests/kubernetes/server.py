@@ -16,8 +16,9 @@ from tests.kubernetes import answers
 from tests.kubernetes.answers import ApiError, status_of
 from tests.kubernetes.authority import ADMIN, allowed, review
 from tests.kubernetes.kinds import Kind
-from tests.kubernetes.selection import Selector
-from tests.kubernetes.store import Object, Store, selected
+from tests.kubernetes.selection import Selector, selected
+from tests.kubernetes.store import Store
+from tests.kubernetes.stored import Object
 
 APPLY, MERGE, JSON_PATCH = "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json"
 UNKNOWN_FORMAT = "the body of the request was in an unknown format - accepted media types include: "

@@ -2,59 +2,23 @@
 
 import asyncio
 import copy
-import datetime as dt
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import jsonpatch
 
-from tests.kubernetes import answers, fields, selection
+from tests.kubernetes import answers, fields
 from tests.kubernetes.answers import ApiError
 from tests.kubernetes.fields import Path
 from tests.kubernetes.kinds import BUILT_IN, Kind, kinds_of
 from tests.kubernetes.schema import defaulted, faults, pruned, unknown, untyped
-from tests.kubernetes.selection import Selector
+from tests.kubernetes.selection import selected
+from tests.kubernetes.stored import Manager, Object, Stored, merge_patched, metadata_kept, now
 
-Object = dict[str, Any]
-Manager = tuple[str, str, str]
-"""(name, Apply | Update, subresource)."""
 Review = Callable[[Kind, str, Object, Object | None], None]
 """Admission of (kind, CREATE | UPDATE, object, old object): raises ApiError."""
-
-
-@dataclass
-class Stored:
-    """An object and who owns what of it."""
-
-    object: Object
-    managers: dict[Manager, tuple[set[Path], str]] = field(default_factory=dict)
-    _shown: dict[str, Object] = field(default_factory=dict, repr=False)
-    _told: dict[str, str] = field(default_factory=dict, repr=False)
-
-    def told(self, kind: Kind) -> str:
-        """The same as JSON. Kept, for what is stored never changes: a write stores another one."""
-        if kind.api_version not in self._told:
-            self._told[kind.api_version] = json.dumps(self.shown(kind))
-        return self._told[kind.api_version]
-
-    def shown(self, kind: Kind) -> Object:
-        """As the API gives it in a version of its kind; not to be changed."""
-        if kind.api_version not in self._shown:
-            self._shown[kind.api_version] = self._whole(kind)
-        return self._shown[kind.api_version]
-
-    def _whole(self, kind: Kind) -> Object:
-        listed = [
-            {"manager": name, "operation": operation, "apiVersion": kind.api_version, "time": time,
-             "fieldsType": "FieldsV1", "fieldsV1": fields.encoded(paths)} | ({"subresource": sub} if sub else {})
-            for (name, operation, sub), (paths, time) in self.managers.items() if paths
-        ]  # fmt: skip
-        metadata = self.object["metadata"] | ({"managedFields": listed} if listed else {})
-        return self.object | {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 
 
 class Store:
@@ -143,7 +107,7 @@ class Store:
             whole = {k: v for k, v in kept.items() if k != "status"} | (
                 {"status": status} if status is not None else {}
             )
-        whole["metadata"] = _metadata(old.object, whole)
+        whole["metadata"] = metadata_kept(old.object, whole)
         managers = self._touched(kind, old, whole, (manager, "Update", sub))
         return self._keep(kind, namespace, Stored(whole, managers), old, query)
 
@@ -183,7 +147,7 @@ class Store:
             return self._keep(kind, namespace, Stored(self._born(kind, namespace, whole, name), managers), None, query)
         if kind.status and sub != "status" and "status" in old.object:
             whole["status"] = old.object["status"]
-        whole["metadata"] = _metadata(old.object, whole)
+        whole["metadata"] = metadata_kept(old.object, whole)
         return self._keep(kind, namespace, Stored(whole, managers), old, query)
 
     def patched(self, kind: Kind, namespace: str, name: str, patch: Any, merge: bool) -> Object:
@@ -338,34 +302,3 @@ class Store:
         task = asyncio.ensure_future(wake())
         self.loudness.add(task)
         task.add_done_callback(self.loudness.discard)
-
-
-def selected(selector: str) -> Selector:
-    """Whether an object carries the labels. ApiError 400 for a selector that is none."""
-    try:
-        return selection.selector(selector)
-    except selection.BadSelector as bad:
-        raise ApiError(400, "BadRequest", f"unable to parse requirement: {bad}") from None
-
-
-def merge_patched(live: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    found = dict(live) if isinstance(live, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = merge_patched(found.get(key), value)
-    return found
-
-
-def now() -> str:
-    """As the API writes a time."""
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _metadata(old: Object, whole: Object) -> Object:
-    fixed = ("uid", "creationTimestamp", "generation", "name", "namespace", "resourceVersion")
-    return whole.get("metadata", {}) | {key: old["metadata"][key] for key in fixed if key in old["metadata"]}
