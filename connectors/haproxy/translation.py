@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from connectors.connector import Refused
+from connectors.fit import to_unit
 from connectors.haproxy.programmed import WEIGHT_MAX, Programmed, Server, ServerKey
 from connectors.haproxy.rows import Row, entries_of_table
 from connectors.haproxy.spec import Address, HaproxySpec, cluster_of, server_name, standby_name
@@ -120,16 +121,4 @@ def row_in_force(service: str, row: Row, shed: int, unit: int, spec: HaproxySpec
     for (name, _), weight in zip(names, actual.tolist(), strict=True):
         total[cluster_of(name)] = total.get(cluster_of(name), 0) + weight
     kept = {cluster: place for cluster, place in row.items() if place[1] > 0 and not total.get(cluster)}
-    return {c: (w, 0) for c, w in _to_unit(total, unit - shed).items() if w} | kept
-
-
-def _to_unit(weights: Mapping[str, int], unit: int) -> dict[str, int]:
-    """Weights that add up to `unit`, by largest remainder; none where all are 0."""
-    total = sum(weights.values())
-    if not total:
-        return {}
-    floors = {name: weight * unit // total for name, weight in weights.items()}
-    by_remainder = sorted(weights, key=lambda name: (-(weights[name] * unit % total), name))
-    for name in by_remainder[: unit - sum(floors.values())]:
-        floors[name] += 1
-    return floors
+    return {c: (w, 0) for c, w in to_unit(total, unit - shed).items() if w} | kept
