@@ -115,15 +115,26 @@ def excused(
     `below_ratio` (B,) is the part of the requests that may fail with what it calls; `drained_for_s` (B,) the time since
     it was overloaded: what waits since then is still answered late. Who waits for what is full is answered late too,
     though the full one may answer in the time of its own clients.
+
+    Of a caller that has just been given more, what failed counts as a part of what it would have been asked had it had
+    all that before: what it calls, which fails as long, was asked as much all the time.
     """
     if not charge.alone.any():
         return charge
     excuse = drained_for_s < DRAIN_S
     if below_ratio is not None:
-        excuse = excuse | (below_ratio >= EXPLAINED * clients.error_ratio())
+        excuse = excuse | (below_ratio >= EXPLAINED * _failed_ratio(clients, burden))
     if burden is not None:
         excuse = excuse | (burden.waiting_ratio >= EXPLAINED * clients.error_ratio())
     return replace(charge, charged=charge.charged & ~(charge.alone & excuse))
+
+
+def _failed_ratio(clients: Clients, burden: Burden | None) -> Floats:
+    """(B,) part that fails of what was asked, or would have been with the load that a backend is given now."""
+    if burden is None:
+        return clients.error_ratio()
+    asked = np.maximum(clients.answered + clients.failed, burden.planned_rps * clients.counted_s)
+    return np.asarray(clients.failed / np.maximum(asked, 1e-9))
 
 
 def doubtful(

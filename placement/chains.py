@@ -110,7 +110,11 @@ class Paths:
     crosses: Crossings
     backends: int
     taken: Floats
-    """(L,) what the last `load` takes of the limits that routes share."""
+    """(L,) what the last load takes of the limits that routes share."""
+    rps: Floats
+    """What the last load puts on each path."""
+    demand_rps: Floats
+    """(F,) what the last load asks of each flow, calls included."""
 
     @staticmethod
     def of(problem: Problem, routing: Routing) -> "Paths":
@@ -121,20 +125,33 @@ class Paths:
         row, column = routing.row[served], routing.column[served]
         crosses = crossings(fleet, row, column)
         share, backends = routing.share[served], len(fleet.backends)
-        return Paths(row, column, backend[served], share, crosses, backends, floats(np.zeros(crosses.limits)))
+        none = (floats(np.zeros(rows)) for rows in (crosses.limits, len(row), len(fleet.flows)))
+        return Paths(row, column, backend[served], share, crosses, backends, *none)
 
     def load(self, external_rps: Floats, chain: Asks) -> Floats:
         """(B,) rps that (F,) demand from outside makes, calls included."""
+        return self._load(external_rps, chain, np.inf)
+
+    def narrowed(self, part: Floats, external_rps: Floats, chain: Asks) -> Floats:
+        """(B,) the same where each path carries no more than (N,) a part of what the last load put on it, and the rest
+        is refused: less of a share where callers are refused already and bring less along.
+        """
+        load = self._load(external_rps, chain, np.where(part < 1, part * self.rps, np.inf))
+        asked = self.demand_rps[self.row] * self.share
+        self.share = np.where(asked > 0, self.share * self.rps / np.where(asked > 0, asked, 1.0), self.share * part)
+        return load
+
+    def _load(self, external_rps: Floats, chain: Asks, most_rps: Floats | float) -> Floats:
         demand, flows = external_rps, len(external_rps)
         while True:
-            rps = demand[self.row] * self.share
+            rps = np.minimum(demand[self.row] * self.share, most_rps)
             load = np.bincount(self.backend, weights=rps, minlength=self.backends).astype(np.float64)
             called = np.bincount(chain.flow, weights=chain.per_request * load[chain.backend], minlength=flows)
             deeper = external_rps + called
             if np.array_equal(deeper, demand):
                 break
             demand = deeper
-        self.taken = self.crosses.taken(rps)
+        self.taken, self.rps, self.demand_rps = self.crosses.taken(rps), rps, demand
         return load
 
     def routing(self, like: Routing) -> Routing:

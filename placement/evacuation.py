@@ -6,11 +6,13 @@ What then still exceeds the room of a backend or gateway anywhere down a chain i
 the lowest priority first: a called service that refuses wastes the work of its callers.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from placement.callgraph import inherited
 from placement.chains import Asks, Paths, asks, enduring, tightest, viable
-from placement.columns import Bools, Floats, Ints, floats
+from placement.columns import Bools, Floats, Ints, bools, floats
 from placement.cost import loads
 from placement.crossings import Crossings, crossings, shared_limits
 from placement.problem import DEMAND_FLOOR_RPS, Problem
@@ -24,6 +26,17 @@ NEARLY = 0.999
 """A backend with less room than this leaves is full."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a spill keeps to."""
+
+    rps: Floats
+    """(B,) load that a backend may be brought to."""
+    chain: Asks
+    first: Bools
+    """(F,) flows that keep what they have."""
+
+
 def spill(
     problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats | None = None, first: Bools | None = None
 ) -> Routing:
@@ -34,12 +47,12 @@ def spill(
     """
     chain = asks(problem.fleet)
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
+    bounds = Bounds(limit, chain, bools(np.zeros(len(routing), dtype=bool)) if first is None else first)
     sound = viable(problem, usable, chain)
     # Load stays where calls were in vain before, for that is no news; none goes there anew.
     news = chain.of(shed_share(problem.standing) < 1 - TINY_SHARE)
     good = enduring(problem, routing, usable, sound, news)
-    placed = rerouted(problem, routing, good, sound, np.zeros(len(routing)), limit, chain)
-    now = admitted(problem, placed, limit, chain, first)
+    now = admitted(problem, rerouted(problem, routing, good, sound, np.zeros(len(routing)), bounds), bounds)
     for _ in range(AGAIN):
         turned_away = np.maximum(shed_share(now) - shed_share(routing), 0.0)
         if not (turned_away > TINY_SHARE).any():
@@ -47,7 +60,7 @@ def spill(
         # What was refused for the sake of one full backend may fit where a whole chain has room.
         room = usable & (Paths.of(problem, now).load(_entering(problem), chain) < limit * NEARLY)
         open_now = viable(problem, sound & room, chain)
-        now = admitted(problem, rerouted(problem, now, good, open_now, turned_away, limit, chain), limit, chain, first)
+        now = admitted(problem, rerouted(problem, now, good, open_now, turned_away, bounds), bounds)
     return now
 
 
@@ -58,13 +71,14 @@ def shed_share(routing: Routing) -> Floats:
 
 
 def rerouted(
-    problem: Problem, routing: Routing, good: Bools, open_now: Bools, reopened: Floats, limit: Floats, chain: Asks
+    problem: Problem, routing: Routing, good: Bools, open_now: Bools, reopened: Floats, bounds: Bounds
 ) -> Routing:
     """Every share that is not on a route to `good` backends, and (F,) `reopened` of what is shed, on routes to
     `open_now` ones, (B,) both, as far as there is room.
 
-    A flow that enters from outside is shed where there is none. One that is called overfills what it has, in
-    proportion: its callers are who has to be refused, by `admitted`.
+    A flow that enters from outside is shed where there is none. One that is called moves on from where its callers
+    bring more than there is room for, and where there is none anywhere it overfills what it has, in proportion: its
+    callers are who has to be refused, by `admitted`.
     """
     fleet, routes = problem.fleet, problem.routes
     route = problem.route_of(routing.row, routing.column)
@@ -76,7 +90,7 @@ def rerouted(
     homeless = np.where(held < 1 - TINY_SHARE, 1 - held, 0.0)
     if not homeless.any():
         return routing
-    share = _housed(problem, share, homeless, open_now, limit, chain)
+    share = _housed(problem, share, homeless, open_now, bounds)
     flows = np.arange(len(routing))
     shed = np.maximum(1 - _sums(routes.flow, share, len(routing)), 0.0)
     return from_triplets(
@@ -87,36 +101,52 @@ def rerouted(
     )
 
 
-def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, limit: Floats, chain: Asks) -> Floats:
+def _housed(problem: Problem, share: Floats, homeless: Floats, good: Bools, bounds: Bounds) -> Floats:
     """(X,) shares with the (F,) homeless parts in them, level by level of the call graph."""
-    fleet, routes = problem.fleet, problem.routes
+    fleet, routes, limit, chain = problem.fleet, problem.routes, bounds.rps, bounds.chain
     level = fleet.depth()[fleet.flows.service]
     inner = np.zeros(len(fleet.services), dtype=bool)
     inner[fleet.calls.child] = True
     crosses, free = crossings(fleet, routes.flow, routes.cluster), shared_limits(fleet).most
     called = np.zeros(len(fleet.flows))
-    share = share.copy()
-    taken = np.flatnonzero(share > 0)
-    offered = np.flatnonzero(good[routes.backend] & (homeless > 0)[routes.flow])
+    share, homeless = share.copy(), homeless.copy()
+    taken, offered = np.flatnonzero(share > 0), np.flatnonzero(good[routes.backend])
     for now in range(int(level.max(initial=0)) + 1):
         here = level == now
         demand = np.where(here, problem.external_rps + called, 0.0)
         used = taken[here[routes.flow[taken]]]
+        excess = _excess(problem, used, share[used], demand, bounds) * ((called > 0) & ~bounds.first)[routes.flow[used]]
+        share[used] -= excess
+        homeless += _sums(routes.flow[used], excess, len(homeless))
         rps = share[used] * demand[routes.flow[used]]
         room = np.maximum(limit - _sums(routes.backend[used], rps, len(limit)), 0.0)
         free = floats(np.maximum(free - crosses.of(used).taken(rps), 0.0))
-        want = offered[here[routes.flow[offered]]]
+        want = offered[(here & (homeless > 0))[routes.flow[offered]]]
         new = want[share[want] == 0]
-        if len(want):
-            placed = _filled(problem, want, homeless, demand, room, free, crosses)
-            left = homeless - _sums(routes.flow[want], placed, len(homeless))
-            left = np.where(inner[fleet.flows.service], np.maximum(left, 0.0), 0.0)
-            share[want] += placed + _crammed(problem, want, left, share[want] + placed)
+        placed = _filled(problem, want, homeless, demand, room, free, crosses)
+        left = np.maximum(homeless - _sums(routes.flow[want], placed, len(homeless)), 0.0)
+        stays = excess * _part(left, _sums(routes.flow[used], excess, len(left)))[routes.flow[used]]
+        share[used] += stays
+        left = np.maximum(left - _sums(routes.flow[used], stays, len(left)), 0.0) * inner[fleet.flows.service]
+        share[want] += placed + _crammed(problem, want, left, share[want] + placed)
         mine = np.concatenate([used, new[share[new] > 0]])
         rps = share[mine] * demand[routes.flow[mine]]
         served = _sums(routes.backend[mine], rps, len(limit))
         called += _sums(chain.flow, chain.per_request * served[chain.backend], len(called))
     return share
+
+
+def _excess(problem: Problem, route: Ints, share: Floats, demand: Floats, bounds: Bounds) -> Floats:
+    """(len(route),) what of each share is more than its backend has room for."""
+    routes, limit = problem.routes, bounds.rps
+    load = _sums(routes.backend[route], share * demand[routes.flow[route]], len(limit))
+    over = load > limit * (1 + TINY_SHARE) + TINY_RPS
+    return share * np.where(over, 1 - _part(limit, load), 0.0)[routes.backend[route]]
+
+
+def _part(some: Floats, of: Floats) -> Floats:
+    """One as a part of another, at most 1; 0 of nothing."""
+    return np.minimum(np.divide(some, of, out=np.zeros_like(of), where=of > 0), 1.0)
 
 
 def _filled(
@@ -164,12 +194,14 @@ def _crammed(problem: Problem, route: Ints, left: Floats, share: Floats) -> Floa
     return np.asarray(left[flow] * weight / np.maximum(total[flow], 1e-300), dtype=np.float64)
 
 
-def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks, first: Bools | None = None) -> Routing:
-    """The routing with enough of what enters from outside refused that no backend is above `limit_rps`, (B,), and no
-    gateway or link above what it passes. Class by class: a lower priority gets what the higher ones leave, and all of
-    them what the flows leave that go `first`, (F,), which are not refused.
+def admitted(problem: Problem, routing: Routing, bounds: Bounds) -> Routing:
+    """The routing with enough of what enters from outside refused that no backend is above its bound, and no gateway or
+    link above what it passes. Class by class: a lower priority gets what the higher ones leave, and all of them what
+    the flows leave that go first, which are not refused.
+
+    What is called and comes in from outside as well is refused once: its callers that are refused bring less along.
     """
-    fleet, paths = problem.fleet, Paths.of(problem, routing)
+    fleet, paths, limit_rps, chain = problem.fleet, Paths.of(problem, routing), bounds.rps, bounds.chain
     most = shared_limits(fleet).most
     entering = _entering(problem)
     load = paths.load(entering, chain)
@@ -177,9 +209,8 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks,
         return routing
     # What a mesh refuses it refuses to callers too, so a flow counts as high as the highest of those who call it.
     priority = inherited(fleet.services.priority, fleet.calls)[fleet.flows.service]
-    door = fleet.services.exposed[fleet.flows.service]
-    if first is not None:
-        priority, door = np.where(first, np.inf, priority), door & ~first
+    priority = np.where(bounds.first, np.inf, priority)
+    door = fleet.services.exposed[fleet.flows.service] & ~bounds.first
     was, was_taken = np.zeros(len(load)), np.zeros(len(most))
     for kind in np.unique(priority)[::-1].tolist():
         external = np.where(priority >= kind, entering, 0.0)
@@ -187,8 +218,8 @@ def admitted(problem: Problem, routing: Routing, limit_rps: Floats, chain: Asks,
         if _over(load, limit_rps) or _over(paths.taken, most):
             factors = _factor(limit_rps, was, load), _factor(most, was_taken, paths.taken)
             least = tightest(paths, *factors, chain, len(fleet.flows))
-            paths.share *= np.where((door & (priority == kind))[paths.row], least, 1.0)
-            load = paths.load(external, chain)
+            part = np.where((door & (priority == kind))[paths.row], least, 1.0)
+            load = paths.narrowed(floats(part), external, chain)
         was, was_taken = load, paths.taken
     return paths.routing(routing)
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from placement.chains import asks, viable
-from placement.columns import Floats
+from placement.columns import Floats, bools
 from placement.cost import free_rps, loads
-from placement.evacuation import rerouted, shed_share
+from placement.evacuation import Bounds, rerouted, shed_share
 from placement.guard import TINY_RPS, between, transits
 from placement.problem import Problem
 from placement.routing import Routing
@@ -23,7 +23,8 @@ def readmitted(problem: Problem, planned: Routing, routing: Routing) -> Routing:
         return routing
     chain, everything = asks(problem.fleet), problem.capacity_rps >= 0
     open_now = viable(problem, problem.capacity_rps > 0, chain)
-    fuller = rerouted(problem, routing, everything, open_now, again, free_rps(problem), chain)
+    bounds = Bounds(free_rps(problem), chain, bools(np.ones(len(routing), dtype=bool)))
+    fuller = rerouted(problem, routing, everything, open_now, again, bounds)
     part = _fitting(problem, routing, fuller)
     return between(problem, routing, fuller, part) if part.any() else routing
 

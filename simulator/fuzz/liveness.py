@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from health.verdict import usable
+from placement.columns import Floats
 from placement.cost import evaluate, loads
 from placement.problem import Problem
 from placement.routing import Routing
@@ -16,12 +17,13 @@ from simulator.physics.books import Books
 LAST_S = 30.0
 """The end of a run that is looked at."""
 SERVED = 0.995
-"""Part of requests, at least, in that time, beside what the optimum refuses."""
+"""Part of requests, at least, in that time, where the optimum refuses nobody."""
 NEAR = 0.1
 """How far from the optimum, in parts of it, the routing may be in the end: demand moves a little all the time, and
 where there is too much of it, refusing that little is dear."""
 RESTLESS = 0.03
-"""Part of its capacity by which a full backend may be over it: so far demand moves from one tick to the next."""
+"""How far demand moves from one tick to the next, in parts of a capacity: a full backend may be over it by so much, and
+where the optimum leaves less room than that, so many requests may find none."""
 
 
 def unsettled(recent: Sequence[Seen], books: Books, hasty: bool) -> Iterator[tuple[str, str]]:
@@ -42,20 +44,37 @@ def unsettled(recent: Sequence[Seen], books: Books, hasty: bool) -> Iterator[tup
     except Unsolved as unsolved:
         yield "near the optimum", f"the last problem has no solution: {unsolved}"
         return
-    least = best.cost.objective_usd_per_hour
-    if hasty and not any(_near(seen) for seen in reversed(recent)):
-        standing = _standing_usd(problem, last.turn.pushed)
+    if not hasty:
+        return
+    standing, least = _standing_usd(problem, last.turn.pushed), best.cost.objective_usd_per_hour
+    if not (near(standing, least) or any(_was_near(seen) for seen in reversed(tuple(recent)[:-1]))):
         yield "near the optimum", f"{standing:.4g} $/h stands where {least:.4g} would do"
+    overloaded = best.cost.shed > 1e-6 * abs(least) or last.after.verdicts.suppressed.any()
+    wanted = SERVED - RESTLESS * brimful(loads(problem, best.routing).utilization(problem.capacity_rps))
+    if not overloaded and served_ratio(books) < wanted:
+        yield "everybody is served", f"{served_ratio(books):.2%} of requests at the end"
+
+
+def served_ratio(books: Books) -> float:
+    """Part of the requests of the last half minute that were answered well; 1 where nobody asked."""
     late = books.starts_s >= books.starts_s[-1] + books.length_s[-1] - LAST_S
     asked = float((books.asked_rps[late].sum(axis=1) * books.length_s[late]).sum())
     good = float((books.good_rps[late].sum(axis=1) * books.length_s[late]).sum())
-    overloaded = best.cost.shed > 1e-6 * abs(least) or last.after.verdicts.suppressed.any()
-    if hasty and asked > 0 and good < SERVED * asked and not overloaded:
-        yield "everybody is served", f"{good / asked:.2%} of requests at the end"
+    return good / asked if asked > 0 else 1.0
 
 
-def _near(seen: Seen) -> bool:
-    """Whether what a turn left is near its own optimum."""
+def brimful(utilization: Floats) -> bool:
+    """Whether the best that can be done leaves less room somewhere than demand moves from one tick to the next."""
+    return bool((utilization > 1 - RESTLESS).any())
+
+
+def near(standing_usd: float, least_usd: float) -> bool:
+    """Whether what stands, in $/h, is as good as the optimum."""
+    return standing_usd <= least_usd + NEAR * abs(least_usd) + 1e-6
+
+
+def _was_near(seen: Seen) -> bool:
+    """Whether what an earlier turn left is near its own optimum."""
     problem = seen.after.problem
     if problem is None:
         return False
@@ -63,7 +82,7 @@ def _near(seen: Seen) -> bool:
         least = solve_routing(problem).cost.objective_usd_per_hour
     except Unsolved:
         return False
-    return _standing_usd(problem, seen.turn.pushed) <= least + NEAR * abs(least) + 1e-6
+    return near(_standing_usd(problem, seen.turn.pushed), least)
 
 
 def _standing_usd(problem: Problem, routing: Routing) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from health.callees import failing_callees
+from health.doubt import Burden
 from health.passive import no_clients
 from health.rules import Rules
 from health.verdict import all_up, judge, usable
@@ -32,16 +33,22 @@ class Chain:
         self.watch = ProbeWatch(4, Rules(), service=BACKENDS.service, cluster=BACKENDS.cluster)
         self.verdicts = all_up(4, self.at_s)
 
-    def run(self, seconds: float, failing: dict[int, float], unprobed: tuple[int, ...] = ()) -> "Chain":
-        """Clients of each backend fail in that part of their requests."""
+    def run(
+        self, seconds: float, failing: dict[int, float], unprobed: tuple[int, ...] = (), more_rps: float = 0.0
+    ) -> "Chain":
+        """Clients of each backend fail in that part of their requests, `more_rps` of them at the second caller."""
         for _ in range(round(seconds / STEP_S)):
             self.at_s += STEP_S
             self.watch.report(ROWS, bools([row not in unprobed for row in range(4)]), self.at_s)
-            asked = np.array([20.0, 20.0, 50.0, 20.0]) * STEP_S
+            planned = np.array([20.0, 20.0 + more_rps, 50.0, 20.0])
+            asked = planned * STEP_S
             bad = asked * [failing.get(row, 0.0) for row in range(4)]
             self.watch.witness(ROWS, floats(asked - bad), floats(bad), self.at_s - STEP_S, self.at_s)
             told = self.watch.evidence()
-            self.verdicts = judge(self.verdicts, told, BACKENDS, self.at_s, Rules(), CAPACITY_RPS, calls=self.calls)
+            burden = Burden(floats(planned), floats(np.zeros(4)))
+            self.verdicts = judge(
+                self.verdicts, told, BACKENDS, self.at_s, Rules(), CAPACITY_RPS, calls=self.calls, burden=burden
+            )
         return self
 
     @property
@@ -68,6 +75,16 @@ def test_caller_that_fails_alone_is_out_at_once() -> None:
 
 def test_caller_that_fails_far_more_than_its_callee_is_out() -> None:
     assert Chain().run(5, {}).run(10, {1: 1.0, 2: 0.3}).out == [1]
+
+
+def test_caller_that_has_just_got_its_load_stays_while_its_callee_is_found_out() -> None:
+    chain = Chain().run(5, {}).run(STEP_S, {3: 1.0})
+
+    assert chain.run(STEP_S, {1: 0.9, 3: 1.0}, more_rps=140.0).out == [3]
+
+
+def test_caller_that_has_just_got_its_load_and_fails_alone_is_out_at_once() -> None:
+    assert Chain().run(5, {}).run(STEP_S, {1: 0.9}, more_rps=140.0).out == [1]
 
 
 def test_caller_that_the_probes_miss_as_well_is_out_whatever_its_callee_does() -> None:

@@ -132,13 +132,34 @@ def test_spill_when_a_called_service_has_users_of_its_own_serves_its_callers_as_
     assert made.utilization(left.capacity_rps).max() <= 1 + 1e-4
 
 
+def test_spill_when_what_is_called_has_users_of_its_own_refuses_no_more_than_it_has_to() -> None:
+    problem = shared_back(exposed_back=True, back_rps=120.0)
+    left = after(problem, losses(problem.fleet)[0])
+
+    routing = spill(left, problem.standing, problem.fleet.backends.cluster != 0)
+
+    made = loads(left, routing)
+    back = (problem.fleet.backends.service == 2) & (problem.fleet.backends.cluster != 0)
+    assert made.backend_rps[back] == pytest.approx(left.capacity_rps[back], rel=1e-4), "cut at callers and at its door"
+
+
+def test_spill_when_callers_bring_more_than_one_backend_serves_sends_their_calls_on_to_the_next() -> None:
+    problem = shared_back(exposed_back=True, back_rps=70.0)
+    left = after(problem, losses(problem.fleet)[0])
+
+    routing = spill(left, problem.standing, problem.fleet.backends.cluster != 0)
+
+    priorities = sorted(set(problem.fleet.services.priority.tolist()), reverse=True)
+    assert shed_by_priority(left, routing, priorities)[0] == pytest.approx(0.0, abs=FLOOR_RPS), "there was room for all"
+
+
 def test_priority_of_a_called_service_is_the_highest_of_those_who_call_it() -> None:
     fleet = shared_back().fleet
 
     assert inherited(fleet.services.priority, fleet.calls).tolist() == [10.0, 1.0, 10.0]
 
 
-def shared_back(exposed_back: bool = False) -> Problem:
+def shared_back(exposed_back: bool = False, back_rps: float = 20.0) -> Problem:
     """Two front tiers of priority high and low, everywhere, call one back tier, which is what gets short."""
     fleet = tiered(3, services=3, clusters=3).fleet
     services = replace(
@@ -158,7 +179,7 @@ def shared_back(exposed_back: bool = False) -> Problem:
         flows=flows,
         allowed=bools(np.ones((3, 3))),
     )
-    demand = np.where(flows.service < 2, 50.0, 20.0 * exposed_back)
+    demand = np.where(flows.service < 2, 50.0, back_rps * exposed_back)
     capacity = np.where(backends.service < 2, 500.0, 110.0)
     readings = Readings(0.0, floats(demand), floats(capacity), floats(np.full(9, 5.0)), floats(np.zeros(9)))
     plan = solve_routing(formulate(fleet, snapshot_of(fleet, readings), Prices()))
