@@ -70,7 +70,7 @@ def _price(row: dict[str, Any]) -> str:
     # Only a running controller believes, or does not, what it is told.
     used = f", {row['used_usd_per_hour']:.4f} used" if row.get("used_usd_per_hour") is not None else ""
     if row["off_ratio"] is None:
-        return f"{mark} {node}: {escape(row['advice'])}{used}"
+        return f"{mark} {node}: {escape(row['advice']) or 'OpenCost tells nothing of it'}{used}"
     said = f"{row['opencost_usd_per_hour']:.4f} $/h by OpenCost, declared {row['off_ratio']:+.0%}"
     return f"{mark} {node}: {said}{used} {escape(row['advice'])}".rstrip()
 

@@ -148,7 +148,9 @@ def _lease(server: Server, ledger: Ledger) -> Lease:
         return lease_of(server.ledger, name, server.lease_seconds)
     namespace = os.environ.get("EQUIPOISE_NAMESPACE")
     if not namespace:
-        raise ValueError("server.kubernetesLease needs EQUIPOISE_NAMESPACE, the namespace of the pod")
+        raise ValueError(
+            "server.kubernetesLease needs EQUIPOISE_NAMESPACE, the namespace of the pod; leave it out elsewhere"
+        )
     api = KubernetesApi("lease", from_pod)
     return KubernetesLease(api, namespace, server.kubernetes_lease, name, server.lease_seconds, ledger)
 

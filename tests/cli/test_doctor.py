@@ -59,6 +59,9 @@ def test_prices_that_a_controller_hears_of_are_shown_with_the_one_it_uses() -> N
     asked = [str(line) for line in doctor_tables(body | {"prices": [row | {"used_usd_per_hour": None}]})]
 
     assert "[green]√[/] east/general m5.large: 0.0800 $/h by OpenCost, declared +25%, 0.0800 used" in lines
+    silent = row | {"opencost_usd_per_hour": None, "off_ratio": None}
+    untold = [str(line) for line in doctor_tables(body | {"prices": [silent]})]
+    assert "[green]√[/] east/general m5.large: OpenCost tells nothing of it, 0.0800 used" in untold
     assert "used" not in "".join(asked), "documents alone use nothing"
 
 
