@@ -148,9 +148,7 @@ def _lease(server: Server, ledger: Ledger) -> Lease:
         return lease_of(server.ledger, name, server.lease_seconds)
     namespace = os.environ.get("EQUIPOISE_NAMESPACE")
     if not namespace:
-        raise ValueError(
-            "server.kubernetesLease needs EQUIPOISE_NAMESPACE, the namespace of the pod; leave it out elsewhere"
-        )
+        raise ValueError("server.kubernetesLease needs EQUIPOISE_NAMESPACE, the namespace of the pod")
     api = KubernetesApi("lease", from_pod)
     return KubernetesLease(api, namespace, server.kubernetes_lease, name, server.lease_seconds, ledger)
 
