@@ -245,7 +245,7 @@ def doubt_before_panic(seen: Seen) -> Iterator[str]:
     fleet = seen.fleet
     lit = np.bincount(fleet.backends.cluster, weights=usable(seen.after.verdicts), minlength=len(fleet.clusters)) > 0
     out_s = seen.turn.at_s - seen.after.verdicts.turned_at_s
-    alive = seen.truth.gateway_up[fleet.backends.cluster] & (seen.alive_s > out_s + DEAD_S)
+    alive = seen.alive_s > out_s + DEAD_S
     lives = np.bincount(fleet.backends.cluster, alive, minlength=len(fleet.clusters)) > 0
     dark = int((lives & ~lit).sum())
     if dark > max(1, seen.policy.rules.panic_ratio * len(fleet.clusters)):

@@ -45,7 +45,7 @@ class Seen:
     sound_s: Floats
     """(B,) how long each backend has answered every probe well, 0 where it does not."""
     alive_s: Floats
-    """(B,) how long each backend has answered anybody, 0 where it does not."""
+    """(B,) how long each backend has answered who came in at its gateway, 0 where it does not."""
     looked_s: float
     """How long there have been a controller and enough vantages that look: two, where there are two."""
 
@@ -101,10 +101,15 @@ class Ages:
         sound = answers_every_probe(stage, truth)
         self.dead_s = np.where(dead, self.dead_s + step_s, 0.0)
         self.sound_s = np.where(sound, self.sound_s + step_s, 0.0)
-        self.alive_s = np.where(dead, 0.0, self.alive_s + step_s)
+        self.alive_s = np.where(in_reach(stage.world.fleet, truth), self.alive_s + step_s, 0.0)
         looking = sum(not np.isnan(passes).any() for passes in stage.probing.passes)
         self.looked_s = self.looked_s + step_s if looking >= min(2, len(stage.probing.passes)) else 0.0
         self.at_s = now_s
+
+
+def in_reach(fleet: Fleet, truth: Truth) -> Bools:
+    """(B,) backends that answer, behind a gateway that does."""
+    return np.asarray(truth.answers(fleet) & truth.gateway_up[fleet.backends.cluster], dtype=np.bool_)
 
 
 def answers_every_probe(stage: Stage, truth: Truth) -> Bools:
@@ -116,4 +121,4 @@ def answers_every_probe(stage: Stage, truth: Truth) -> Bools:
     return np.asarray(truth.answers(fleet) & fine & reached[cluster] & (truth.probe_loss == 0), dtype=np.bool_)
 
 
-__all__ = ["Ages", "LedgerDown", "Scribe", "Seen", "answers_every_probe"]
+__all__ = ["Ages", "LedgerDown", "Scribe", "Seen", "answers_every_probe", "in_reach"]

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from placement.columns import floats
+from health.states import State
+from health.verdict import Verdicts
+from placement.columns import floats, ints
 from placement.cost import evaluate
 from placement.plan import Plan, Reason
 from placement.problem import Prices, Problem, formulate
@@ -15,9 +17,15 @@ from scheduler.hygiene import Rejections
 from scheduler.policy import Policy
 from scheduler.state import Mode, initial_state
 from scheduler.turn import Turn
-from simulator.fuzz.invariants import DEAD_S, dead_is_found, no_new_overload, refuses_what_finds_no_room
+from simulator.fuzz.invariants import (
+    DEAD_S,
+    dead_is_found,
+    doubt_before_panic,
+    no_new_overload,
+    refuses_what_finds_no_room,
+)
 from simulator.fuzz.liveness import RESTLESS, SERVED, unsettled
-from simulator.fuzz.seen import Seen
+from simulator.fuzz.seen import Seen, in_reach
 from simulator.physics.books import Books
 from simulator.physics.truth import undisturbed
 from tests.placement.fleets import problem_of, snapshot_of
@@ -95,6 +103,33 @@ def test_dead_backend_is_to_be_found_only_once_somebody_has_looked_long_enough(l
     dead_s = np.full(len(seen.fleet.backends), 5 * DEAD_S)
 
     assert bool(list(dead_is_found(replace(seen, dead_s=dead_s, looked_s=looked_s)))) == wrong
+
+
+@pytest.mark.parametrize(("alive_s", "wrong"), [(60.0, True), (1.0, False)], ids=["alive", "was gone"])
+def test_clusters_that_are_out_break_the_rule_where_they_were_alive_when_they_went(alive_s: float, wrong: bool) -> None:
+    seen = turn_of(world(40, HOME), HOME)
+    out = all_out(seen.after.verdicts)
+    ages = np.full(len(seen.fleet.backends), alive_s)
+
+    found = list(doubt_before_panic(replace(seen, after=replace(seen.after, verdicts=out), alive_s=ages)))
+
+    assert bool(found) == wrong
+
+
+def all_out(verdicts: Verdicts) -> Verdicts:
+    """Everything went out of service a second ago."""
+    gone = np.full(len(verdicts), State.DOWN)
+    return replace(verdicts, state=ints(gone), turned_at_s=floats(np.full(len(verdicts), -1.0)))
+
+
+def test_backend_behind_a_lost_gateway_is_not_in_reach() -> None:
+    fleet = world(40, HOME).fleet
+    truth = undisturbed(fleet)
+
+    lost = replace(truth, gateway_up=np.arange(len(fleet.clusters)) != 0)
+
+    assert in_reach(fleet, truth).all()
+    assert (in_reach(fleet, lost) == (fleet.backends.cluster != 0)).all()
 
 
 def books(served: float) -> Books:
