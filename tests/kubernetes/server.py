@@ -162,7 +162,7 @@ class StandIn:
                 no = ApiError(410, "Expired", f"too old resource version: {at} ({store.version})")
                 await answer.write(_line("ERROR", json.dumps(status_of(no))))
                 break
-            for version, what, storage, stored, before in [event for event in store.events if event[0] > at]:
+            for version, what, storage, stored, before in store.since(at):
                 at = version
                 where = stored.object["metadata"]
                 if storage != kind.storage or (namespace and where.get("namespace") != namespace):
@@ -190,7 +190,7 @@ class StandIn:
             async with asyncio.timeout(self.bookmark_s), store.changed:
                 await store.changed.wait_for(lambda: store.version > at or self._runner is None)
         except TimeoutError:
-            return store.version <= at or not any(event[0] > at for event in store.events)
+            return store.version <= at or not store.since(at)
         return False
 
     def _discovery(self, path: str) -> Object:

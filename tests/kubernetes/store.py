@@ -1,7 +1,9 @@
 """What the stand-in remembers: objects, their versions, who owns which field, and what happened since."""
 
 import asyncio
+import bisect
 import copy
+import operator
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +19,10 @@ from tests.kubernetes.schema import defaulted, faults, pruned, unknown, untyped
 from tests.kubernetes.selection import selected
 from tests.kubernetes.stored import Manager, Object, Stored, merge_patched, metadata_kept, now
 
+Event = tuple[int, str, tuple[str, str], Stored, Stored | None]
+"""(version, ADDED | MODIFIED | DELETED, kind as stored, what became of the object, what it was before)."""
+EVENTS_MAX = 4_000
+"""Older ones are forgotten, as a watch cache does: who watches from before is told 410."""
 Review = Callable[[Kind, str, Object, Object | None], None]
 """Admission of (kind, CREATE | UPDATE, object, old object): raises ApiError."""
 
@@ -31,8 +37,7 @@ class Store:
         self.version = 100
         self.forgotten = 0
         """Events up to this version are gone: a watch from before is told 410."""
-        self.events: list[tuple[int, str, tuple[str, str], Stored, Stored | None]] = []
-        """(version, what happened, kind, object, the object before)."""
+        self.events: list[Event] = []
         self.reviews: list[Review] = []
         self.changed = asyncio.Condition()
         self.loudness: set[asyncio.Task[None]] = set()
@@ -44,6 +49,10 @@ class Store:
     def of(self, group: str, plural: str) -> dict[tuple[str, str], Stored]:
         """All objects of a kind."""
         return self.objects.setdefault((group, plural), {})
+
+    def since(self, version: int) -> list[Event]:
+        """What happened after it, as far as it is remembered."""
+        return self.events[bisect.bisect_right(self.events, version, key=operator.itemgetter(0)) :]
 
     def forget(self) -> None:
         """Compaction: what happened before now is no longer told."""
@@ -294,6 +303,9 @@ class Store:
 
     def _tell(self, what: str, kind: Kind, stored: Stored, before: Stored | None) -> None:
         self.events.append((self.version, what, kind.storage, stored, before))
+        if len(self.events) > EVENTS_MAX:
+            self.forgotten = self.events[EVENTS_MAX // 2 - 1][0]
+            del self.events[: EVENTS_MAX // 2]
 
         async def wake() -> None:
             async with self.changed:
