@@ -121,7 +121,8 @@ def objective_of_sets(problem: Problem, routing: Routing, label: Ints) -> Floats
     rps = made.demand_rps[routing.row] * routing.share
     route = problem.routes_of(routing)
     sent = route >= 0
-    usd = np.where(sent, problem.routes.usd[np.maximum(route, 0)], problem.shed_usd[routing.row]) * rps
+    usd = problem.shed_usd[routing.row] * rps
+    usd[sent] = problem.routes.usd[route[sent]] * rps[sent]
     new = np.bincount(route[sent], weights=rps[sent], minlength=len(problem.routes)) - standing_rps(problem)
     moved = np.maximum(new, 0.0) * problem.churn_usd[problem.routes.flow]
     site = problem.site_usd(made.backend_rps) + _overload_usd(problem, made.backend_rps)

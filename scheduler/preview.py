@@ -60,11 +60,12 @@ async def standing_tables(url: str) -> tuple[dict[OriginId, WeightTable], str]:
     """What a ledger says stands. It is only read; one that is not there yet means that nothing stands."""
     ledger = Ledger(url, readonly=True)
     try:
-        return await ledger.tables(), f"ledger {url}"
+        tables = await ledger.tables()
     except LedgerDown:
         return {}, "nearest cluster (no ledger yet)"
     finally:
         ledger.close()
+    return tables, f"ledger {url}" if tables else f"nearest cluster (no weights yet in ledger {url})"
 
 
 async def tables_that_stood(url: str, wall_s: float) -> tuple[dict[OriginId, WeightTable], str]:

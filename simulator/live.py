@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
-from config.problem import Invalid, Problem
+from config.problem import Invalid, Problem, quoted
 from placement.fleet import OriginId
 from placement.weights import WeightTable
 from scheduler.history import NothingYet
 from scheduler.ports import LedgerDown
 from scheduler.preview import standing_tables, tables_that_stood
 from simulator.scenario.faults import Event, Fault
-from simulator.scenario.load import Loaded, checked
+from simulator.scenario.load import Loaded, checked, words_of
 from simulator.scenario.model import Scenario
 
 NAME = "live"
+EXAMPLE = "cluster-outage cluster=eu-west at=1m for=3m"
 AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 T = TypeVar("T")
 
@@ -79,20 +81,28 @@ def _validated(made: Callable[[], T]) -> T:
     try:
         return made()
     except ValidationError as invalid:
-        words = {
-            f"{'.'.join(str(part) for part in error['loc'][1:])}: {error['msg']}"
-            for error in invalid.errors(include_url=False)
-        }
+        words = {words_of(_of_scenario(error)) for error in invalid.errors(include_url=False)}
         raise Invalid(tuple(Problem("--event", 0, 0, "", text) for text in sorted(words))) from None
 
 
+def _of_scenario(error: ErrorDetails) -> ErrorDetails:
+    """An error as it is in a scenario, also where events were validated alone."""
+    where = error["loc"]
+    return error if where[:1] == ("spec",) else error | {"loc": ("spec", "events", *where)}
+
+
 def _event(text: str) -> dict[str, Any]:
-    """`fault key=value ...` as a mapping; numbers and true/false are what they look like."""
-    fault, *pairs = text.split()
+    """`fault key=value ...` as a mapping; numbers and true/false are what they look like. Raises Invalid."""
+    fault, *pairs = text.split() or [""]
     found: dict[str, Any] = {"fault": fault, "at": "1m"}
     for pair in pairs:
-        key, _, value = pair.partition("=")
+        key, is_, value = pair.partition("=")
+        if not (key and is_ and value):
+            why = f"{quoted(pair)} is no key=value; write such as {quoted(EXAMPLE)}"
+            raise Invalid((Problem("--event", 0, 0, "", why),))
         found[key] = _value(value)
+    if not fault:
+        raise Invalid((Problem("--event", 0, 0, "", f"says no fault; write such as {quoted(EXAMPLE)}"),))
     return found
 
 

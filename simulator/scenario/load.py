@@ -20,6 +20,9 @@ from simulator.scenario.model import Scenario
 
 TAGS = {model.model_fields["fault"].annotation.__args__[0]: model for model in FAULTS}  # type: ignore[union-attr]
 
+NO_FAULT = {"union_tag_invalid", "union_tag_not_found"}
+"""Errors of pydantic that say that an event is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -77,17 +80,23 @@ def checked(scenario: Scenario, file: Path, node: Node | None = None) -> Loaded:
 
 
 def _problem(file: Path, node: Node, error: ErrorDetails) -> Problem:
-    """One error of pydantic in our words; those inside an event speak of the fault that it is."""
+    """One error of pydantic in our words, at its place."""
     where = error["loc"]
-    mark = locate(node, where, on_key=on_key(error))
-    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+    if error["type"] in NO_FAULT:
+        return _at(file, locate(node, (*where, "fault")), words_of(error))
+    return _at(file, locate(node, where, on_key=on_key(error)), words_of(error))
+
+
+def words_of(error: ErrorDetails) -> str:
+    """One error of validating a scenario in our words; those inside an event speak of the fault that it is."""
+    where = error["loc"]
+    if error["type"] in NO_FAULT:
         tag = str(error.get("ctx", {}).get("tag", ""))
-        why = f"unknown fault {quoted(tag)}{nearest(tag, TAGS)}" if tag else "fault is missing"
-        return _at(file, locate(node, (*where, "fault")), why)
+        return f"unknown fault {quoted(tag)}{nearest(tag, TAGS)}" if tag else "fault is missing"
     if where[:2] == ("spec", "events") and len(where) > 3 and where[3] in TAGS:
         inner: Any = error | {"loc": where[4:]}
-        return _at(file, mark, f"events[{where[2]}], {where[3]}: {reason(inner, TAGS[where[3]])}")
-    return _at(file, mark, reason(error, Scenario))
+        return f"events[{where[2]}], {where[3]}: {reason(inner, TAGS[where[3]])}"
+    return reason(error, Scenario)
 
 
 def _dangling_inside(scenario: Scenario) -> Iterator[tuple[tuple[int | str, ...], str]]:

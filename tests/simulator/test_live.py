@@ -48,7 +48,15 @@ def test_live_scenario_when_played_starts_from_the_weights_of_the_ledger(tmp_pat
 
 @pytest.mark.parametrize(
     ("event", "words"),
-    [("cluster-outage cluster=nowhere", "no cluster"), ("meteor cluster=eu-west", "meteor"), ("latency ms=x", "ms")],
+    [
+        ("cluster-outage cluster=eu-wst", 'no cluster "eu-wst"; did you mean "eu-west"'),
+        ("cluster-outge cluster=eu-west", 'unknown fault "cluster-outge"; did you mean "cluster-outage"'),
+        ("cluster-outage clster=eu-west", 'unknown key "clster"; did you mean "cluster"'),
+        ("cluster-outage cluster eu-west", '"cluster" is no key=value'),
+        ("cluster-outage", "cluster is missing"),
+        ("", "says no fault"),
+        ("latency ms=x", "ms must be a number"),
+    ],
 )
 def test_live_scenario_when_an_event_is_wrong_is_refused(tmp_path: Path, event: str, words: str) -> None:
     with pytest.raises(Invalid, match=words):

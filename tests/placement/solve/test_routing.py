@@ -10,6 +10,8 @@ from placement.chains import Paths, asks
 from placement.columns import bools, floats
 from placement.cost import evaluate, loads
 from placement.crossings import BYTES_PER_MB
+from placement.evacuation import shed_share
+from placement.losses import reduced
 from placement.problem import Prices, Problem, formulate
 from placement.routing import Routing
 from placement.sitecost import Autoscaler
@@ -135,6 +137,15 @@ def autoscaled_problem(seed: int, load: float, error: float = 0.0, scaled: Autos
     )
     fleet, snapshot = replace(fleet, scaler=scaled or scaler), snapshot_of(fleet, readings)
     return formulate(fleet, snapshot, Prices(), load_error=floats(np.full(count, error)))
+
+
+def test_solve_routing_with_autoscalers_when_no_cluster_is_left_refuses_everything() -> None:
+    problem = autoscaled_problem(0, 0.5)
+    everything = bools(np.zeros(len(problem.fleet.backends), dtype=bool))
+
+    plan = solve_routing(reduced(problem, everything, problem.standing))
+
+    assert (shed_share(plan.routing) == 1.0).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
