@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from placement.columns import Bools, Floats, Ints
-from placement.solve.highs import TOLERANCE, Question, answer
+from placement.solve.highs import TOLERANCE, Question, Relaxations, answer
 from placement.solve.layout import Layout, service_of
 from placement.solve.pricing import Mapper, Priced, dealt, nowhere, price_out, site_prices, sites_of
 from placement.solve.programs import Programs, programs
@@ -50,6 +50,8 @@ class Certificate(NamedTuple):
     """(S,) $/h"""
     priced: Priced
     mips: int
+    bases: list[bytes]
+    """where each service's linear program ended, b"" for none"""
 
 
 class Inquiry(NamedTuple):
@@ -63,6 +65,8 @@ class Inquiry(NamedTuple):
     pool_usd: Floats
     branches: int
     """nodes of mixed-integer programs, 0 for linear ones"""
+    bases: list[bytes]
+    """to start linear programs from"""
 
 
 def question(layout: Layout, parts: Programs, i: int, price: Floats, whole: bool) -> Question:
@@ -81,20 +85,36 @@ def question(layout: Layout, parts: Programs, i: int, price: Floats, whole: bool
     return Question(cost, matrix, *rows, parts.lower[a:b], parts.upper[a:b], at if whole else at[:0])
 
 
-def inquire(layout: Layout, task: Inquiry) -> tuple[Ints, Floats, Floats]:
-    """(replicas, $/h, lower bound) of the services of a task; plans are replaced where better ones turn up."""
-    parts = programs(layout, task.services, strong=True)
+class Answers(NamedTuple):
+    """To an inquiry, service by service; plans are replaced where better ones turned up."""
+
+    n: Ints
+    usd: Floats
+    least: Floats
+    bases: list[bytes]
+
+
+def inquire(layout: Layout, task: Inquiry) -> Answers:
+    """Bounds and plans of the services of a task.
+
+    A linear program whose last basis is optimal still was rounded before.
+    """
+    parts, relaxations = programs(layout, task.services, strong=True), Relaxations()
     price, n = np.zeros(len(layout.usd)), np.zeros(len(layout.usd), np.int64)
     sites = sites_of(layout, task.services)
     price[sites], n[sites] = site_prices(layout, sites, task.pool_usd), task.n
-    usd, least = task.usd.copy(), np.zeros(len(task.services))
+    usd, least, bases = task.usd.copy(), np.zeros(len(task.services)), list(task.bases)
+    edges = np.searchsorted(parts.site_column, parts.column0)
     for i, s in enumerate(task.services.tolist()):
-        lower, x = answer(question(layout, parts, i, price, task.branches > 0), STOP, task.branches)
+        asked = question(layout, parts, i, price, task.branches > 0)
+        if task.branches:
+            (lower, x), still = answer(asked, STOP, task.branches), False
+        else:
+            lower, x, bases[i], still = relaxations.answer(asked, bases[i])
         least[i] = max(0.0, lower)
-        if x is None or usd[i] - least[i] <= WORTH * usd[i]:
+        if x is None or still or usd[i] - least[i] <= WORTH * usd[i]:
             continue
-        mine = slice(*np.searchsorted(parts.site_column, parts.column0[[i, i + 1]]))
-        found = x[parts.site_column[mine] - parts.column0[i]]
+        found = x[parts.site_column[edges[i] : edges[i + 1]] - parts.column0[i]]
         here = slice(int(layout.site0[s]), int(layout.site0[s + 1]))
         service = service_of(layout, price, s)
         ups = (0.5,) if task.branches else ROUNDED_UP
@@ -102,7 +122,7 @@ def inquire(layout: Layout, task: Inquiry) -> tuple[Ints, Floats, Floats]:
         cost = search(service, replicas, nowhere(layout))
         if cost < usd[i]:
             usd[i], n[here] = cost, replicas
-    return n[sites], usd, np.minimum(least, usd)
+    return Answers(n[sites], usd, np.minimum(least, usd), bases)
 
 
 def cheaper(service: Service, plans: list[Ints]) -> Ints:
@@ -111,10 +131,18 @@ def cheaper(service: Service, plans: list[Ints]) -> Ints:
     return min(plans, key=lambda n: float(expense(service, buffers, n)))
 
 
-def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_usd: Floats) -> Certificate:
+def bound(
+    layout: Layout,
+    mapper: Mapper,
+    services: Ints,
+    priced: Priced,
+    pool_usd: Floats,
+    bases: list[bytes] | None = None,
+) -> Certificate:
     """Bounds of `services` at prices (P, R) by walks and linear programs; 0 for other services.
 
-    `priced` are plans at these prices; better ones found on the way replace them.
+    `priced` are plans at these prices; better ones found on the way replace them. `bases` of an earlier certificate
+    make it quicker.
     """
     n, usd, least = priced.n.copy(), priced.usd.copy(), np.zeros(layout.services)
     few = services[layout.sums(n.astype(np.float64))[services] <= WALKED]
@@ -122,8 +150,9 @@ def bound(layout: Layout, mapper: Mapper, services: Ints, priced: Priced, pool_u
     usd[few], n[sites_of(layout, few)] = walked.usd[few], walked.n[sites_of(layout, few)]
     exact: Bools = walked.exact > 0
     least[exact] = walked.usd[exact] * (1 - TOLERANCE)
-    begun = Certificate(pool_usd, least, Priced(n, usd, walked.exact), 0)
-    return _asked(layout, mapper, begun, dealt(services[~exact[services]]), 0)
+    begun = [b""] * layout.services if bases is None else bases
+    proof = Certificate(pool_usd, least, Priced(n, usd, walked.exact), 0, begun)
+    return _asked(layout, mapper, proof, dealt(services[~exact[services]]), 0)
 
 
 def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float, most: int) -> Certificate:
@@ -151,10 +180,15 @@ def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float,
 
 def _asked(layout: Layout, mapper: Mapper, proof: Certificate, parts: list[Ints], branches: int) -> Certificate:
     """The certificate with what programs of some services say."""
-    n, usd, least = proof.priced.n.copy(), proof.priced.usd.copy(), proof.least.copy()
-    tasks = [Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, branches) for each in parts]
-    for each, (replicas, cost, lower) in zip(parts, mapper(partial(inquire, layout), tasks), strict=True):
-        n[sites_of(layout, each)], usd[each] = replicas, cost
-        least[each] = np.maximum(least[each], lower)
+    n, usd, least, bases = proof.priced.n.copy(), proof.priced.usd.copy(), proof.least.copy(), list(proof.bases)
+    tasks = [
+        Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, branches, [bases[s] for s in each])
+        for each in parts
+    ]
+    for each, found in zip(parts, mapper(partial(inquire, layout), tasks), strict=True):
+        n[sites_of(layout, each)], usd[each] = found.n, found.usd
+        least[each] = np.maximum(least[each], found.least)
+        for s, basis in zip(each.tolist(), found.bases, strict=True):
+            bases[s] = basis
     mips = proof.mips + (len(parts) if branches else 0)
-    return Certificate(proof.pool_usd, least, Priced(n, usd, proof.priced.exact), mips)
+    return Certificate(proof.pool_usd, least, Priced(n, usd, proof.priced.exact), mips, bases)

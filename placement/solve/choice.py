@@ -1,9 +1,10 @@
-"""One plan per service that fits the pools together: what is left over becomes dear until nothing is, then exchanges.
+"""One plan per service that fits the pools together: the master's mixtures rounded down, then exchanges.
 
-`pack` starts anywhere, overfull or not. Services in overfull pools search in turn, paying for what is too much; the
-payment doubles until every pool holds what stands in it. At first only those move to whom it makes no difference, so
-that a request is refused when nothing else helps. `exchange` (placement.solve.exchanges) then takes the local optimum
-apart where it costs most, and a last search fills what that leaves.
+`floored` fits as the master does. `pack` starts anywhere, overfull or not: services in overfull pools search in turn,
+paying for what is too much; the payment doubles until every pool holds what stands in it. At first only those move to
+whom it makes no difference, so that a request is refused when nothing else helps. `exchange`
+(placement.solve.exchanges) then takes the local optimum apart where it costs most, and a last search fills what that
+leaves.
 """
 
 import numpy as np
@@ -14,6 +15,8 @@ from placement.solve.layout import THOUSANDTHS, Layout, fits
 from placement.solve.plans import Plans
 from placement.solve.pricing import expenses, polish
 
+ROUNDING = 1e-6
+"""What a share may be off."""
 DOUBLINGS = 60
 """of what a unit too much costs; the least replicas of all services fit, so that fewer always do."""
 
@@ -33,19 +36,33 @@ def pack(layout: Layout, n: Ints, pool_usd: Floats) -> Ints:
     return np.array(layout.low)
 
 
-def settle(layout: Layout, n: Ints, first: Ints) -> tuple[Ints, Floats]:
-    """(n, (S,) $/h) after a search of every service in what the others leave: `first`, then from dear to cheap."""
-    others = np.setdiff1d(np.arange(layout.services), first)
-    others = others[np.argsort(-expenses(layout, n)[others], kind="stable")]
-    return polish(layout, np.concatenate([first, others]), n)
+def floored(plans: Plans, share: Floats) -> tuple[Ints, Ints]:
+    """((H,) replicas that fit, services that mix) from the shares (plans,) of a master: mixtures rounded down.
+
+    Few services mix, about one for every scarce cell, and large ones lose next to nothing by it.
+    """
+    mixed = np.asarray(plans.replicas @ share).ravel()
+    n = np.maximum(np.floor(mixed + ROUNDING).astype(np.int64), plans.layout.low)
+    return n, np.unique(plans.owner[(share > ROUNDING) & (share < 1 - ROUNDING)])
 
 
-def choose(plans: Plans, n: Ints, pool_usd: Floats, goal_usd: float, exchanges: int) -> tuple[Ints, Floats]:
-    """(replicas that fit, (S,) $/h): from n, by exchanges among the plans until the goal or so many."""
+def settle(layout: Layout, n: Ints, services: Ints) -> tuple[Ints, Floats]:
+    """(n, (S,) $/h) after a search of `services` in what the others leave, from dear to cheap."""
+    return polish(layout, services[np.argsort(-expenses(layout, n)[services], kind="stable")], n)
+
+
+def choose(plans: Plans, share: Floats, pool_usd: Floats, goal_usd: float, exchanges: int) -> tuple[Ints, Floats]:
+    """(replicas that fit, (S,) $/h): from shares of a master, by exchanges among the plans until the goal or so many.
+
+    Services that mix take in turn what the rounding left, and once more what the last of them did not want.
+    """
     layout = plans.layout
-    n, usd = settle(layout, pack(layout, n, pool_usd), np.zeros(0, np.int64))
+    n, mixing = floored(plans, share)
+    n = pack(layout, n, pool_usd)
+    for _ in range(2):
+        n, usd = settle(layout, n, mixing)
     n, usd = exchange(plans, n, usd, pool_usd, goal_usd, exchanges)
-    return settle(layout, n, np.zeros(0, np.int64))
+    return settle(layout, n, np.arange(layout.services))
 
 
 def typical_usd(layout: Layout) -> Floats:

@@ -57,7 +57,7 @@ def answer(question: Question, stop: float, branches: int) -> tuple[float, Float
     whole = len(question.replicas) > 0
     # Presolve costs a linear program of this size more than it saves.
     run = _solver(**PLAIN, mip_rel_gap=stop, mip_max_nodes=branches) if whole else _solver(presolve="off")
-    run.passModel(_model(question))
+    _pass(run, question)
     run.run()
     info = run.getInfo()
     x = np.array(run.getSolution().col_value) if info.primal_solution_status == FEASIBLE else None
@@ -68,6 +68,48 @@ def answer(question: Question, stop: float, branches: int) -> tuple[float, Float
     return usd - TOLERANCE * abs(usd), x
 
 
+class Resumed(NamedTuple):
+    """A linear program solved from the basis of an earlier one of the same shape."""
+
+    usd: float
+    """a lower bound; -inf where there is no optimum"""
+    x: Floats | None
+    basis: bytes
+    """status of every column and row"""
+    still: bool
+    """whether the basis it came from is optimal still: then so is the solution"""
+
+
+class Relaxations:
+    """Linear programs one after the other; those asked before start where they ended, which takes a third of the time.
+
+    From a basis by primal simplex, because what changes from one price to the next is costs.
+    """
+
+    def __init__(self) -> None:
+        self._run = _solver(presolve="off")
+
+    def answer(self, question: Question, basis: bytes = b"") -> Resumed:
+        """The optimum, from `basis` if there is one."""
+        run, columns = self._run, len(question.cost)
+        _pass(run, question)
+        run.setOptionValue("simplex_strategy", PRIMAL if basis else DUAL)
+        if basis:
+            begun = _core.HighsBasis()
+            status = list(map(STATUS.__getitem__, basis))
+            begun.col_status, begun.row_status, begun.valid = status[:columns], status[columns:], True
+            run.setBasis(begun)
+        run.run()
+        info = run.getInfo()
+        if run.getModelStatus() != OPTIMAL:
+            return Resumed(-np.inf, None, b"", False)
+        usd, still = float(info.objective_function_value), bool(basis) and info.simplex_iteration_count == 0
+        if not still:
+            found = run.getBasis()
+            basis = bytes(map(int, (*found.col_status, *found.row_status)))
+        return Resumed(usd - TOLERANCE * abs(usd), np.array(run.getSolution().col_value), basis, still)
+
+
 class Growing:
     """A linear program that gains columns; every solve starts from the basis of the last one."""
 
@@ -75,7 +117,7 @@ class Growing:
         nothing = np.zeros(0)
         empty = csr_matrix((len(row_lower), 0))
         self._run = _solver(presolve="off", simplex_strategy=PRIMAL)
-        self._run.passModel(_model(Question(nothing, empty, row_lower, row_upper, nothing, nothing, np.zeros(0, int))))
+        _pass(self._run, Question(nothing, empty, row_lower, row_upper, nothing, nothing, np.zeros(0, int)))
 
     def add(self, cost: Floats, matrix: csc_matrix) -> None:
         """Columns from 0 up."""
@@ -103,8 +145,12 @@ class Growing:
 
 OPTIMAL = _core.HighsModelStatus.kOptimal
 FEASIBLE = int(_core.SolutionStatus.kSolutionStatusFeasible)
-PRIMAL = 4
-"""HiGHS's number for primal simplex: a basis stays feasible when columns come."""
+DUAL, PRIMAL = 1, 4
+"""HiGHS's numbers for simplex; by primal a basis stays feasible when columns come or costs change."""
+INTEGER, ROWWISE, MINIMIZE = (
+    int(each) for each in (_core.HighsVarType.kInteger, _core.MatrixFormat.kRowwise, _core.ObjSense.kMinimize)
+)
+STATUS = tuple(_core.HighsBasisStatus(each) for each in range(5))
 
 
 def _solver(**options: Any) -> Any:
@@ -114,18 +160,26 @@ def _solver(**options: Any) -> Any:
     return run
 
 
-def _model(question: Question) -> Any:
-    q, model = question, _core.HighsLp()
-    rows, columns = q.matrix.shape
-    model.num_row_, model.num_col_ = rows, columns
-    model.col_cost_, model.col_lower_, model.col_upper_ = q.cost, q.lower, q.upper
-    model.row_lower_, model.row_upper_ = q.row_lower, q.row_upper
-    a = model.a_matrix_
-    a.num_row_, a.num_col_, a.format_ = rows, columns, _core.MatrixFormat.kRowwise
-    a.start_, a.index_, a.value_ = q.matrix.indptr, q.matrix.indices, q.matrix.data
-    if len(q.replicas):
-        kinds = [_core.HighsVarType.kContinuous] * columns
-        for column in q.replicas.tolist():
-            kinds[column] = _core.HighsVarType.kInteger
-        model.integrality_ = kinds
-    return model
+def _pass(run: Any, question: Question) -> None:
+    """A whole program as arrays; attribute by attribute takes several times as long as solving a small one again."""
+    q, (rows, columns) = question, question.matrix.shape
+    kinds = np.zeros(columns, np.int32)
+    kinds[q.replicas] = INTEGER
+    a = q.matrix
+    run.passModel(
+        columns,
+        rows,
+        a.nnz,
+        ROWWISE,
+        MINIMIZE,
+        0.0,
+        q.cost,
+        q.lower,
+        q.upper,
+        q.row_lower,
+        q.row_upper,
+        a.indptr.astype(np.int32),
+        a.indices.astype(np.int32),
+        a.data,
+        kinds,
+    )

@@ -21,12 +21,12 @@ import numpy as np
 from placement.assignment import Assignment, AssignmentProblem
 from placement.columns import Floats, Ints, floats, ints
 from placement.solve.certificate import bound, tighten
-from placement.solve.choice import choose, pack
+from placement.solve.choice import choose, pack, settle
 from placement.solve.exchanges import exchange
-from placement.solve.generation import generate, keep, relaxed_prices
+from placement.solve.generation import generate, keep, relaxed_prices, value_of
 from placement.solve.layout import Layout, fits, lay_out, moved
 from placement.solve.plans import Plans
-from placement.solve.pricing import Mapper, expenses, flows, nearest_plans, polish, price_out
+from placement.solve.pricing import Mapper, expenses, flows, nearest_plans, price_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Standing(NamedTuple):
     plans: Plans
     n: Ints
     gap: float = 0.0
-    """that the whole problem was certified to"""
+    """that the last answer for the whole problem was certified to"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,31 +115,52 @@ def _cold(problem: AssignmentProblem, layout: Layout, mapper: Mapper, effort: Ef
 def _warm(
     problem: AssignmentProblem, layout: Layout, old: Standing, changed: Ints, mapper: Mapper, effort: Effort
 ) -> WholeAssignment:
-    """Price, certify and place only what moved, at the prices that stand; if that is not enough, choose anew."""
+    """Price, place and certify only what moved, at the prices that stand; if that is not enough, choose anew."""
     priced = price_out(layout, mapper, changed, old.n, old.pool_usd)
     proof = bound(layout, mapper, changed, priced, old.pool_usd)
-    enough = effort.open * float(old.least.sum()) * len(changed) / layout.services
-    goal = float(proof.priced.usd.sum()) - layout.rent(old.pool_usd) - enough
-    proof = tighten(layout, mapper, proof, goal, effort.mips)
-    least = old.least.copy()
-    least[changed] = proof.least[changed]
     plans = old.plans.without(layout, changed)
     plans.add(changed, layout.low, layout.usd, expenses(layout, layout.low))
     price = layout.price(old.pool_usd)
     within = np.clip(old.n, layout.low, layout.high)
     for n in (within, priced.n, proof.priced.n):
         plans.add(changed, n, price, expenses(layout, n, price))
-    of_changed = np.isin(np.repeat(np.arange(layout.services), np.diff(layout.site0)), changed)
-    n = pack(layout, np.where(of_changed, proof.priced.n, within), old.pool_usd)
-    n, usd = polish(layout, changed, n)
-    goal = _bound(Standing(layout, old.pool_usd, least, plans, n)) * (1 + effort.gap)
-    if usd.sum() > goal:
-        n, usd = exchange(plans, n, usd, old.pool_usd, goal, effort.exchanges)
-    standing = Standing(layout, old.pool_usd, least, plans, n)
+    n, usd = _placed(plans, changed, within, proof.priced.n, old.pool_usd, effort)
+    others = old.least.copy()
+    others[changed] = 0.0
+    enough = effort.open * float(old.least.sum()) * len(changed) / layout.services
+    goal = min(
+        float(usd.sum()) / (1 + effort.gap) - float(others.sum()),
+        float(proof.priced.usd.sum()) - layout.rent(old.pool_usd) - enough,
+    )
+    proof = tighten(layout, mapper, proof, goal, effort.mips)
+    plans.add(changed, proof.priced.n, price, proof.priced.usd)
+    standing = Standing(layout, old.pool_usd, others + proof.least, plans, n)
     answer = _answer(problem, standing, usd, 0, proof.mips, len(changed))
     if answer.assignment.gap <= max(effort.gap, old.gap + effort.open):
-        return answer
+        return replace(answer, standing=answer.standing._replace(gap=old.gap))
     return _passes(problem, mapper, effort, plans, old.pool_usd, answer)
+
+
+def _placed(
+    plans: Plans, changed: Ints, within: Ints, wanted: Ints, pool_usd: Floats, effort: Effort
+) -> tuple[Ints, Floats]:
+    """(replicas that fit, (S,) $/h) after services changed, from what stands (H,) and what those want (H,).
+
+    They search in the room that there is; where that is not enough, others move too.
+    """
+    layout = plans.layout
+    goal = value_of(plans, pool_usd) * (1 + effort.aim)
+    n, usd = within, np.full(layout.services, np.inf)
+    if fits(layout, n).all():
+        for _ in range(2):
+            n, usd = settle(layout, n, changed)
+    if usd.sum() > goal:
+        of_changed = np.isin(np.repeat(np.arange(layout.services), np.diff(layout.site0)), changed)
+        moved_n, moved_usd = settle(layout, pack(layout, np.where(of_changed, wanted, within), pool_usd), changed)
+        if moved_usd.sum() < usd.sum():
+            n, usd = moved_n, moved_usd
+        n, usd = exchange(plans, n, usd, pool_usd, goal, effort.exchanges)
+    return n, usd
 
 
 def _passes(
@@ -155,9 +176,8 @@ def _passes(
     passes = max(1, effort.passes if layout.services < effort.once_from else 1)
     for _ in range(passes):
         made = generate(mapper, plans, pool_usd, effort.rounds)
-        start = plans.replicas_of(plans.first(-made.share))
         times = effort.exchanges + layout.services // 20
-        n, usd = choose(plans, start, made.pool_usd, made.usd * (1 + effort.aim), times)
+        n, usd = choose(plans, made.share, made.pool_usd, made.usd * (1 + effort.aim), times)
         proof = tighten(layout, mapper, made.proof, float(usd.sum()) / (1 + effort.gap), effort.mips)
         keep(plans, proof)
         rounds, mips = rounds + made.rounds, mips + proof.mips

@@ -108,7 +108,8 @@ class Relaxed(NamedTuple):
 class Master:
     """The master over plans that grow: every solve starts from the basis of the last one.
 
-    Pools may be overfilled at a price, which is then the most that their shadow prices can be.
+    Pools may be overfilled at a price, which is then the most that their shadow prices can be, and be paid for being
+    left empty, which is then the least.
     """
 
     def __init__(self, plans: Plans) -> None:
@@ -116,11 +117,12 @@ class Master:
         services, room = plans.layout.services, (plans.layout.capacity / THOUSANDTHS).ravel()
         one, cells = np.ones(services), len(room)
         self._program = Growing(np.concatenate([one, np.full(cells, -np.inf)]), np.concatenate([one, room]))
-        over = csc_matrix((-np.ones(cells), (services + np.arange(cells), np.arange(cells))), (services + cells, cells))
-        self._program.add(np.zeros(cells), over)
+        sign, row = np.repeat([-1.0, 1.0], cells), services + np.tile(np.arange(cells), 2)
+        slack = csc_matrix((sign, (row, np.arange(2 * cells))), (services + cells, 2 * cells))
+        self._program.add(np.zeros(2 * cells), slack)
 
-    def relax(self, most_usd: Floats | None = None) -> Relaxed:
-        """Its optimum over all plans there are by now, at shadow prices of at most (P, R). Raises Unsolved."""
+    def relax(self, box: tuple[Floats, Floats] | None = None) -> Relaxed:
+        """Its optimum over all plans there are by now, at shadow prices within a box (P, R). Raises Unsolved."""
         plans, new = self.plans, slice(self._taken, len(self.plans))
         services, shape = plans.layout.services, plans.layout.capacity.shape
         if new.start < new.stop:
@@ -130,13 +132,13 @@ class Master:
             self._program.add(plans.usd[new], vstack([one, use], format="csc"))
             self._taken = new.stop
         cells = plans.layout.capacity.size
-        if most_usd is None:
-            self._program.offer(np.zeros(cells), 0.0)
+        if box is None:
+            self._program.offer(np.zeros(2 * cells), 0.0)
         else:
-            self._program.offer(most_usd.ravel(), np.inf)
+            self._program.offer(np.concatenate([box[1].ravel(), -box[0].ravel()]), np.inf)
         found = self._program.solve()
         price = np.maximum(0.0, -found.row_price[services:])
-        return Relaxed(found.usd, found.x[cells:], price.reshape(shape))
+        return Relaxed(found.usd, found.x[2 * cells :], price.reshape(shape))
 
 
 def relax(plans: Plans) -> Relaxed:

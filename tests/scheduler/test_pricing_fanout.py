@@ -61,7 +61,7 @@ def ends_elsewhere(home: int, task: int) -> int:
 
 @pytest.mark.usefixtures("two_nodes")
 def test_map_on_ray_when_workers_die_is_run_in_this_process_and_errors_are_raised_as_they_are() -> None:
-    with RayMapper(processors=2, retries=0) as mapper:
+    with RayMapper(processors=2, retries=0, answer_max_s=600.0) as mapper:
         assert list(mapper(partial(operator.mul, 2), range(21))) == list(range(0, 42, 2))
         assert list(mapper(partial(ends_elsewhere, os.getpid()), [1, 2])) == [2, 3]
         with pytest.raises(ZeroDivisionError):

@@ -6,7 +6,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csc_matrix, csr_matrix
 
 from placement.columns import Floats
-from placement.solve.highs import Growing, Question, answer
+from placement.solve.highs import Growing, Question, Relaxations, answer
 from placement.solve.linear import Unsolved
 
 
@@ -51,6 +51,25 @@ def test_answer_when_cut_short_is_a_bound_and_when_not_the_optimum(seed: int) ->
 def test_answer_when_there_is_no_solution_is_no_bound() -> None:
     q = cover(0, whole=False)
     assert answer(q._replace(row_lower=np.full(5, 1e6)), 0.0, 0) == (-np.inf, None)
+
+
+def test_relaxation_when_costs_change_and_it_starts_from_its_basis_is_the_one_solved_anew() -> None:
+    rng, relaxations = np.random.default_rng(2), Relaxations()
+    questions = [cover(seed, whole=False) for seed in range(4)]
+    bases, stills = [b""] * 4, 0
+    for turn in range(6):
+        factor = rng.uniform(1 - 0.1 * turn, 1 + 0.1 * turn, 12)
+        for i, q in enumerate(questions):
+            asked = q._replace(cost=q.cost * factor)
+            found = relaxations.answer(asked, bases[i])
+            assert found.usd == pytest.approx(best(asked), rel=1e-6)
+            assert found.x is not None
+            assert asked.cost @ found.x == pytest.approx(best(asked), rel=1e-6)
+            assert not found.still or found.basis == bases[i]
+            assert relaxations.answer(asked, found.basis).still
+            bases[i], stills = found.basis, stills + found.still
+    assert stills > 0, "a small change of costs leaves some bases optimal"
+    assert relaxations.answer(questions[0]._replace(row_lower=np.full(5, 1e6))).x is None
 
 
 def test_growing_program_when_columns_and_costs_change_is_the_one_solved_anew() -> None:
