@@ -11,6 +11,7 @@ import numpy as np
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.cost import loads
 from placement.evacuation import spare_rps, spill
+from placement.fleet import Fleet
 from placement.losses import DOMAINS, Loss, lost_clusters, reduced
 from placement.patch import Patch, applied, rows_of
 from placement.problem import DEMAND_FLOOR_RPS, Problem
@@ -18,6 +19,7 @@ from placement.routing import Routing
 
 SHOWN_RPS = 0.05
 """Refusals below this are rounding."""
+IDLE_RPS = 1e-9
 FULL = 0.999
 """Utilization at which a backend takes no more."""
 
@@ -196,12 +198,17 @@ def _where_it_came_in(asked: Problem, routing: Routing, usable: Bools, limit: Fl
 
 def summary(problem: Problem, routing: Routing, before_rps: Floats) -> tuple[float, str]:
     """(utilization, name) of the fullest backend that takes more than (B,) `before_rps`, else of the fullest."""
-    made = loads(problem, routing)
-    utilization = made.utilization(problem.capacity_rps)
-    takes = made.backend_rps > before_rps * (1 + 1e-6) + 1e-3
+    return fullest(problem.fleet, loads(problem, routing).backend_rps, before_rps, problem.capacity_rps)
+
+
+def fullest(fleet: Fleet, load_rps: Floats, before_rps: Floats, capacity_rps: Floats) -> tuple[float, str]:
+    """The same of (B,) loads."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        utilization = np.where(load_rps <= IDLE_RPS, 0.0, load_rps / capacity_rps)
+    takes = load_rps > before_rps * (1 + 1e-6) + 1e-3
     shown = np.where(takes, utilization, -1.0) if takes.any() else utilization
     worst = int(shown.argmax()) if len(shown) else -1
-    return (float(shown[worst]), problem.fleet.backend_name(worst)) if worst >= 0 else (0.0, "")
+    return (float(shown[worst]), fleet.backend_name(worst)) if worst >= 0 else (0.0, "")
 
 
 def shed_by_priority(problem: Problem, routing: Routing, priorities: Iterable[float]) -> tuple[float, ...]:

@@ -198,18 +198,29 @@ def displaced(fleet: Fleet, external_rps: Floats, lost: Bools) -> Floats:
 
     That is what anycast, DNS and client retries do. Where no mesh survives the demand stays, to be seen as refused.
     """
+    heir = heirs(fleet, lost)
+    if heir is None:
+        return external_rps
+    keys = fleet.flows.service * len(heir) + fleet.flows.origin
+    row = lookup(keys, fleet.flows.service * len(heir) + heir[fleet.flows.origin])
+    row = np.where(row >= 0, row, np.arange(len(keys)))
+    return np.asarray(np.bincount(row, weights=external_rps, minlength=len(keys)), dtype=np.float64)
+
+
+def heirs(fleet: Fleet, lost: Bools) -> Ints | None:
+    """(O,) where the clients of each origin come in once the meshes of lost clusters, (C,), are gone: mostly itself.
+
+    None where no mesh is lost, or none is left.
+    """
     mesh = fleet.origins.cluster
     alive = (mesh >= 0) & ~lost[np.maximum(mesh, 0)]
     gone = (mesh >= 0) & ~alive
     if not gone.any() or not alive.any():
-        return external_rps
-    heirs = np.flatnonzero(alive)
+        return None
+    left = np.flatnonzero(alive)
     heir = np.arange(len(mesh))
-    heir[gone] = heirs[fleet.network.rtt_ms[np.ix_(gone, mesh[heirs])].argmin(axis=1)]
-    keys = fleet.flows.service * len(mesh) + fleet.flows.origin
-    row = lookup(keys, fleet.flows.service * len(mesh) + heir[fleet.flows.origin])
-    row = np.where(row >= 0, row, np.arange(len(keys)))
-    return np.asarray(np.bincount(row, weights=external_rps, minlength=len(keys)), dtype=np.float64)
+    heir[gone] = left[fleet.network.rtt_ms[np.ix_(gone, mesh[left])].argmin(axis=1)]
+    return heir
 
 
 class Caused(NamedTuple):

@@ -2,8 +2,9 @@
 
 A row is first what the spill makes of a loss, then, as work allows, the optimum of the problem without what is lost,
 with churn counted from the plan, so that flows that are not hit stay unless room is needed. A loss of one tier concerns
-one application and is solved in it alone. Rows whose input did not change stand. Every row is proved by arithmetic on
-what was measured, whoever found it.
+one application and is solved in it alone; in a large fleet every loss is solved in an excerpt (placement.excerpt) of
+the flows that it may move, as long as nobody else has to give way. Rows whose input did not change stand. Every row is
+proved by arithmetic on what was measured, whoever found it.
 """
 
 from collections.abc import Iterable
@@ -13,22 +14,14 @@ import numpy as np
 
 from placement.chains import asks, p95_ms
 from placement.columns import Bools, Floats, bools, floats
-from placement.cost import Cost, evaluate, loads
+from placement.cost import Cost, evaluate
 from placement.evacuation import spare_rps, spill
-from placement.failover import (
-    FailoverTable,
-    Row,
-    exact_place,
-    places,
-    shed_by_priority,
-    summary,
-    table_of,
-    widest_place,
-)
+from placement.excerpt import Excerpts
+from placement.failover import FailoverTable, Row, exact_place, places, table_of, widest_place
 from placement.fleet import Fleet
 from placement.losses import Loss, after, domains, losses, pair
 from placement.patch import Patch, applied, patch, placed
-from placement.portion import Applications, Portion, digest
+from placement.portion import Portion
 from placement.problem import Prices, Problem, formulate
 from placement.readings import Snapshot
 from placement.routing import Routing
@@ -36,10 +29,13 @@ from placement.sitecost import Pieces
 from placement.solve.linear import Unsolved
 from placement.solve.pairs import screened
 from placement.solve.routing import solve_routing
+from placement.solve.scope import Scope, Scopes
 
 WORK = 400_000
 """Of one refresh, in flows looked at by the spill: two seconds of a processor, and every row of 200 services in 40
 clusters proved within nine refreshes. A count and not a time, so that a run repeats."""
+CUT_FROM_FLOWS = 5_000
+"""From so many flows on a loss is looked at in an excerpt of what it may move; smaller fleets are as quick whole."""
 OVERHEAD = 500
 """What any problem costs, in flows."""
 SOLVE = 2
@@ -69,6 +65,7 @@ class TableOrder:
     trust: float = 1.0
     """Part of a capacity that nobody measured which a receiver may be given."""
     work: float = WORK
+    cut_from_flows: int = CUT_FROM_FLOWS
 
 
 def failover_table(fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices) -> FailoverTable:
@@ -79,8 +76,8 @@ def failover_table(fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: P
 def refreshed(order: TableOrder) -> FailoverTable:
     """The table for a plan, as far as the work goes; the rest as it was last proved."""
     fleet, last = order.fleet, order.last
-    snapshot = replace(order.snapshot, routing=order.routing)
-    study = _study(formulate(fleet, snapshot, order.prices), snapshot, order.trust, last)
+    study = study_of(order)
+    snapshot = study.snapshot
     known = {str(row.loss): row for row in last.rows} if last else {}
     ranked_at_s = last.ranked_at_s if last else -np.inf
     if snapshot.at_s - ranked_at_s >= RANK_EVERY_S:
@@ -101,7 +98,7 @@ def failover_row(
     single loss.
     """
     snapshot = replace(snapshot, routing=routing)
-    study = _study(formulate(fleet, snapshot, prices), snapshot, 1.0, None)
+    study = _study(formulate(fleet, snapshot, prices), snapshot, 1.0, None, large=False)
     gone, found = snapshot.usable & ~usable, losses(fleet)
     place = exact_place(places(found, snapshot.usable), gone, snapshot.cut, cut)
     if place is None and gone.any():
@@ -110,34 +107,25 @@ def failover_row(
         place = widest_place(found, gone, snapshot.usable) if place is None else place
     if place is None:
         return None
-    return study.row(found[place], study.scope(found[place]), None, solve=True)
+    return study.row(found[place], solve=True)
 
 
-def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTable | None) -> "Study":
+def study_of(order: TableOrder) -> "Study":
+    """What a refresh does its work with."""
+    snapshot, large = replace(order.snapshot, routing=order.routing), len(order.fleet.flows) >= order.cut_from_flows
+    return _study(formulate(order.fleet, snapshot, order.prices), snapshot, order.trust, order.last, large)
+
+
+def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTable | None, large: bool) -> "Study":
     measured = np.ones(len(snapshot.usable), dtype=bool) if snapshot.measured is None else snapshot.measured
     spare = spare_rps(problem, measured, trust)
-    priorities = np.unique(problem.fleet.services.priority)[::-1].tolist()
-    shed = floats(shed_by_priority(problem, problem.standing, priorities))
-    cost = evaluate(problem, problem.standing)
     moved = last is None or not np.array_equal(last.usable, snapshot.usable)
     if last is not None:
         was, now = (np.zeros(1, dtype=bool) if cut is None else cut for cut in (last.cut, snapshot.cut))
         moved = moved or bool((was != now).any())
-    return Study(problem, Applications(problem), snapshot, spare, cost, shed, moved, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The problem in which a loss is looked at: the whole, or one application."""
-
-    part: Portion
-    usable: Bools
-    latency_ms: Floats
-    spare_rps: Floats
-    before: Cost
-    shed: Floats
-    """By priority, as it stands."""
-    digest: int
+    scopes = Scopes(problem, snapshot, spare, large and Excerpts(problem).possible)
+    shed = scopes.shed(problem, problem.standing)
+    return Study(problem, snapshot, scopes, evaluate(problem, problem.standing), shed, moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,69 +133,93 @@ class Study:
     """One refresh."""
 
     problem: Problem
-    applications: Applications
     snapshot: Snapshot
-    spare_rps: Floats
+    scopes: Scopes
     cost: Cost
     shed: Floats
     """By priority, as it stands."""
     moved: bool
     """Whether something went out or came back since the table before."""
-    scopes: dict[int, Scope]
-    """By application, -1 for the whole; made when needed."""
 
     def proved(self, found: Iterable[Loss], known: dict[str, Row], near: Bools, work: float) -> list[Row]:
         """Rows for losses, in their order: all that the work reaches, and the last ones of the others."""
-        todo = list(found)
+        todo, now_s = list(found), self.snapshot.at_s
         rows = {str(loss): known[str(loss)] for loss in todo if str(loss) in known}
         urgent = {str(loss) for loss in todo if near[loss.backends].any()}
         spent = 0.0
         for loss in _first(todo, urgent, {name: row.made_at_s for name, row in rows.items()}):
-            scope, last = self.scope(loss), rows.get(str(loss))
+            last = rows.get(str(loss))
+            due = last is None or self._due(loss, last, urgent)
+            if not self.scopes.shared and not (due and spent < work / 2):
+                continue
+            scope = self.scopes.of(loss, last)
             if last is not None and last.digest == scope.digest:
-                rows[str(loss)] = replace(last, loss=loss, made_at_s=self.snapshot.at_s)
-            elif spent < work / 2 and (last is None or self._due(loss, last, urgent)):
-                rows[str(loss)] = self.row(loss, scope, last, solve=False)
-                spent += OVERHEAD + len(scope.part.flow)
+                rows[str(loss)] = replace(last, loss=loss, made_at_s=now_s)
+                spent += 0 if self.scopes.shared else OVERHEAD
+            elif spent < work / 2 and due:
+                rows[str(loss)], flows = self.looked_at(loss, scope, last, solve=False)
+                spent += OVERHEAD + flows
         for loss in _first(todo, urgent, {name: row.solved_at_s for name, row in rows.items()}):
             last = rows.get(str(loss))
-            if last is None or spent >= work:
+            if last is None or spent >= work or last.made_at_s < now_s:
                 continue
-            scope = self.scope(loss)
-            late = self.snapshot.at_s - last.solved_at_s >= SOLVE_EVERY_S
-            if last.digest == scope.digest and last.solved_at_s < last.changed_at_s and late:
-                rows[str(loss)] = self.row(loss, scope, last, solve=True)
-                spent += SOLVE * (OVERHEAD + len(scope.part.flow))
+            late = now_s - last.solved_at_s >= SOLVE_EVERY_S
+            if not late or last.solved_at_s >= last.changed_at_s:
+                continue
+            scope = self.scopes.of(loss, last)
+            if last.digest == scope.digest or not self.scopes.shared:
+                rows[str(loss)], flows = self.looked_at(loss, scope, last, solve=True)
+                spent += SOLVE * (OVERHEAD + flows)
         return [rows[str(loss)] for loss in todo if str(loss) in rows]
 
-    def row(self, loss: Loss, scope: Scope, last: Row | None, *, solve: bool) -> Row:
-        """One row, proved in its scope."""
+    def row(self, loss: Loss, last: Row | None = None, *, solve: bool) -> Row:
+        """One row."""
+        return self.looked_at(loss, self.scopes.of(loss, last), last, solve=solve)[0]
+
+    def looked_at(self, loss: Loss, scope: Scope, last: Row | None, *, solve: bool) -> tuple[Row, int]:
+        """One row, proved in its scope or in a wider one where it does not fit there, and how many flows that took."""
+        flows, wider = 0, scope
+        while True:
+            flows += len(wider.part.flow)
+            best, left, solved = self._best(loss, wider, last, solve=solve)
+            more = self.scopes.wider(wider, best, left, solve=solve)
+            if more is None:
+                return self._row(loss, wider, (best, left, solved), last, solve=solve), flows
+            wider = more
+
+    def _best(self, loss: Loss, scope: Scope, last: Row | None, *, solve: bool) -> tuple[Routing, Problem, bool]:
+        """The cheapest routing known for what is left in a scope, that problem, and whether the optimizer found it."""
         part, problem = scope.part, scope.part.problem
         here = part.local(loss)
-        left, usable = after(problem, here), scope.usable & ~here.dead(problem.fleet)
+        bare, usable = after(problem, here), bools(scope.usable & ~here.dead(problem.fleet))
+        left = scope.relieved(bare)
         change = None if last is None or not last.solved else last.change
         start = problem.standing if change is None else _local(change, part, problem.standing)
-        best = spill(left, start, usable, scope.spare_rps)
-        solved = change is not None
+        best, solved = spill(left, start, usable, scope.spare_rps), change is not None
         if solve:
             try:
-                optimum = solve_routing(_within(left, scope.spare_rps)).routing
+                optimum = solve_routing(scope.relieved(_within(bare, scope.room_rps))).routing
             except Unsolved:
-                pass
-            else:
-                optimum = spill(left, optimum, usable, scope.spare_rps)
-                if evaluate(left, optimum).objective_usd_per_hour <= evaluate(left, best).objective_usd_per_hour:
-                    best, solved = optimum, True
-        cost, now = evaluate(left, best), self.snapshot.at_s
-        worst, name = summary(left, best, loads(problem, problem.standing).backend_rps)
+                return best, left, solved
+            optimum = spill(left, optimum, usable, scope.spare_rps)
+            if evaluate(left, optimum).objective_usd_per_hour <= evaluate(left, best).objective_usd_per_hour:
+                return optimum, left, True
+        return best, left, solved
+
+    def _row(
+        self, loss: Loss, scope: Scope, found: tuple[Routing, Problem, bool], last: Row | None, *, solve: bool
+    ) -> Row:
+        best, left, solved = found
+        part, cost, now = scope.part, evaluate(left, best), self.snapshot.at_s
+        worst, name = scope.fullest(self.problem, loss, left, best)
         return Row(
             loss=loss,
-            change=placed(patch(problem.standing, best), part.flow),
+            change=placed(patch(part.problem.standing, best), part.flow),
             solved=solved,
             worst_utilization=worst,
             worst_backend=name,
-            shed_by_priority=tuple((self.shed + self._shed(left, best) - scope.shed).tolist()),
-            p95_ms=p95_ms(left, scope.latency_ms, best, asks(problem.fleet)),
+            shed_by_priority=tuple((self.shed + self.scopes.shed(left, best) - scope.shed).tolist()),
+            p95_ms=p95_ms(scope.from_outside(left), scope.latency_ms, best, asks(left.fleet)),
             usd_per_hour=self.cost.billed_usd_per_hour + cost.billed_usd_per_hour - scope.before.billed_usd_per_hour,
             objective_usd_per_hour=self.cost.objective_usd_per_hour
             + cost.objective_usd_per_hour
@@ -227,32 +239,9 @@ class Study:
         tried = []
         for i, j in screened(self.problem, single):
             both = pair(single[i], single[j])
-            row = self.row(both, self.scope(both), None, solve=False)
+            row = self.row(both, solve=False)
             tried.append((-row.objective_usd_per_hour, str(both), both))
         return tuple(both for _, _, both in sorted(tried, key=lambda t: t[:2])[:PAIRS_KEPT])
-
-    def _shed(self, problem: Problem, routing: Routing) -> Floats:
-        """Requests/s refused by each priority of the fleet, descending."""
-        priorities = np.unique(self.problem.fleet.services.priority)[::-1].tolist()
-        return floats(shed_by_priority(problem, routing, priorities))
-
-    def scope(self, loss: Loss) -> Scope:
-        """Its problem; one of single tiers is that of their application."""
-        tier = loss.kind == "tier"
-        service = self.problem.fleet.backends.service[loss.backends[0]] if tier else 0
-        key = self.applications.of_service(int(service)) if tier else -1
-        if key not in self.scopes:
-            every = np.arange(len(self.problem.fleet.flows)), np.arange(len(self.problem.fleet.backends))
-            part = self.applications.portion(key) if tier else Portion(self.problem, *every)
-            usable, latency = self.snapshot.usable[part.backend], self.snapshot.readings.latency_ms[part.backend]
-            spare = self.spare_rps[part.backend]
-            before, shed = (
-                evaluate(part.problem, part.problem.standing),
-                self._shed(part.problem, part.problem.standing),
-            )
-            same = digest(part.problem, usable, latency, spare)
-            self.scopes[key] = Scope(part, bools(usable), floats(latency), floats(spare), before, shed, same)
-        return self.scopes[key]
 
 
 def _first(todo: list[Loss], urgent: set[str], at_s: dict[str, float]) -> list[Loss]:
