@@ -4,7 +4,10 @@ Two controllers on one PostgreSQL steer a real HAProxy. Before each kill an oper
 acknowledged; after it the standby must know that word, must find its mesh fenced no higher than its own term, and must
 have pushed nothing that did not differ.
 
-    python -m benchmarks.takeover --times 50 --json
+A kill takes five to ten seconds, most of it the start of the next standby. With `--log FILE` each kill is a line of
+that file as soon as it is done, and a later run with the same file does what is left of `--times` and counts them all.
+
+    python -m benchmarks.takeover --times 50 --log kills.jsonl --json
 """
 
 import argparse
@@ -18,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +103,18 @@ spec:
 """
 
 
-@dataclass
-class Seen:
-    """What the kills showed."""
+@dataclass(frozen=True)
+class Kill:
+    """What one of them showed."""
 
-    takeover_s: list[float] = field(default_factory=list)
-    lost_words: int = 0
-    stale_fences: int = 0
-    idle_pushes: int = 0
-    two_leaders: int = 0
+    takeover_s: float
+    lost_words: int
+    stale_fences: int
+    idle_pushes: int
+    two_leaders: int
+    requests: int = 0
+    """From the kill before to the end of this one."""
+    failed_requests: int = 0
 
 
 def write(folder: Path, mesh: HaproxyHarness, ledger: str, lease_s: float) -> Path:
@@ -159,7 +165,7 @@ async def says(controller: Controller, word: str) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def one_kill(leader: Controller, standby: Controller, number: int, seen: Seen, late_s: float) -> None:
+async def one_kill(leader: Controller, standby: Controller, number: int, late_s: float) -> Kill:
     """Acknowledge a word, kill, wait for the other one to lead, and look at what it knows and did."""
     wanted = "frozen" if number % 2 else "auto"
     call = leader.client.post if number % 2 else leader.client.delete
@@ -167,20 +173,44 @@ async def one_kill(leader: Controller, standby: Controller, number: int, seen: S
     assert answer.status_code == 200, answer.text
     before = (await leader.plan())["epoch"]
     await asyncio.sleep(late_s)
-    seen.two_leaders += await status(standby) == "ready"
+    two_leaders = await status(standby) == "ready"
     killed_s = time.monotonic()
     leader.process.kill()
     await says(standby, "ready")
-    seen.takeover_s.append(time.monotonic() - killed_s)
-    plan = await standby.plan()
-    seen.lost_words += plan["mode"] not in {wanted, "safe"}
-    seen.stale_fences += plan["epoch"] != before + 1
-    seen.idle_pushes += sum(bool(push["stored"]) for push in plan["pushes"])
+    takeover_s, plan = time.monotonic() - killed_s, await standby.plan()
+    return Kill(
+        takeover_s=round(takeover_s, 4),
+        lost_words=int(plan["mode"] not in {wanted, "safe"}),
+        stale_fences=int(plan["epoch"] != before + 1),
+        idle_pushes=sum(bool(push["stored"]) for push in plan["pushes"]),
+        two_leaders=int(two_leaders),
+    )
 
 
-async def measure(times: int, lease_s: float, seed: int) -> dict[str, Any]:
-    """All kills, one after the other."""
-    seen, jitter = Seen(), random.Random(seed)
+async def measure(times: int, lease_s: float, seed: int, log: Path | None = None) -> dict[str, Any]:
+    """All kills, one after the other; those that the log has are not done again."""
+    done, chain = kept(log), 0
+    if len(done) < times:
+        chain = await kill(range(len(done), times), lease_s, random.Random(seed + len(done)), done, log)
+    takeover_s = [one.takeover_s for one in done]
+    return {
+        "kills": len(done),
+        "lease_s": lease_s,
+        "p50_takeover_s": round(float(np.median(takeover_s)), 3),
+        "p99_takeover_s": round(float(np.quantile(takeover_s, 0.99)), 3),
+        "max_takeover_s": round(max(takeover_s), 3),
+        "acknowledged_lost": sum(one.lost_words for one in done),
+        "stale_writes_accepted": sum(one.stale_fences for one in done),
+        "pushes_without_a_change": sum(one.idle_pushes for one in done),
+        "two_leaders_at_once": sum(one.two_leaders for one in done),
+        "turns_in_an_unbroken_chain": chain,
+        "requests": sum(one.requests for one in done),
+        "failed_requests": sum(one.failed_requests for one in done),
+    }
+
+
+async def kill(numbers: range, lease_s: float, jitter: random.Random, done: list[Kill], log: Path | None) -> int:
+    """Kill so often, and add what that showed; returns the turns of this run in the ledger, whose chain holds."""
     with tempfile.TemporaryDirectory() as name, postgresql() as ledger:
         folder = Path(name)
         (folder / "mesh").mkdir()
@@ -188,28 +218,32 @@ async def measure(times: int, lease_s: float, seed: int) -> dict[str, Any]:
             homes = [write(folder / side, mesh, ledger, lease_s) for side in ("left", "right")]
             leader = await stack.enter_async_context(running(homes[0], "ready"))
             turns = itertools.cycle(reversed(homes))
-            for number, home in zip(range(times), turns, strict=False):
+            for number, home in zip(numbers, turns, strict=False):
                 standby = await stack.enter_async_context(running(home, "standby"))
-                await one_kill(leader, standby, number, seen, jitter.uniform(0.0, lease_s))
-                leader = standby
-            requests, failed = counts.total(), counts.total() - sum(counts[cluster] for cluster in CLUSTERS)
+                found = await one_kill(leader, standby, number, jitter.uniform(0.0, lease_s))
+                leader, total = standby, counts.total()
+                failed = total - sum(counts[cluster] for cluster in CLUSTERS)
+                counts.clear()
+                done.append(replace(found, requests=total, failed_requests=failed))
+                if log is not None:
+                    await asyncio.to_thread(write_down, log, done[-1])
         book = Ledger(ledger)
         chain = await book.verify()
         book.close()
-    return {
-        "kills": times,
-        "lease_s": lease_s,
-        "p50_takeover_s": round(float(np.median(seen.takeover_s)), 3),
-        "p99_takeover_s": round(float(np.quantile(seen.takeover_s, 0.99)), 3),
-        "max_takeover_s": round(max(seen.takeover_s), 3),
-        "acknowledged_lost": seen.lost_words,
-        "stale_writes_accepted": seen.stale_fences,
-        "pushes_without_a_change": seen.idle_pushes,
-        "two_leaders_at_once": seen.two_leaders,
-        "turns_in_an_unbroken_chain": chain,
-        "requests": requests,
-        "failed_requests": failed,
-    }
+    return chain
+
+
+def kept(log: Path | None) -> list[Kill]:
+    """The kills that a log has."""
+    if log is None or not log.exists():
+        return []
+    return [Kill(**json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def write_down(log: Path, found: Kill) -> None:
+    """One line more."""
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(found)) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -218,9 +252,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--lease-seconds", type=float, default=1.5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", type=Path, help="keep each kill in this file, and begin after those in it")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     arguments = parser.parse_args(argv)
-    values = asyncio.run(measure(arguments.times, arguments.lease_seconds, arguments.seed))
+    values = asyncio.run(measure(arguments.times, arguments.lease_seconds, arguments.seed, arguments.log))
     print(json.dumps(values, indent=None if arguments.json else 2))
     return 0
 

@@ -29,6 +29,8 @@ class Board:
     reload_error: str = ""
     """Why the newest documents are not in force, empty when they are."""
     ledger_error: str = ""
+    leader: str = ""
+    """Who leads, as standbys name it; empty where nobody else could."""
     source_failures: dict[str, str] = field(default_factory=dict)
     """Telemetry sources that are unavailable now, with their last words."""
     started_at_s: float = field(default_factory=time.monotonic)

@@ -34,6 +34,9 @@ SILENT_RENEWALS = 1.5
 class Lease(Protocol):
     """A claim to lead. Every call raises LedgerDown where the store does not answer."""
 
+    name: str
+    """Ours, as others see it."""
+
     async def take(self) -> int | None:
         """The epoch of a new term of ours; None while another leads."""
 

@@ -98,7 +98,7 @@ async def serve(
         controller = (edges or real_edges)(documents)
         stack.callback(controller.close)
         stack.push_async_callback(controller.hang_up)
-        board = Board(source_failures=controller.collector.failures)
+        board = Board(source_failures=controller.collector.failures, leader=lease.name)
         placing = PlacingService(board, metrics.worker_lost)
         stack.callback(placing.close)
         drilling = DrillService(ledger, board, controller.path_probes())

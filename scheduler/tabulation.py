@@ -23,8 +23,8 @@ APART_FROM_FLOWS = 5_000
 """Smaller fleets are refreshed in well under a second, and another process would cost them memory for nothing."""
 ANSWER_MAX_S = 300.0
 """The first refresh of a thousand clusters takes ten seconds of a processor; on a busy machine a minute."""
-WORK_APART = 2 * WORK
-"""A process of its own may take longer over a refresh: nobody waits for it."""
+WORK_RATIO = 2.0
+"""A process of its own may work so much longer on a refresh: nobody waits for it."""
 PIECE_ROWS = 100
 """Read at once: rows are small arrays, and nobody else works while some are read."""
 
@@ -64,8 +64,9 @@ class Tabulation:
             self.fleet, self.told = order.fleet, None
         if last is not self.told:
             apart.ask("last", last)
+        work = order.work * WORK_RATIO
         pieces, ranked_at_s = apart.ask(
-            "refresh", order.snapshot, order.routing, order.prices, order.near, order.trust, order.work
+            "refresh", order.snapshot, order.routing, order.prices, order.near, order.trust, work
         )
         known: list[Row | int] = []
         for piece in range(pieces):

@@ -38,8 +38,8 @@ CUT_FROM_FLOWS = 5_000
 """From so many flows on a loss is looked at in an excerpt of what it may move; smaller fleets are as quick whole."""
 OVERHEAD = 500
 """What any problem costs, in flows."""
-SOLVE = 2
-"""What the optimizer costs more than the spill."""
+SOLVE, SOLVE_CUT = 2, 4
+"""What the optimizer costs more than the spill, and in an excerpt, where it may have to look twice."""
 PAIRS_KEPT = 8
 """Pairs of domains that get a row, of those that are estimated by the spill."""
 PROVE_EVERY_S, SOLVE_EVERY_S = 10.0, 30.0
@@ -169,7 +169,7 @@ class Study:
             scope = self.scopes.of(loss, last)
             if last.digest == scope.digest or not self.scopes.shared:
                 rows[str(loss)], flows = self.looked_at(loss, scope, last, solve=True)
-                spent += SOLVE * (OVERHEAD + flows)
+                spent += (SOLVE if self.scopes.shared else SOLVE_CUT) * (OVERHEAD + flows)
         return [rows[str(loss)] for loss in todo if str(loss) in rows]
 
     def row(self, loss: Loss, last: Row | None = None, *, solve: bool) -> Row:

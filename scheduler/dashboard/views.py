@@ -70,6 +70,7 @@ class Views:
             headroom=1 - max((c["worst_utilization"] for c in clusters), default=0.0),
             cost=turn.pushed_cost, cost_spark=Markup(spark(totals, "total cost")), age_s=turn.snapshot.age_s(),  # noqa: S704
             epoch=turn.epoch, overrides=parts.overrides.in_force(), drill=parts.drilling.drills, state=state,
+            leader=board.leader,
         )  # fmt: skip
 
     async def map(self, call: Call) -> Answer:

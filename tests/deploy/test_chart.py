@@ -1,6 +1,7 @@
 """The chart, rendered by helm itself; the unit and the container file, as far as they can be read here."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,14 @@ def test_unit_and_container_file_start_what_the_package_installs() -> None:
     for lock in ("runtime.lock", "build.lock"):
         assert f"-r requirements/{lock}" in container
         assert "--hash=sha256:" in (real.ROOT / "requirements" / lock).read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_unit_when_systemd_reads_it_has_no_key_that_it_ignores(tmp_path: Path) -> None:
+    unit = (real.ROOT / "deploy/systemd/equipoise.service").read_text(encoding="utf-8")
+    here = tmp_path / "equipoise.service"
+    here.write_text(unit.replace("/opt/equipoise/bin/equipoise", "/bin/true"), encoding="utf-8")
+
+    done = subprocess.run(["systemd-analyze", "verify", here], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, "equipoise.service:" in done.stderr) == (0, False), done.stderr

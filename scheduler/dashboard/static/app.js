@@ -44,3 +44,5 @@ for (const form of document.querySelectorAll("form[data-confirm]")) {
 }
 
 for (const scrub of document.querySelectorAll("[data-scrub]")) scrub.addEventListener("change", () => scrub.form.requestSubmit());
+
+if (document.querySelector("[data-again]")) setTimeout(() => location.reload(), 2000);
