@@ -9,7 +9,7 @@ Rules of this file:
 4. What is refused or cut is counted, by source, signal and reason, with an example for people.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -111,14 +111,17 @@ class Said:
         place = lookup(self.row, row)
         return np.where(place >= 0, np.append(self.at_s, -np.inf)[place], -np.inf)
 
-    def heard(self, row: Ints, at_s: float) -> "Said":
-        """The same once it has measured these rows at that time; what it said of them later stands."""
-        every = np.unique(row)
-        every = self.row if np.array_equal(every, self.row) else np.union1d(self.row, every)
-        latest = self.of(every)
-        place = np.searchsorted(every, row)
-        latest[place] = np.maximum(latest[place], at_s)
-        return Said(ints(every), floats(latest))
+    def open_to(self, rows: Sequence[Ints]) -> "Said":
+        """The same with some more rows, to be written into."""
+        every = np.unique(np.concatenate(rows))
+        every = every[every >= 0]
+        every = self.row if (lookup(self.row, every) >= 0).all() else np.union1d(self.row, every)
+        return Said(every, self.of(every))
+
+    def hear(self, row: Ints, at_s: float) -> None:
+        """Write down that it measured these rows at that time; what it said of them later stands."""
+        place = lookup(self.row, row[row >= 0])
+        self.at_s[place] = np.maximum(self.at_s[place], at_s)
 
 
 NOTHING = Said()
@@ -154,9 +157,10 @@ def clean(
         index = index_fleet(fleet, last.capacity_rps)
         memory = Memory(index=index)
     bench = Bench(index, memory, last)
-    for batch in sorted(batches, key=lambda batch: batch.at_s):
-        if batch.signal in FIELDS and len(batch.keys):
-            take(bench, batch, at_s, limits)
+    known = [(batch, index.rows(batch)) for batch in batches if batch.signal in FIELDS and len(batch.keys)]
+    bench.open(known)
+    for batch, row in sorted(known, key=lambda known: known[0].at_s):
+        take(bench, batch, row, at_s, limits)
     readings = Readings(bench.demand_at_s, **{signal.value: floats(bench.value[signal]) for signal in FIELDS})
     return readings, bench.memory(), Rejections(tuple(bench.rejections.values()))
 
@@ -175,10 +179,19 @@ class Bench:
         self.demand_at_s = last.at_s
         self.rejections: dict[tuple[str, Signal, Reason], Rejection] = {}
 
+    def open(self, known: Iterable[tuple[Batch, Ints]]) -> None:
+        """Make room for what sources are about to say: once for each, whose agents may be a thousand."""
+        rows: dict[tuple[str, Signal], list[Ints]] = {}
+        for batch, row in known:
+            rows.setdefault((batch.source, batch.signal), []).append(row)
+        for key, spoken in rows.items():
+            self.said[key] = self.said.get(key, NOTHING).open_to(spoken)
+
     def memory(self) -> Memory:
         """What to remember of it."""
         taken = {signal: floats(column) for signal, column in self.taken_at_s.items()}
-        return Memory(self.index, self.said, taken, floats(self.pending_rps))
+        said = {key: Said(ints(one.row), floats(one.at_s)) for key, one in self.said.items()}
+        return Memory(self.index, said, taken, floats(self.pending_rps))
 
     def note(self, batch: Batch, where: Bools, reason: Reason) -> None:
         """Count the marked measurements of a batch, and keep the first of a kind as the example."""
@@ -196,18 +209,17 @@ class Bench:
         self.rejections[key] = Rejection(*key, count, example)
 
 
-def take(bench: Bench, batch: Batch, at_s: float, limits: HygieneLimits) -> None:
-    """Put what is left of one batch after all rules on the bench."""
+def take(bench: Bench, batch: Batch, row: Ints, at_s: float, limits: HygieneLimits) -> None:
+    """Put what is left of one batch, (N,) rows, after all rules on the bench."""
     assert len(batch.keys) == len(batch.value), f"{batch.source}: {len(batch.keys)} keys, {len(batch.value)} values"
     signal = batch.signal
-    row = bench.index.rows(batch)
-    said = bench.said.get((batch.source, signal), NOTHING)
+    said = bench.said[batch.source, signal]
     left = np.ones(len(row), dtype=bool)
     for reason, holds in faults(batch, row, said.of(row), at_s, limits):
         bench.note(batch, left & holds, reason)
         left = left & ~holds
     if batch.at_s <= at_s + limits.future_max_s:
-        bench.said[batch.source, signal] = said.heard(row[row >= 0], batch.at_s)
+        said.hear(row, batch.at_s)
 
     left[left] = batch.at_s > bench.taken_at_s[signal][row[left]]  # another source was fresher: nobody's fault
     if signal is Signal.DEMAND_RPS:
