@@ -35,8 +35,8 @@ WORK = 400_000
 """Of one refresh, in flows looked at by the spill: two seconds of a processor, and every row of 200 services in 40
 clusters proved within nine refreshes. A count and not a time, so that a run repeats."""
 CUT_FROM_FLOWS = 20_000
-"""From so many flows on a loss is looked at in an excerpt of what it may move. In smaller fleets a look at the whole takes
-tens of milliseconds, and one of each application does for many losses."""
+"""From so many flows on a loss is looked at in an excerpt of what it may move. In smaller fleets a look at the whole
+takes tens of milliseconds, and one of each application does for many losses."""
 OVERHEAD = 500
 """What any problem costs, in flows."""
 SOLVE, SOLVE_CUT = 2, 4
