@@ -126,7 +126,8 @@ def _time_axis(first: float, last: float) -> str:
     made = []
     for at_s in np.arange(np.ceil(first / step) * step, last + 1, step).tolist():
         x = float(_x(at_s, first, last))
-        made.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{clock(at_s)}</text>')
+        anchor = "middle" if x < WIDTH - 2 * RIGHT else "end"  # or the last one would be cut
+        made.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{clock(at_s)}</text>')
     return "".join(made)
 
 
