@@ -24,6 +24,17 @@ class Output(StrEnum):
     JSON = "json"
 
 
+HEADS = {
+    "loss": "LOSS", "variant": "VARIANT", "policy": "POLICY", "runs": "RUNS", "unanswered": "UNANSWERED",
+    "availability": "AVAILABLE", "availability_worst": "AT WORST", "shed": "SHED", "failover_s": "FAILOVER s",
+    "failoverS": "FAILOVER s", "p95_ms": "P95 ms", "p95Ms": "P95 ms", "worst_use": "WORST USE",
+    "total_usd_per_hour": "TOTAL $/h", "totalUsdPerHour": "TOTAL $/h", "met": "AS EXPECTED",
+}  # fmt: skip
+"""Of the tables: what the keys of `-o json` are to people."""
+PARTS = {"unanswered", "availability", "availability_worst", "shed", "worst_use"}
+"""Numbers that are parts of a whole."""
+
+
 Format = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
 
 
@@ -37,12 +48,13 @@ def atlas(
     output: Format = Output.TABLE,
 ) -> None:
     """Play every single loss of a fleet, and with --pairs every two, and rank them by what users lose."""
+    from cli.policies import policies_of
     from simulator.atlas import atlas_runs, ranked
     from simulator.sweep import sweep
 
-    runs = atlas_runs(_loaded(file), pairs=pairs, policy=policy)
+    runs = atlas_runs(_loaded(file), pairs=pairs, policy=policies_of(policy)[0])
     rows = ranked(sweep(runs, jobs, ray, _tell))
-    _print(rows[:top] if output is Output.TABLE else rows, output)
+    show(rows[:top] if output is Output.TABLE else rows, output)
 
 
 def sweep(
@@ -51,13 +63,16 @@ def sweep(
         list[str],
         typer.Option("--set", help="Values of a key of spec, `world.clients.retries=0,1,3`; may be repeated."),
     ] = [],  # noqa: B006  typer's form of an option that may be repeated
-    policy: Annotated[str, typer.Option("--policy", help="Who decides, separated by commas.")] = "equipoise",
+    policy: Annotated[
+        str, typer.Option("--policy", help="Who decides, separated by commas; `all` for everybody.")
+    ] = "equipoise",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds.")] = 1,
     jobs: Jobs = 2,
     ray: Address = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Play scenarios over seeds and values of their keys, and show mean and worst of each combination."""
+    from cli.policies import policies_of
     from simulator.sweep import Run
     from simulator.sweep import sweep as played
     from simulator.variants import NoSuchKey, grid
@@ -68,13 +83,13 @@ def sweep(
             Run(f"{one.scenario.name}: {variant.words}", variant.loaded, who, one.scenario.spec.seed + i)
             for one in map(_loaded, files)
             for variant in grid(one, wanted)
-            for who in policy.split(",")
+            for who in policies_of(policy)
             for i in range(seeds)
         ]
     except NoSuchKey as wrong:
         typer.echo(str(wrong), err=True)
         raise typer.Exit(1) from None
-    _print(_means(played(runs, jobs, ray, _tell)), output)
+    show(_means(played(runs, jobs, ray, _tell)), output)
 
 
 def _values(text: str) -> tuple[str, list[Any]]:
@@ -122,14 +137,27 @@ def _tell(words: str) -> None:
         typer.echo(f"\r\x1b[K{words}", err=True, nl=False)
 
 
-def _print(rows: list[dict[str, Any]], output: Output) -> None:
+def show(rows: list[dict[str, Any]], output: Output) -> None:
+    """Print rows as they were asked for."""
     if output is Output.JSON:
         sys.stdout.write(json.dumps({"format_version": 1, "rows": rows}, indent=2) + "\n")
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*(name.upper() for name in rows[0]) if rows else (), box=None, header_style="bold")
+    table = Table(*(HEADS[name] for name in rows[0]) if rows else (), box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _cell(name: str, value: object) -> str:
+    """A value as people read it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "-"
+        case float():
+            return f"{value:.2%}" if name in PARTS else f"{value:.2f}"
+    return str(value)

@@ -5,11 +5,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from simulator.results import LEADS, LOW_IS_GOOD, beaten, summaries
-from simulator.rivals import EQUIPOISE
+from config.problem import quoted
+from config.reasons import nearest
+from simulator.results import LEADS, LOW_IS_GOOD, WITHOUT, beaten, summaries
+from simulator.rivals import EQUIPOISE, RIVALS
 
 Body = dict[str, Any]
 WIDTH_PIPED = 160
@@ -29,6 +32,20 @@ HEADS = {
 RATIOS = {"availability", "shed", "utilization", "failed"}
 FORMS = {"availability": "{:.3%}", "shed": "{:.2%}", "failed": "{:.2%}", "utilization": "{:.0%}"}
 """Others are numbers with two digits."""
+
+
+def policies_of(words: str) -> list[str]:
+    """Policies by their names, separated by commas, or all of them. Ends with exit code 1 where one is not known."""
+    known = [EQUIPOISE, *RIVALS]
+    chosen = known if words == "all" else [word.strip() for word in words.split(",") if word.strip()]
+    for word in chosen:
+        if word not in known:
+            typer.echo(f"no policy {quoted(word)}{nearest(word, known)}", err=True)
+            raise typer.Exit(1)
+    if not chosen:
+        typer.echo(f"--policy is empty{nearest('', known)}", err=True)
+        raise typer.Exit(1)
+    return chosen
 
 
 def drawn(results: list[Body]) -> str:
@@ -70,8 +87,9 @@ def _parts(results: list[Body]) -> Iterator[RenderableType]:
         yield ""
     unmet = sum(not row["met"] for row in rows if row["policy"] == EQUIPOISE)
     played = len(dict.fromkeys(result["scenario"] for result in results))
-    yield f"{played} scenarios, {len(results)} runs, {sum(r['cpu_s'] for r in results):.1f} s of processor time"
-    for words in beaten(rows, EQUIPOISE):
+    cpu_s = sum(result["cpu_s"] for result in results)
+    yield f"{counted(played, 'scenario')}, {counted(len(results), 'run')}, {cpu_s:.1f} s of processor time"
+    for words in beaten([row for row in rows if row["policy"] != WITHOUT], EQUIPOISE):
         yield f"[yellow]better than ours[/]: {words}"
     if unmet:
         yield f"[red]{unmet} not as expected[/]"
@@ -129,6 +147,11 @@ def _difference(title: str, one: Body, other: Body, names: tuple[str, str]) -> T
         colour = "" if before == after or name not in {*LOW_IS_GOOD, "availability"} else "green" if better else "red"
         table.add_row(name, form(name, before), form(name, after), f"[{colour}]{change}[/]" if colour else change)
     return table
+
+
+def counted(number: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def form(name: str, value: float | None) -> str:

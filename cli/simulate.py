@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from placement.fleet import OriginId
+    from placement.weights import WeightTable
     from simulator.play import Played
     from simulator.scenario.load import Loaded
 
@@ -53,12 +57,13 @@ def simulate(
 
     Exit code 0: every expectation was met by equipoise (or by the only policy). 3: one was not. 1: a file is wrong.
     """
+    from cli.policies import policies_of
     from config.problem import Invalid
     from simulator.physics.demand import NoData
     from simulator.scenario.load import load_scenario
 
     if from_ledger:
-        _live(files, event or [], minutes, at, _policies(policy), output, out)
+        _live(files, event or [], minutes, at, policies_of(policy), output, out)
         return
     try:
         loaded = [load_scenario(file) for file in files]
@@ -66,7 +71,7 @@ def simulate(
         typer.echo(str(invalid), err=True)
         raise typer.Exit(1) from None
     try:
-        played = _play(loaded, _policies(policy), seeds, jobs)
+        played = _play(loaded, policies_of(policy), seeds, jobs)
     except NoData as missing:
         typer.echo(str(missing), err=True)
         raise typer.Exit(1) from None
@@ -84,37 +89,37 @@ def _live(
     output: Report,
     out: Path | None,
 ) -> None:
-    """From what stands now: nothing is expected, so the exit code is 0."""
+    """From what stands now, and beside it the same minutes without the events; nothing is expected, so the exit code
+    is 0.
+    """
     import asyncio
+    from dataclasses import replace
 
     from config.problem import Invalid
     from simulator.live import from_ledger
-    from simulator.play import play
+    from simulator.results import WITHOUT
 
     try:
         loaded, tables, source = asyncio.run(from_ledger(files, events, 60 * minutes, at))
+        calm, _, _ = asyncio.run(from_ledger(files, [], 60 * minutes, at))
     except Invalid as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(1) from None
     typer.echo(f"starts from: {source}", err=True)
-    _print([play(loaded, who, tables=tables or None) for who in policies], output, out)
+    played = _play([loaded], policies, 1, 1, tables or None)
+    if events:
+        played += [replace(run, policy=WITHOUT) for run in _play([calm], policies[:1], 1, 1, tables or None)]
+    _print(played, output, out)
 
 
-def _policies(words: str) -> list[str]:
-    from config.reasons import nearest
-    from simulator.rivals import EQUIPOISE, RIVALS
-
-    known = [EQUIPOISE, *RIVALS]
-    chosen = known if words == "all" else [word.strip() for word in words.split(",") if word.strip()]
-    for word in chosen:
-        if word not in known:
-            typer.echo(f"no policy {word!r}{nearest(word, known)}", err=True)
-            raise typer.Exit(1)
-    return chosen
-
-
-def _play(loaded: "list[Loaded]", policies: list[str], seeds: int, jobs: int) -> "list[Played]":
-    """All runs in the order of files, policies and seeds."""
+def _play(
+    loaded: "list[Loaded]",
+    policies: list[str],
+    seeds: int,
+    jobs: int,
+    tables: "Mapping[OriginId, WeightTable] | None" = None,
+) -> "list[Played]":
+    """All runs in the order of files, policies and seeds, from weights that fit them or from some `tables`."""
     runs = [(one, who, one.scenario.spec.seed + i) for one in loaded for who in policies for i in range(seeds)]
     if jobs > 1 and len(runs) > 1:
         return _play_apart(runs, jobs)
@@ -131,7 +136,7 @@ def _play(loaded: "list[Loaded]", policies: list[str], seeds: int, jobs: int) ->
                 advance(max(0.0, now_s - told), name)
                 told = max(told, now_s)
 
-            played.append(play(one, who, seed, tell))
+            played.append(play(one, who, seed, tell, tables))
     return played
 
 

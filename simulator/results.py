@@ -13,6 +13,8 @@ from simulator.score import Finding, findings, scores
 
 Json = dict[str, Any]
 FORMAT = 1
+WITHOUT = "without events"
+"""What the run beside a what-if is called, in place of a policy."""
 LEADS = ("totalUsdPerHour", "costUsdPerHour", "p50Ms", "p95Ms", "p99Ms", "availability", "shed", "egressUsdPerHour",
          "moved", "failoverS", "utilization")  # fmt: skip
 """The columns of the table of policies."""

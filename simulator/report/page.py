@@ -32,7 +32,8 @@ NAMES = {
     "failoverS": "failover s",
     "utilization": "worst use",
 }
-SHARES = {"availability", "shed", "utilization"}
+FORMS = {"availability": "{:.3%}", "shed": "{:.2%}", "utilization": "{:.0%}"}
+"""Others are numbers with two digits."""
 
 
 def page(played: list[Played]) -> str:
@@ -70,11 +71,11 @@ def _table(runs: list[Played]) -> str:
         cells = "".join(f"<td>{_cell(name, row['metrics'][name])}</td>" for name in LEADS)
         seeds = f" ({row['seeds']} seeds)" if row["seeds"] > 1 else ""
         body += f"<tr><th>{escape(row['policy'])}{seeds}</th>{cells}</tr>"
-    return f"<table><thead><tr><th>policy</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table class='policies'><thead><tr><th>policy</th>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(name: str, value: float | None) -> str:
-    return "-" if value is None else f"{value:.3%}" if name in SHARES else f"{value:.2f}"
+    return "-" if value is None else FORMS.get(name, "{:.2f}").format(value)
 
 
 def _expectations(run: Played) -> str:

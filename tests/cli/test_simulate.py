@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.atlas import Output, show
 from cli.main import app
 from simulator.results import junit
 from tests.simulator.written import PAIR, written
@@ -48,6 +49,23 @@ def test_simulate_when_a_policy_is_unknown_names_the_nearest(tmp_path: Path) -> 
 
     assert result.exit_code == 1
     assert 'did you mean "waterfall"?' in result.output
+
+
+def test_sweep_when_a_policy_is_unknown_names_the_nearest(tmp_path: Path) -> None:
+    result = invoked("sweep", written(tmp_path, "", SHORT), "--policy", "equipoise,waterfal")
+
+    assert result.exit_code == 1
+    assert 'no policy "waterfal"; did you mean "waterfall"?' in result.output
+
+
+def test_rows_of_an_atlas_are_shown_with_units_and_parts_as_percentages(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"loss": "cluster one", "unanswered": 0.0272, "shed": 0.0, "failover_s": None, "total_usd_per_hour": 210.7267}
+
+    show([row], Output.TABLE)
+
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["LOSS", "UNANSWERED", "SHED", "FAILOVER", "s", "TOTAL", "$/h"]
+    assert line.split() == ["cluster", "one", "2.72%", "0.00%", "-", "210.73"]
 
 
 def test_simulate_when_asked_for_json_gives_every_policy_and_seed(tmp_path: Path) -> None:

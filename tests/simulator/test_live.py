@@ -1,6 +1,7 @@
 """What if, from a ledger."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from scheduler.ledger import Ledger
 from scheduler.tables import TurnRow
 from simulator.live import from_ledger, moment
 from simulator.play import play
+from simulator.results import WITHOUT
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "example"
 
@@ -63,13 +65,17 @@ def test_live_scenario_when_an_event_is_wrong_is_refused(tmp_path: Path, event: 
         asyncio.run(from_ledger([documents(tmp_path)], [event], 60.0))
 
 
-def test_simulate_when_asked_from_the_ledger_says_where_it_starts(tmp_path: Path) -> None:
-    words = ["simulate", "--from-ledger", str(documents(tmp_path)), "--for", "0.5", "--policy", "local"]
+def test_simulate_from_the_ledger_says_where_it_starts_and_shows_the_same_time_without_the_event(
+    tmp_path: Path,
+) -> None:
+    event = "cluster-outage cluster=eu-west at=5s for=10s"
+    words = ["simulate", "--from-ledger", str(documents(tmp_path)), "--for", "0.4", "--policy", "local"]
 
-    result = CliRunner().invoke(app, words)
+    result = CliRunner().invoke(app, [*words, "--event", event, "-o", "json"])
 
     assert result.exit_code == 0, result.output
     assert "starts from: ledger" in result.stderr
+    assert [run["policy"] for run in json.loads(result.stdout)["results"]] == ["local", WITHOUT]
 
 
 def test_simulate_at_a_time_that_has_passed_starts_from_what_stood_then(tmp_path: Path) -> None:
