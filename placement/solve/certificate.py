@@ -67,6 +67,8 @@ class Inquiry(NamedTuple):
     """nodes of mixed-integer programs, 0 for linear ones"""
     bases: list[bytes]
     """to start linear programs from"""
+    again: bool = True
+    """whether solutions that did not change are rounded and searched again, at the new prices"""
 
 
 def question(layout: Layout, parts: Programs, i: int, price: Floats, whole: bool) -> Question:
@@ -95,10 +97,7 @@ class Answers(NamedTuple):
 
 
 def inquire(layout: Layout, task: Inquiry) -> Answers:
-    """Bounds and plans of the services of a task.
-
-    A linear program whose last basis is optimal still was rounded before.
-    """
+    """Bounds and plans of the services of a task."""
     parts, relaxations = programs(layout, task.services, strong=True), Relaxations()
     price, n = np.zeros(len(layout.usd)), np.zeros(len(layout.usd), np.int64)
     sites = sites_of(layout, task.services)
@@ -112,7 +111,7 @@ def inquire(layout: Layout, task: Inquiry) -> Answers:
         else:
             lower, x, bases[i], still = relaxations.answer(asked, bases[i])
         least[i] = max(0.0, lower)
-        if x is None or still or usd[i] - least[i] <= WORTH * usd[i]:
+        if x is None or (still and not task.again) or usd[i] - least[i] <= WORTH * usd[i]:
             continue
         found = x[parts.site_column[edges[i] : edges[i + 1]] - parts.column0[i]]
         here = slice(int(layout.site0[s]), int(layout.site0[s + 1]))
@@ -138,11 +137,12 @@ def bound(
     priced: Priced,
     pool_usd: Floats,
     bases: list[bytes] | None = None,
+    again: bool = True,
 ) -> Certificate:
     """Bounds of `services` at prices (P, R) by walks and linear programs; 0 for other services.
 
     `priced` are plans at these prices; better ones found on the way replace them. `bases` of an earlier certificate
-    make it quicker.
+    make it quicker, and where these are optimal still, no better plans are looked for unless `again`.
     """
     n, usd, least = priced.n.copy(), priced.usd.copy(), np.zeros(layout.services)
     few = services[layout.sums(n.astype(np.float64))[services] <= WALKED]
@@ -152,7 +152,7 @@ def bound(
     least[exact] = walked.usd[exact] * (1 - TOLERANCE)
     begun = [b""] * layout.services if bases is None else bases
     proof = Certificate(pool_usd, least, Priced(n, usd, walked.exact), 0, begun)
-    return _asked(layout, mapper, proof, dealt(services[~exact[services]]), 0)
+    return _asked(layout, mapper, proof, dealt(services[~exact[services]]), 0, again)
 
 
 def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float, most: int) -> Certificate:
@@ -178,11 +178,13 @@ def tighten(layout: Layout, mapper: Mapper, proof: Certificate, goal_usd: float,
     return proof
 
 
-def _asked(layout: Layout, mapper: Mapper, proof: Certificate, parts: list[Ints], branches: int) -> Certificate:
+def _asked(
+    layout: Layout, mapper: Mapper, proof: Certificate, parts: list[Ints], branches: int, again: bool = True
+) -> Certificate:
     """The certificate with what programs of some services say."""
     n, usd, least, bases = proof.priced.n.copy(), proof.priced.usd.copy(), proof.least.copy(), list(proof.bases)
     tasks = [
-        Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, branches, [bases[s] for s in each])
+        Inquiry(each, n[sites_of(layout, each)], usd[each], proof.pool_usd, branches, [bases[s] for s in each], again)
         for each in parts
     ]
     for each, found in zip(parts, mapper(partial(inquire, layout), tasks), strict=True):

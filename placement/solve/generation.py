@@ -114,7 +114,7 @@ def value_of(plans: Plans, pool_usd: Floats) -> float:
 def _price(mapper: Mapper, plans: Plans, some: Ints, pool_usd: Floats, bases: list[bytes]) -> Certificate:
     """New plans of some services at prices (P, R)."""
     priced = _searched(mapper, plans, some, pool_usd)
-    proof = bound(plans.layout, mapper, some, priced, pool_usd, bases)
+    proof = bound(plans.layout, mapper, some, priced, pool_usd, bases, again=False)
     plans.add(some, proof.priced.n, plans.layout.price(pool_usd), proof.priced.usd)
     return proof
 

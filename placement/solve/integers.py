@@ -124,9 +124,11 @@ def _warm(
     within = np.clip(old.n, layout.low, layout.high)
     for n in (within, priced.n, proof.priced.n):
         plans.add(changed, n, price, expenses(layout, n, price))
-    n, usd = _placed(plans, changed, within, proof.priced.n, old.pool_usd, effort)
     others = old.least.copy()
     others[changed] = 0.0
+    known = float((others + proof.least).sum()) - layout.rent(old.pool_usd)
+    goal = max(value_of(plans, old.pool_usd) * (1 + effort.aim), known * (1 + effort.gap))
+    n, usd = _placed(plans, changed, within, proof.priced.n, old.pool_usd, goal, effort.exchanges)
     enough = effort.open * float(old.least.sum()) * len(changed) / layout.services
     goal = min(
         float(usd.sum()) / (1 + effort.gap) - float(others.sum()),
@@ -142,24 +144,23 @@ def _warm(
 
 
 def _placed(
-    plans: Plans, changed: Ints, within: Ints, wanted: Ints, pool_usd: Floats, effort: Effort
+    plans: Plans, changed: Ints, within: Ints, wanted: Ints, pool_usd: Floats, goal_usd: float, exchanges: int
 ) -> tuple[Ints, Floats]:
     """(replicas that fit, (S,) $/h) after services changed, from what stands (H,) and what those want (H,).
 
     They search in the room that there is; where that is not enough, others move too.
     """
     layout = plans.layout
-    goal = value_of(plans, pool_usd) * (1 + effort.aim)
     n, usd = within, np.full(layout.services, np.inf)
     if fits(layout, n).all():
         for _ in range(2):
             n, usd = settle(layout, n, changed)
-    if usd.sum() > goal:
+    if usd.sum() > goal_usd:
         of_changed = np.isin(np.repeat(np.arange(layout.services), np.diff(layout.site0)), changed)
         moved_n, moved_usd = settle(layout, pack(layout, np.where(of_changed, wanted, within), pool_usd), changed)
         if moved_usd.sum() < usd.sum():
             n, usd = moved_n, moved_usd
-        n, usd = exchange(plans, n, usd, pool_usd, goal, effort.exchanges)
+        n, usd = exchange(plans, n, usd, pool_usd, goal_usd, exchanges)
     return n, usd
 
 
