@@ -12,12 +12,11 @@ import numpy as np
 from config.configuration import Configuration as Documents
 from placement.baseline import nearest
 from placement.columns import bools, floats
-from placement.cost import evaluate, loads
+from placement.cost import backend_loads, evaluate, loads
 from placement.failover import FailoverTable, Row, shed_by_priority
-from placement.losses import after
 from placement.patch import applied
 from placement.plan import Plan
-from placement.problem import Problem, formulate
+from placement.problem import Problem, displaced, formulate, total_demand
 from placement.readings import Snapshot
 from placement.solve.failover import TableOrder, refreshed
 from placement.solve.resilience import standby
@@ -139,9 +138,10 @@ def _row(proof: Proof, row: Row, before_rps: np.ndarray, shed_before: np.ndarray
 
 def _takers(proof: Proof, row: Row, before_rps: np.ndarray) -> list[Json]:
     """The clusters that take most more than before."""
-    fleet = proof.problem.fleet
-    left = after(proof.problem, row.loss)
-    gain = np.maximum(loads(left, applied(proof.table.standing, row.change)).backend_rps - before_rps, 0.0)
+    fleet, routing = proof.problem.fleet, applied(proof.table.standing, row.change)
+    external = displaced(fleet, proof.problem.external_rps, row.loss.clusters)  # routes, a million, play no part
+    made = backend_loads(fleet, floats(total_demand(fleet, external, routing)), routing)
+    gain = np.maximum(made - before_rps, 0.0)
     by_cluster = np.bincount(fleet.backends.cluster, weights=gain, minlength=len(fleet.clusters))
     order = np.argsort(-by_cluster, kind="stable")[:TAKERS].tolist()
     return [

@@ -64,7 +64,7 @@ class Tabulation:
             self.fleet, self.told = order.fleet, None
         if last is not self.told:
             apart.ask("last", last)
-        work = order.work * WORK_RATIO
+        work = order.work * (1.0 if last is None else WORK_RATIO)  # the first rows are wanted soon
         pieces, ranked_at_s = apart.ask(
             "refresh", order.snapshot, order.routing, order.prices, order.near, order.trust, work
         )
