@@ -4,10 +4,15 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from placement.columns import Floats, floats
-from placement.losses import domains
+from placement.losses import Loss, domains, pair
 from placement.problem import Problem
 from placement.solve.linear import LinearProgram, solve, solve_with_prices
+from placement.solve.pairs import screened
 from placement.standby import Covering, Standby, covering, lawful, pairs, raw_usd, service_demand
+
+PAIRS_UP_TO = 100
+"""Domains of which every pair is covered: a thousand clusters have half a million, and gigabytes of rows. What covers
+the worst of them bounds the same from below."""
 
 
 def standby(problem: Problem) -> Standby:
@@ -16,7 +21,8 @@ def standby(problem: Problem) -> Standby:
     price, single = raw_usd(problem), domains(fleet)
     today, _ = covering(problem, ())
     n1, unsurvivable = covering(problem, single)
-    n2, _ = covering(problem, (*single, *pairs(problem)))
+    few = len(single) <= PAIRS_UP_TO
+    n2, _ = covering(problem, (*single, *(pairs(problem) if few else worst_pairs(problem, list(single)))))
     program = _program(problem, n1, price)
     found = solve_with_prices(program)
     assert found.row_price is not None
@@ -39,6 +45,11 @@ def standby(problem: Problem) -> Standby:
         by_service_usd_per_hour=floats(by_service),
         unsurvivable=unsurvivable,
     )
+
+
+def worst_pairs(problem: Problem, single: list[Loss]) -> tuple[Loss, ...]:
+    """Of the pairs of a large fleet those that screening finds worst."""
+    return tuple(pair(single[i], single[j]) for i, j in screened(problem, single))
 
 
 def _unit(problem: Problem, price: Floats) -> Floats:
