@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.instances import synthetic
+from cli.streams import keep_stdout
 from placement.assignment import AssignmentProblem
 from placement.columns import floats
 from placement.solve.integers import WholeAssignment, solve_integers
@@ -105,4 +106,5 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    keep_stdout()
     main(sys.argv[1:])

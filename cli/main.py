@@ -21,6 +21,7 @@ from cli.rbac import rbac
 from cli.readiness import readiness, resume
 from cli.report import report
 from cli.simulate import simulate
+from cli.streams import keep_stdout
 from cli.vantage import vantage
 
 app = typer.Typer(
@@ -60,4 +61,5 @@ def version() -> None:
 
 def main() -> None:
     """Entry of the `equipoise` script."""
+    keep_stdout()
     app()

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,9 +22,6 @@ from health.wire import plain, secure
 DETAIL_MAX = 200
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 """What goes wrong on this machine and says nothing of the target."""
-# Every gRPC probe opens and closes a channel: without this each would start and join the poller of grpc.aio anew, and
-# a join that waits for a call not quite done would stop the event loop.
-grpc.aio.init_grpc_aio()
 GRPC_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 
 
@@ -148,6 +145,7 @@ async def check_http(target: ProbeTarget) -> Finding:
 
 async def check_grpc(target: ProbeTarget) -> Finding:
     """Good when the standard health service says SERVING."""
+    _keep_poller()
     where = f"{bracketed(target.address or target.host)}:{target.port}"
     options = (*GRPC_OPTIONS, ("grpc.default_authority", target.host_header or bracketed(target.host)))
     async with grpc.aio.insecure_channel(where, options=options) as channel:
@@ -156,6 +154,14 @@ async def check_grpc(target: ProbeTarget) -> Finding:
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return Finding()
     return Finding(f"health {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}, not SERVING")
+
+
+@cache
+def _keep_poller() -> None:
+    """Every gRPC probe opens and closes a channel: without this each would start and join the poller of grpc.aio anew,
+    and a join that waits for a call not quite done would stop the event loop.
+    """
+    grpc.aio.init_grpc_aio()
 
 
 async def _address(target: ProbeTarget) -> str:

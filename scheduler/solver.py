@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+import structlog
 
 from placement.baseline import nearest
 from placement.cost import evaluate
@@ -24,6 +25,7 @@ from scheduler.ports import Configuration, Watch
 from scheduler.preview import declared_snapshot
 from scheduler.tabulation import Tabulation
 
+log = structlog.get_logger()
 T = TypeVar("T")
 SWITCH_S = 0.001
 """How long a thread at work may keep the interpreter from the event loop, which gives it up at every send; Python's own
@@ -130,6 +132,10 @@ class ThreadSolver:
         try:
             return future.result()
         except Unsolved:
+            return None
+        except Exception:
+            # A fault of ours ends no controller: what stands stays, evacuations go on, and the next turn tries anew.
+            log.exception("a solve ended in a fault of its own; what stands stays")
             return None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -22,9 +23,6 @@ STREAMS_MAX = 4_096
 """Most discovery streams, and most load-report streams, at one time; more are turned away."""
 KEEPALIVE_S = 5
 """A proxy that does not answer a ping within this time is gone, so that no write waits for it."""
-# grpc.aio stops its poller when its last channel or server is collected, and joins its thread right there, in the
-# middle of whatever was running; with a call not quite done that join never ends. This keeps the poller for good.
-grpc.aio.init_grpc_aio()
 log = structlog.get_logger()
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -91,6 +89,7 @@ class XdsServer:
             raise ValueError(
                 f"xDS on {host}:{port} would be open to the network; bind a loopback address, or give server.xdsTls"
             )
+        _keep_poller()
         server = grpc.aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers((_discovery_handler(self._discover), _load_handler(self._take_load)))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -186,6 +185,14 @@ class XdsServer:
             self._streams_open[kind] -= 1
             self._shown.pop(task, None)
             self._revoked.discard(task)
+
+
+@functools.cache
+def _keep_poller() -> None:
+    """grpc.aio stops its poller when its last channel or server is collected, and joins its thread right there, in the
+    middle of whatever was running; with a call not quite done that join never ends. This keeps the poller for good.
+    """
+    grpc.aio.init_grpc_aio()
 
 
 async def _send(publication: Publication, session: Session, context: grpc.aio.ServicerContext) -> None:

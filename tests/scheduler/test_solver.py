@@ -68,6 +68,19 @@ async def test_thread_solver_whose_optimizer_gives_up_answers_with_a_greedy_plan
     assert plan.detail.startswith("value-greedy")
 
 
+async def test_thread_solver_whose_optimizer_has_a_fault_answers_nothing_and_goes_on() -> None:
+    def faulty(problem: Problem) -> Plan:
+        raise IndexError(len(problem.fleet.flows))
+
+    problem = problem_of(4)
+    solver = ThreadSolver(ProbeWatch(len(problem.fleet.backends), Rules()), faulty)
+    try:
+        assert await solver.solve(problem) is None
+        assert await solver.price(problem) is not None
+    finally:
+        solver.close()
+
+
 async def test_refresh_of_tables_that_takes_long_holds_no_turn_and_is_taken_up_by_a_later_one() -> None:
     fleet, readings = synthetic(5, 4, 1)
     snapshot = snapshot_of(fleet, readings)
