@@ -53,8 +53,8 @@ class HttpBackend:
         self._answer = f"HTTP/1.1 200 OK\r\n{who}{more}content-length: 0\r\n\r\n".encode()
 
     async def start(self) -> None:
-        """Serve, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        """Serve, on the same port as before. The kernel takes hundreds at once, however slow this process is."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
 
     async def stop(self) -> None:
         """Close the port and every connection."""
