@@ -103,10 +103,13 @@ class Route53Harness(MotoHarness):
 
     zone_id = ""
 
+    def zone(self) -> Any:
+        """As moto keeps it."""
+        return get_backend("route53")[ACCOUNT]["global"].zones[self.zone_id]
+
     def weights(self, service: str) -> dict[str, int]:
         """Of the weighted records."""
-        zone = get_backend("route53")[ACCOUNT]["global"].zones[self.zone_id]
-        found = [rrset for rrset in zone.rrsets if rrset.name == f"{service}.{ZONE}" and rrset.type == "A"]
+        found = [rrset for rrset in self.zone().rrsets if rrset.name == f"{service}.{ZONE}" and rrset.type == "A"]
         clusters = {host: cluster for cluster, host in HOSTS.items()}
         return {clusters[str(r.records[0])]: int(r.weight) for r in found if int(r.weight)}
 
