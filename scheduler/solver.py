@@ -133,9 +133,9 @@ class ThreadSolver:
             return future.result()
         except Unsolved:
             return None
-        except Exception:
+        except Exception as fault:
             # A fault of ours ends no controller: what stands stays, evacuations go on, and the next turn tries anew.
-            log.exception("a solve ended in a fault of its own; what stands stays")
+            _say(fault)
             return None
 
 
@@ -183,6 +183,11 @@ class Arithmetic:
 
 
 def _forget(future: "asyncio.Future[T]") -> None:
-    """Take the result of an abandoned solve, so that an Unsolved in it is not reported as never retrieved."""
-    if not future.cancelled():
-        future.exception()
+    """Take the result of a solve that nobody waits for: an Unsolved in it is nobody's business, a fault of ours is."""
+    fault = None if future.cancelled() else future.exception()
+    if fault is not None and not isinstance(fault, Unsolved):
+        _say(fault)
+
+
+def _say(fault: BaseException) -> None:
+    log.error("a solve ended in a fault of its own; what stands stays", exc_info=fault)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import structlog.testing
 
 from benchmarks.fleets import synthetic
 from health.rules import Rules
@@ -17,6 +18,7 @@ from placement.solve.failover import TableOrder
 from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 from scheduler.solver import ThreadSolver, solved_or_greedy
+from scheduler.tabulation import Tabulation
 from scheduler.watch import ProbeWatch
 from tests.placement.fleets import problem_of, snapshot_of
 from tests.scheduler.running import eventually
@@ -77,6 +79,27 @@ async def test_thread_solver_whose_optimizer_has_a_fault_answers_nothing_and_goe
     try:
         assert await solver.solve(problem) is None
         assert await solver.price(problem) is not None
+    finally:
+        solver.close()
+
+
+async def test_refresh_of_tables_that_ends_late_in_a_fault_is_said_and_begun_anew() -> None:
+    class Faulty(Tabulation):
+        def refreshed(self, order: TableOrder) -> FailoverTable:
+            raise IndexError(len(order.fleet.flows))
+
+    fleet, readings = synthetic(5, 4, 1)
+    snapshot = snapshot_of(fleet, readings)
+    order = TableOrder(fleet, snapshot, snapshot.routing, Prices())
+    solver = ThreadSolver(ProbeWatch(len(fleet.backends), Rules()), tabulation=Faulty(), tables_within_s=0.0)
+
+    async def said_twice() -> bool:
+        assert await solver.tabulate(order) is None
+        return sum("fault of its own" in str(line["event"]) for line in lines) >= 2
+
+    try:
+        with structlog.testing.capture_logs() as lines:
+            await eventually(said_twice, "the fault of two refreshes, one after the other")
     finally:
         solver.close()
 
