@@ -55,10 +55,15 @@ class Loads:
     """(F,)"""
 
     def utilization(self, capacity_rps: Floats) -> Floats:
-        """(B,) load over capacity; 0 for an idle backend without capacity, inf for a loaded one."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = self.backend_rps / capacity_rps
-        return np.where(self.backend_rps <= 1e-9, 0.0, ratio)
+        """(B,) of these loads."""
+        return utilization(self.backend_rps, capacity_rps)
+
+
+def utilization(load_rps: Floats, capacity_rps: Floats) -> Floats:
+    """(B,) load over capacity; 0 for an idle backend without capacity, inf for a loaded one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = load_rps / capacity_rps
+    return np.where(load_rps <= 1e-9, 0.0, ratio)
 
 
 def loads(problem: Problem, routing: Routing) -> Loads:

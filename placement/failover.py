@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
-from placement.cost import loads
+from placement.cost import loads, utilization
 from placement.evacuation import spare_rps, spill
 from placement.fleet import Fleet
 from placement.losses import DOMAINS, Loss, lost_clusters, reduced
@@ -19,7 +19,6 @@ from placement.routing import Routing
 
 SHOWN_RPS = 0.05
 """Refusals below this are rounding."""
-IDLE_RPS = 1e-9
 FULL = 0.999
 """Utilization at which a backend takes no more."""
 
@@ -203,10 +202,8 @@ def summary(problem: Problem, routing: Routing, before_rps: Floats) -> tuple[flo
 
 def fullest(fleet: Fleet, load_rps: Floats, before_rps: Floats, capacity_rps: Floats) -> tuple[float, str]:
     """The same of (B,) loads."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        utilization = np.where(load_rps <= IDLE_RPS, 0.0, load_rps / capacity_rps)
-    takes = load_rps > before_rps * (1 + 1e-6) + 1e-3
-    shown = np.where(takes, utilization, -1.0) if takes.any() else utilization
+    full, takes = utilization(load_rps, capacity_rps), load_rps > before_rps * (1 + 1e-6) + 1e-3
+    shown = np.where(takes, full, -1.0) if takes.any() else full
     worst = int(shown.argmax()) if len(shown) else -1
     return (float(shown[worst]), fleet.backend_name(worst)) if worst >= 0 else (0.0, "")
 
