@@ -1,6 +1,7 @@
 """The problem in which a loss is looked at: the whole, one application, or an excerpt of what it may move."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Scope:
         return fullest(whole.fleet, floats(after), before, floats(np.where(gone, 0.0, whole.capacity_rps)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scopes:
     """Those of one refresh."""
 
@@ -63,14 +64,18 @@ class Scopes:
     spare_rps: Floats
     cuts: bool
     """Whether losses are looked at in excerpts."""
-    excerpts: Excerpts = field(init=False)
-    applications: Applications = field(init=False)
     known: dict[int, Scope] = field(init=False, default_factory=dict)
     """By application, -1 for the whole; made when needed."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "excerpts", Excerpts(self.problem))
-        object.__setattr__(self, "applications", Applications(self.problem))
+    @cached_property
+    def excerpts(self) -> Excerpts:
+        """Of the whole."""
+        return Excerpts(self.problem)
+
+    @cached_property
+    def applications(self) -> Applications:
+        """Of the whole."""
+        return Applications(self.problem)
 
     @property
     def shared(self) -> bool:
