@@ -31,6 +31,12 @@ def bools(values: ArrayLike) -> Bools:
     return column
 
 
+def frozen(column: Floats) -> Floats:
+    """The column itself, that nobody can write to from now on: for one that its maker alone holds."""
+    column.setflags(write=False)
+    return column
+
+
 def index_of(names: Iterable[str]) -> dict[str, int]:
     """Row number of each name."""
     return {name: row for row, name in enumerate(names)}

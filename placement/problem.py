@@ -33,7 +33,7 @@ from placement.columns import Bools, Floats, Ints, bools, floats, ints, lookup
 from placement.fleet import Fleet
 from placement.qoe import waiting_factor
 from placement.readings import Snapshot
-from placement.routes import Routes, compute_usd, inside, kept, offered_routes, tree_usd, unit_usd
+from placement.routes import Routes, compute_usd, inside, kept, lawful_routes, tree_usd, unit_usd
 from placement.routing import Routing
 from placement.sitecost import Autoscaler, Curve, Outlook, Pieces, SitePrices, autoscaled, either, expected, headroom
 
@@ -134,10 +134,11 @@ def formulate(
     usable = snapshot.usable & ~gone[fleet.backends.cluster]
     readings = snapshot.readings
     capacity = np.where(usable, readings.capacity_rps * snapshot.warmth, 0.0)
-    routes = offered_routes(fleet, usable, readings.latency_ms, readings.error_ratio)
+    lawful = lawful_routes(fleet, readings.latency_ms, readings.error_ratio)
+    routes = lawful if usable.all() else kept(lawful, usable[lawful.backend])
     if snapshot.cut is not None and snapshot.cut.any():
         routes = kept(routes, inside(fleet, routes, snapshot.cut))
-    unit = unit_usd(fleet, readings.latency_ms, readings.error_ratio)
+    unit = unit_usd(fleet, lawful)
     external = displaced(fleet, external_demand(fleet, readings.demand_rps, snapshot.routing), gone)
     inner = external <= DEMAND_FLOOR_RPS
     external = np.maximum(external, DEMAND_FLOOR_RPS)
@@ -234,7 +235,14 @@ class Caused(NamedTuple):
 
 
 def caused(fleet: Fleet, routing: Routing) -> Caused:
-    """The shares of a routing that call somebody."""
+    """The shares of a routing that call somebody. Of the last routing they are kept: a turn asks many times."""
+    last: tuple[Routing, Caused] | None = fleet.known.get("caused")
+    if last is None or last[0] is not routing:
+        last = fleet.known["caused"] = routing, _caused(fleet, routing)
+    return last[1]
+
+
+def _caused(fleet: Fleet, routing: Routing) -> Caused:
     calls = fleet.once("callers", _callers)[routing.row]
     row, column = routing.row[calls], routing.column[calls]
     return Caused(row, routing.share[calls], fleet.flows.service[row] * (fleet.shed + 1) + column)
@@ -249,17 +257,28 @@ def handed_down(fleet: Fleet, made: Caused, per_share: Floats, per_request: Floa
     """(F,) what (M,) amounts of the callers' shares bring to the meshes where they are served, times (K,)
     `per_request`.
     """
-    clusters, columns = len(fleet.clusters), fleet.shed + 1
-    served = np.bincount(made.key, weights=per_share, minlength=len(fleet.services) * columns)
-    called = np.zeros((len(fleet.services), clusters))
-    np.add.at(called, fleet.calls.child, per_request[:, None] * served.reshape(-1, columns)[fleet.calls.parent, :-1])
-    home = fleet.once("homes", _homes)
-    return np.where(home >= 0, called[fleet.flows.service, np.maximum(home, 0)], 0.0)
+    services, columns = len(fleet.services), fleet.shed + 1
+    served = np.bincount(made.key, weights=per_share, minlength=services * columns)
+    sent = per_request[:, None] * served.reshape(services, columns)[fleet.calls.parent]
+    called = np.bincount(fleet.once("called", _called), weights=sent.ravel(), minlength=services * columns)
+    return np.where(fleet.once("inside", _inside), called[fleet.once("entrances", _entrances)], 0.0)
 
 
-def _homes(fleet: Fleet) -> Ints:
-    """(F,) the cluster whose mesh a flow enters, -1 outside of every cluster."""
-    return ints(fleet.origins.cluster[fleet.flows.origin])
+def _called(fleet: Fleet) -> Ints:
+    """(K * (C + 1),) service times C + 1 plus column of what each call asks for, in each column."""
+    columns = fleet.shed + 1
+    return ints((fleet.calls.child[:, None] * columns + np.arange(columns)).ravel())
+
+
+def _inside(fleet: Fleet) -> Bools:
+    """(F,) flows that enter by the mesh of a cluster."""
+    return bools(fleet.origins.cluster[fleet.flows.origin] >= 0)
+
+
+def _entrances(fleet: Fleet) -> Ints:
+    """(F,) service times C + 1 plus the cluster whose mesh a flow enters; for others any that there is."""
+    home = fleet.origins.cluster[fleet.flows.origin]
+    return ints(fleet.flows.service * (fleet.shed + 1) + np.maximum(home, 0))
 
 
 def called_rps(fleet: Fleet, demand_rps: Floats, routing: Routing) -> Floats:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, floats, ints
+from placement.columns import Bools, Floats, Ints, floats, frozen, ints
 from placement.fleet import Fleet
 from placement.qoe import QUALITY_MS
 
@@ -34,13 +34,18 @@ class Routes:
         return len(self.flow)
 
 
-def offered_routes(fleet: Fleet, usable: Bools, latency_ms: Floats, error_ratio: Floats) -> Routes:
-    """All offered (flow, backend) pairs with their prices."""
-    every = fleet.once("lawful", _lawful)
-    if usable.all():
-        return _priced(every, latency_ms, error_ratio)
-    offered = usable[every.backend]
-    return _priced(Lawful._make(column[offered] for column in every), latency_ms, error_ratio)
+def lawful_routes(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Routes:
+    """All (flow, backend) pairs that a fleet offers while everything is usable, with their prices."""
+    flow, backend, cluster, value, rtt_ms, egress_usd, linear_usd = fleet.once("lawful", _lawful)
+    return Routes(
+        flow=flow,
+        backend=backend,
+        cluster=cluster,
+        latency_usd=frozen(value * (rtt_ms + latency_ms[backend])),
+        quality_usd=frozen(value * QUALITY_MS * error_ratio[backend]),
+        egress_usd=egress_usd,
+        compute_usd=linear_usd,
+    )
 
 
 class Lawful(NamedTuple):
@@ -83,19 +88,6 @@ def felt_ms(fleet: Fleet, service: Ints, rtt_ms: Floats) -> Floats:
     return floats(rtt_ms + (LATE_MULTIPLE - 1) * np.maximum(rtt_ms - fleet.services.rtt_target_ms[service], 0.0))
 
 
-def _priced(lawful: Lawful, latency_ms: Floats, error_ratio: Floats) -> Routes:
-    flow, backend, cluster, value, rtt_ms, egress_usd, linear_usd = lawful
-    return Routes(
-        flow=flow,
-        backend=backend,
-        cluster=cluster,
-        latency_usd=floats(value * (rtt_ms + latency_ms[backend])),
-        quality_usd=floats(value * QUALITY_MS * error_ratio[backend]),
-        egress_usd=egress_usd,
-        compute_usd=linear_usd,
-    )
-
-
 def inside(fleet: Fleet, routes: Routes, cut: Bools) -> Bools:
     """(X,) routes that are there although (C,) `cut` clusters have lost their gateway: those that need none."""
     home = fleet.origins.cluster[fleet.flows.origin[routes.flow]]
@@ -121,20 +113,25 @@ def _compute_usd(fleet: Fleet) -> Floats:
     return floats(cheapest)
 
 
-def unit_usd(fleet: Fleet, latency_ms: Floats, error_ratio: Floats) -> Floats:
+def unit_usd(fleet: Fleet, lawful: Routes) -> Floats:
     """(S,) unit serving cost in $/h per rps: the dearest route a service may ever use, so that serving comes first.
 
     Taken over all lawful routes whatever is usable now: prices must not jump when a cluster is lost.
     """
-    everything = offered_routes(fleet, np.ones(len(fleet.backends), dtype=bool), latency_ms, error_ratio)
     unit = np.full(len(fleet.services), 1e-6)
-    if not len(everything):
+    if not len(lawful):
         return unit
-    service = fleet.flows.service[everything.flow]  # ascending, for routes stand flow by flow
-    first = np.flatnonzero(np.diff(service, prepend=-1))
-    dearest = np.maximum.reduceat(everything.usd, first)
-    unit[service[first]] = np.maximum(unit[service[first]], dearest)
+    service, first = fleet.once("served", _served)
+    dearest = np.maximum.reduceat(lawful.usd, first)
+    unit[service] = np.maximum(unit[service], dearest)
     return unit
+
+
+def _served(fleet: Fleet) -> tuple[Ints, Ints]:
+    """The services that have a lawful route, and the first one of each: routes stand flow by flow."""
+    service = fleet.flows.service[fleet.once("lawful", _lawful).flow]
+    first = np.flatnonzero(np.diff(service, prepend=-1))
+    return ints(service[first]), ints(first)
 
 
 def tree_usd(fleet: Fleet, unit: Floats) -> Floats:

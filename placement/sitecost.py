@@ -216,6 +216,8 @@ def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
     for node, weight in zip(NODES, WEIGHTS, strict=True):
         np.multiply(load, np.exp(error * node - error**2 / 2), out=come)
         for kink, bend in zip(kinks, weight * bends, strict=True):  # in place: new arrays take longer than the sums
+            if not bend.any():  # mostly the first: load within the target is free
+                continue
             np.maximum(np.subtract(come, kink, out=over), 0.0, out=over)
             usd += np.multiply(over, bend, out=over)
     slope = np.diff(usd.T, axis=1, prepend=0.0) / np.where(width > 0, width, 1.0)

@@ -16,10 +16,11 @@ from enum import StrEnum
 import numpy as np
 
 from connectors.telemetry import Batch, Signal
-from placement.columns import Bools, Floats, Ints, floats, ints, lookup
+from placement.columns import Bools, Floats, Ints, floats, frozen
 from placement.fleet import Fleet
 from placement.readings import Readings
-from scheduler.index import Index, index_fleet
+from scheduler.index import Index, Named, index_fleet
+from scheduler.said import NOTHING, Said
 
 FIELDS = (Signal.DEMAND_RPS, Signal.CAPACITY_RPS, Signal.LATENCY_MS, Signal.ERROR_RATIO)
 """The signals that become Readings; each is the name of its field. SENT_RPS is for who verifies the split,
@@ -98,36 +99,6 @@ class Rejections:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """When one source last measured each row that it speaks of: of a thousand agents each speaks of a few."""
-
-    row: Ints = field(default_factory=lambda: ints([]))
-    """(n,) ascending."""
-    at_s: Floats = field(default_factory=lambda: floats([]))
-    """(n,)"""
-
-    def of(self, row: Ints) -> Floats:
-        """(N,) for some rows; -inf where it never did."""
-        place = lookup(self.row, row)
-        return np.where(place >= 0, np.append(self.at_s, -np.inf)[place], -np.inf)
-
-    def open_to(self, rows: Sequence[Ints]) -> "Said":
-        """The same with some more rows, to be written into."""
-        every = np.unique(np.concatenate(rows))
-        every = every[every >= 0]
-        every = self.row if (lookup(self.row, every) >= 0).all() else np.union1d(self.row, every)
-        return Said(every, self.of(every))
-
-    def hear(self, row: Ints, at_s: float) -> None:
-        """Write down that it measured these rows at that time; what it said of them later stands."""
-        place = lookup(self.row, row[row >= 0])
-        self.at_s[place] = np.maximum(self.at_s[place], at_s)
-
-
-NOTHING = Said()
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """What hygiene remembers from one call to the next. Starts empty, and anew for every fleet."""
 
@@ -159,9 +130,9 @@ def clean(
     bench = Bench(index, memory, last)
     known = [(batch, index.rows(batch)) for batch in batches if batch.signal in FIELDS and len(batch.keys)]
     bench.open(known)
-    for batch, row in sorted(known, key=lambda known: known[0].at_s):
-        take(bench, batch, row, at_s, limits)
-    readings = Readings(bench.demand_at_s, **{signal.value: floats(bench.value[signal]) for signal in FIELDS})
+    for batch, spoken in sorted(known, key=lambda known: known[0].at_s):
+        take(bench, batch, spoken, at_s, limits)
+    readings = Readings(bench.demand_at_s, **{signal.value: frozen(bench.value[signal]) for signal in FIELDS})
     return readings, bench.memory(), Rejections(tuple(bench.rejections.values()))
 
 
@@ -172,26 +143,26 @@ class Bench:
         self.index, self.last = index, last
         self.value: dict[Signal, Floats] = {signal: np.array(getattr(last, signal.value)) for signal in FIELDS}
         self.said = dict(memory.said)
-        never = {signal: np.full(len(column), -np.inf) for signal, column in self.value.items()}
-        self.taken_at_s = {signal: np.array(memory.taken_at_s.get(signal, never[signal])) for signal in FIELDS}
+        self.taken_at_s = {signal: self._taken_at_s(memory, signal) for signal in FIELDS}
         flows = len(last.demand_rps)
         self.pending_rps = np.array(memory.pending_rps) if len(memory.pending_rps) else np.full(flows, np.nan)
         self.demand_at_s = last.at_s
         self.rejections: dict[tuple[str, Signal, Reason], Rejection] = {}
 
-    def open(self, known: Iterable[tuple[Batch, Ints]]) -> None:
+    def open(self, known: Iterable[tuple[Batch, Named]]) -> None:
         """Make room for what sources are about to say: once for each, whose agents may be a thousand."""
-        rows: dict[tuple[str, Signal], list[Ints]] = {}
-        for batch, row in known:
-            rows.setdefault((batch.source, batch.signal), []).append(row)
-        for key, spoken in rows.items():
-            self.said[key] = self.said.get(key, NOTHING).open_to(spoken)
+        rows: dict[tuple[str, Signal], list[Named]] = {}
+        for batch, spoken in known:
+            rows.setdefault((batch.source, batch.signal), []).append(spoken)
+        for key, of_one in rows.items():
+            self.said[key] = self.said.get(key, NOTHING).open_to(of_one)
 
     def memory(self) -> Memory:
-        """What to remember of it."""
-        taken = {signal: floats(column) for signal, column in self.taken_at_s.items()}
-        said = {key: Said(ints(one.row), floats(one.at_s)) for key, one in self.said.items()}
-        return Memory(self.index, said, taken, floats(self.pending_rps))
+        """What to remember of it. Nothing is written on the bench after that."""
+        taken = {signal: frozen(column) for signal, column in self.taken_at_s.items()}
+        for one in self.said.values():
+            frozen(one.at_s)
+        return Memory(self.index, self.said, taken, frozen(self.pending_rps))
 
     def note(self, batch: Batch, where: Bools, reason: Reason) -> None:
         """Count the marked measurements of a batch, and keep the first of a kind as the example."""
@@ -208,48 +179,55 @@ class Bench:
             example += f"; the nearest known is {near}"
         self.rejections[key] = Rejection(*key, count, example)
 
+    def _taken_at_s(self, memory: Memory, signal: Signal) -> Floats:
+        taken_at_s = memory.taken_at_s.get(signal)
+        return np.full(len(self.value[signal]), -np.inf) if taken_at_s is None else np.array(taken_at_s)
 
-def take(bench: Bench, batch: Batch, row: Ints, at_s: float, limits: HygieneLimits) -> None:
+
+def take(bench: Bench, batch: Batch, spoken: Named, at_s: float, limits: HygieneLimits) -> None:
     """Put what is left of one batch, (N,) rows, after all rules on the bench."""
     assert len(batch.keys) == len(batch.value), f"{batch.source}: {len(batch.keys)} keys, {len(batch.value)} values"
-    signal = batch.signal
+    signal, row = batch.signal, spoken.row
     said = bench.said[batch.source, signal]
     left = np.ones(len(row), dtype=bool)
-    for reason, holds in faults(batch, row, said.of(row), at_s, limits):
-        bench.note(batch, left & holds, reason)
-        left = left & ~holds
+    for reason, holds in faults(batch, spoken, said.of(spoken), at_s, limits):
+        if holds.any():
+            bench.note(batch, left & holds, reason)
+            left = left & ~holds
     if batch.at_s <= at_s + limits.future_max_s:
-        said.hear(row, batch.at_s)
+        said.hear(spoken, batch.at_s)
 
     left[left] = batch.at_s > bench.taken_at_s[signal][row[left]]  # another source was fresher: nobody's fault
     if signal is Signal.DEMAND_RPS:
         left = left & ~unconfirmed(bench, batch, row, left, limits)
     if not left.any():
         return
-    bounded = within_bounds(bench, signal, row[left], batch.value[left], limits)
+    taken, value = row[left], batch.value[left]
+    bounded = within_bounds(bench, signal, taken, value, limits)
     cut = np.zeros(len(row), dtype=bool)
-    cut[left] = bounded != batch.value[left]
+    cut[left] = bounded != value
     bench.note(batch, cut, Reason.BOUNDED)
-    bench.value[signal][row[left]] = bounded
-    bench.taken_at_s[signal][row[left]] = batch.at_s
+    bench.value[signal][taken] = bounded
+    bench.taken_at_s[signal][taken] = batch.at_s
     if signal is Signal.DEMAND_RPS:
         bench.demand_at_s = max(bench.demand_at_s, batch.at_s)
 
 
 def faults(
-    batch: Batch, row: Ints, before_s: Floats, at_s: float, limits: HygieneLimits
+    batch: Batch, spoken: Named, before_s: Floats, at_s: float, limits: HygieneLimits
 ) -> Iterator[tuple[Reason, Bools]]:
     """(N,) for every reason to refuse, the measurements it holds for. The first one that holds is the one to name.
 
     `before_s` (N,) is when the same source measured the same rows before.
     """
-    value = batch.value
-    yield Reason.UNKNOWN, row < 0
-    first = np.zeros(len(row), dtype=bool)
-    first[np.unique(row, return_index=True)[1]] = True
-    yield Reason.REPEATED, ~first
-    yield Reason.FUTURE, np.full(len(row), not batch.at_s <= at_s + limits.future_max_s)
-    yield Reason.STALE, np.full(len(row), not at_s - batch.at_s <= limits.age_max_s)
+    value, row = batch.value, spoken.row
+    if not spoken.whole:
+        yield Reason.UNKNOWN, row < 0
+        yield Reason.REPEATED, spoken.repeated
+    if not batch.at_s <= at_s + limits.future_max_s:
+        yield Reason.FUTURE, np.ones(len(row), dtype=bool)
+    if not at_s - batch.at_s <= limits.age_max_s:
+        yield Reason.STALE, np.ones(len(row), dtype=bool)
     yield Reason.OLD, batch.at_s <= before_s
     yield Reason.NOT_A_NUMBER, ~(np.isfinite(value) & (value >= 0))
     if batch.signal in {Signal.DEMAND_RPS, Signal.CAPACITY_RPS}:

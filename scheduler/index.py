@@ -8,8 +8,36 @@ from functools import lru_cache
 import numpy as np
 
 from connectors.telemetry import Batch, Signal
-from placement.columns import Floats, Ints
+from placement.columns import Bools, Floats, Ints, bools, ints, lookup
 from placement.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The rows that N keys name: worked out once, for a source mostly names the same again."""
+
+    row: Ints
+    """(N,) of each key, -1 where there is none."""
+    known: Ints
+    """(n,) those that there are, ascending, each once."""
+    place: Ints
+    """(N,) where the row of each key stands in `known`, -1 where there is none."""
+    repeated: Bools
+    """(N,) keys that were named before in the same batch; of unknown ones all but the first count as such."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every key is known and named once."""
+        return len(self.known) == len(self.row)
+
+
+def named(row: Ints) -> Named:
+    """What (N,) rows are, -1 among them."""
+    distinct, first = np.unique(row, return_index=True)
+    repeated = np.ones(len(row), dtype=np.bool_)
+    repeated[first] = False
+    known = ints(distinct[distinct >= 0])
+    return Named(ints(row), known, ints(lookup(known, row)), bools(repeated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +51,23 @@ class Index:
     """(service, cluster) -> row."""
     capacity_declared_rps: Floats
     """(B,)"""
-    found: dict[tuple[str, Signal], tuple[tuple[tuple[str, ...], ...], Ints]] = field(default_factory=dict)
+    found: dict[tuple[str, Signal], tuple[tuple[tuple[str, ...], ...], Named]] = field(default_factory=dict)
     """The keys that a source named last, and their rows: it mostly names the same again."""
 
     def of(self, signal: Signal) -> Mapping[tuple[str, ...], int]:
         """The rows that a signal is measured for."""
         return self.flows if signal is Signal.DEMAND_RPS else self.backends
 
-    def rows(self, batch: Batch) -> Ints:
-        """(N,) the row of each key, -1 where there is none."""
+    def rows(self, batch: Batch) -> Named:
+        """The rows that the keys of a batch name."""
         last = self.found.get((batch.source, batch.signal))
-        if last is None or last[0] != batch.keys:
+        if last is None or (last[0] is not batch.keys and last[0] != batch.keys):
             last = self.found[batch.source, batch.signal] = batch.keys, self._looked_up(batch)
         return last[1]
 
-    def _looked_up(self, batch: Batch) -> Ints:
+    def _looked_up(self, batch: Batch) -> Named:
         known = self.of(batch.signal)
-        return np.fromiter((known.get(key, -1) for key in batch.keys), dtype=np.int64, count=len(batch.keys))
+        return named(np.fromiter((known.get(key, -1) for key in batch.keys), dtype=np.int64, count=len(batch.keys)))
 
     def name(self, signal: Signal, key: tuple[str, ...]) -> str:
         """A key as people write it."""

@@ -37,6 +37,8 @@ class Instruments:
         self.flow_keys = tuple((services[s], origins[o]) for s, o in of_flow)
         self.backend_keys = tuple((services[s], clusters[c]) for s, c in of_backend)
         home = fleet.origins.cluster[fleet.flows.origin]
+        self.named: dict[tuple[str, Signal], tuple[Ints, tuple[tuple[str, ...], ...]]] = {}
+        """The rows that a source spoke of last, and their keys."""
         self.flow_home = np.where(home >= 0, home, len(clusters))
         """(F,) the cluster that measures a flow; C for users, who are measured outside."""
 
@@ -99,13 +101,16 @@ class Instruments:
             for lied, who, factor in truth.lies:
                 if lied == signal.value:
                     told = np.where(np.append(who, False)[home], told * factor, told)
-            keys = self.flow_keys if of_flow else self.backend_keys
-            found.append(_batch(signal, source, look.at_s + skew_s, keys, told, np.flatnonzero(chosen)))
+            rows = np.flatnonzero(chosen)
+            keys = self._keys(signal, source, rows)
+            found.append(Batch(signal, source, look.at_s + skew_s, keys, floats(told[rows])))
         return found
 
-
-def _batch(
-    signal: Signal, source: str, at_s: float, keys: tuple[tuple[str, ...], ...], value: Floats, rows: Ints
-) -> Batch:
-    chosen = keys if len(rows) == len(keys) else tuple(keys[r] for r in rows.tolist())
-    return Batch(signal, source, at_s, chosen, floats(value[rows]))
+    def _keys(self, signal: Signal, source: str, rows: Ints) -> tuple[tuple[str, ...], ...]:
+        """What a source calls some rows: mostly the same as the last time."""
+        last = self.named.get((source, signal))
+        if last is None or not np.array_equal(last[0], rows):
+            every = self.flow_keys if signal is Signal.DEMAND_RPS else self.backend_keys
+            keys = every if len(rows) == len(every) else tuple(every[row] for row in rows.tolist())
+            last = self.named[source, signal] = rows, keys
+        return last[1]

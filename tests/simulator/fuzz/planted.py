@@ -138,7 +138,7 @@ BUGS = (
         lambda right: lambda p, r, u, limit, **more: right(p, r, u, limit * 10, **more),
     ),
     Bug(0, "receivers have room without end", "scheduler.move", "spare_rps", lambda right: lambda *a: right(*a) * 10),
-    Bug(0, "every jurisdiction will do", "placement.problem", "offered_routes", _anywhere),
+    Bug(0, "every jurisdiction will do", "placement.problem", "lawful_routes", _anywhere),
     Bug(4, "NaN is a number", "scheduler.hygiene", "faults", _not_a_number_is_one),
     Bug(361, "capacity is what it says it is", "scheduler.hygiene", "within_bounds", lambda _: lambda b, s, r, v, m: v),
     Bug(5, "an operator is not listened to", "scheduler.loop", "in_force", lambda _: lambda wanted, safety: Mode.AUTO),
