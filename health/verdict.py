@@ -168,9 +168,10 @@ def judge(
     conditions |= tried(verdicts, evidence.clients, conditions["restored"], at_s, rules)
     conditions["condemned"] = charge.charged & ~doubted
     conditions["explained"] = fell_with(verdicts, behind_since_s) & said.answered & ~charge.charged
-    state = verdicts.state.copy()
+    state, there = verdicts.state.copy(), np.bincount(verdicts.state, minlength=len(State))
     for source, when, target in reversed(TRANSITIONS):  # reversed: the first arrow is written last and so wins
-        state[(verdicts.state == source) & conditions[when]] = target
+        if there[source]:
+            state[(verdicts.state == source) & conditions[when]] = target
     after = moved(verdicts, state, at_s, rules)
     steps = stepped(verdicts.steps, evidence.clients, backends.service, usable(after), at_s, rules)
     fell, content = in_service & ~usable(after), ~(said.failing | said.accused)

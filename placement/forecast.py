@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.columns import Bools, Floats, floats
+from placement.columns import Bools, Floats, floats, frozen
 from placement.fleet import Fleet
 from placement.problem import caused, handed_down
 from placement.routing import Routing
@@ -82,18 +82,20 @@ def next_forecast(before: Forecast, seen_rps: Floats) -> Forecast:
     gain = np.where((noise > 0) & ~surprising, gain, 1.0)
     error = np.sqrt(gain * noise)
     return Forecast(
-        level=floats(before.level + gain * (seen - before.level)),
-        error=floats(np.where(np.isnan(echo), FIRST_ERROR, error)),
-        drift=floats(np.where(np.isnan(echo), 0.0, drift)),
-        seen=floats(seen),
-        change=floats(calm),
-        spread=floats(spread),
-        echo=floats(echo),
+        level=frozen(before.level + gain * (seen - before.level)),
+        error=frozen(np.where(np.isnan(echo), FIRST_ERROR, error)),
+        drift=frozen(np.where(np.isnan(echo), 0.0, drift)),
+        seen=frozen(seen),
+        change=frozen(calm),
+        spread=frozen(spread),
+        echo=frozen(echo),
     )
 
 
 def where_fresh(fresh: Bools, before: Forecast, after: Forecast) -> Forecast:
     """`after` for the flows that were looked at, (F,), and `before` for the others."""
+    if fresh.all():
+        return after
     columns = {name: getattr(before, name) for name in Forecast.__slots__}
     return Forecast(**{name: floats(np.where(fresh, getattr(after, name), old)) for name, old in columns.items()})
 

@@ -212,14 +212,12 @@ def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
     kinks = np.cumsum(pieces.rps, axis=1, dtype=np.float64).T
     kinks = np.vstack([np.zeros(len(error)), kinks])
     bends = np.diff(np.hstack([pieces.usd, overflow_usd[:, None]]), axis=1, prepend=0.0).T
-    usd, come, over = np.zeros_like(load), np.empty_like(load), np.empty_like(load)
-    for node, weight in zip(NODES, WEIGHTS, strict=True):
-        np.multiply(load, np.exp(error * node - error**2 / 2), out=come)
-        for kink, bend in zip(kinks, weight * bends, strict=True):  # in place: new arrays take longer than the sums
-            if not bend.any():  # mostly the first: load within the target is free
-                continue
+    come = load * np.exp(error * NODES[:, None] - error**2 / 2)[:, None]  # (nodes, pieces, B)
+    usd, over = np.zeros_like(load), np.empty_like(come)
+    for kink, bend in zip(kinks, bends, strict=True):  # in place: new arrays take longer than the sums
+        if bend.any():  # mostly not at the first: load within the target is free
             np.maximum(np.subtract(come, kink, out=over), 0.0, out=over)
-            usd += np.multiply(over, bend, out=over)
+            usd += bend * np.tensordot(WEIGHTS, over, axes=1)
     slope = np.diff(usd.T, axis=1, prepend=0.0) / np.where(width > 0, width, 1.0)
     return Pieces(floats(width), floats(slope))
 

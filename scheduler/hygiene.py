@@ -197,16 +197,17 @@ def take(bench: Bench, batch: Batch, spoken: Named, at_s: float, limits: Hygiene
     if batch.at_s <= at_s + limits.future_max_s:
         said.hear(spoken, batch.at_s)
 
-    left[left] = batch.at_s > bench.taken_at_s[signal][row[left]]  # another source was fresher: nobody's fault
+    left &= batch.at_s > bench.taken_at_s[signal][row]  # another source was fresher: nobody's fault
     if signal is Signal.DEMAND_RPS:
         left = left & ~unconfirmed(bench, batch, row, left, limits)
     if not left.any():
         return
-    taken, value = row[left], batch.value[left]
+    taken, value = (row, batch.value) if left.all() else (row[left], batch.value[left])
     bounded = within_bounds(bench, signal, taken, value, limits)
-    cut = np.zeros(len(row), dtype=bool)
-    cut[left] = bounded != value
-    bench.note(batch, cut, Reason.BOUNDED)
+    if (bounded != value).any():
+        cut = np.zeros(len(row), dtype=bool)
+        cut[left] = bounded != value
+        bench.note(batch, cut, Reason.BOUNDED)
     bench.value[signal][taken] = bounded
     bench.taken_at_s[signal][taken] = batch.at_s
     if signal is Signal.DEMAND_RPS:

@@ -102,6 +102,8 @@ def solved(safety: Safety, answered: bool) -> Safety:
 
 def pushed(safety: Safety, landed: Mapping[OriginId, WeightTable]) -> Safety:
     """After writes that meshes took."""
+    if not landed:
+        return safety
     fences = dict(safety.fences or {}) | {origin: table.fence for origin, table in landed.items()}
     return replace(safety, fences=fences)
 

@@ -96,8 +96,10 @@ def lower_bound(problem: Problem, usd: Floats) -> float:
             least[offered] = np.minimum.reduceat(reach + below[routes.backend], starts)
         pi = np.where(level == deep, np.minimum(problem.shed_usd, least + problem.churn_usd), pi)
         below = _called_usd(problem, pi)
-    reduced = reach + below[routes.backend] - pi[routes.flow]
-    kept = standing_rps(problem) * (problem.churn_usd[routes.flow] > 0)
+    standing = np.flatnonzero(standing_rps(problem))
+    flow = routes.flow[standing]
+    reduced = (reach + below[routes.backend])[standing] - pi[flow]
+    kept = standing_rps(problem)[standing] * (problem.churn_usd[flow] > 0)
     pieces = problem.pieces
     site = float((pieces.rps * np.minimum(pieces.usd - usd[:, None], 0.0)).sum())
     return float(problem.external_rps @ pi) + site + float(kept @ np.minimum(reduced, 0.0))

@@ -110,13 +110,14 @@ def _staged(stages: tuple[Stage, ...]) -> Shape:
 
 
 def _daily(day: Diurnal, longitude: Floats) -> Shape:
-    ahead_s = longitude / 15 * HOUR_S
+    places, place = np.unique(longitude, return_inverse=True)  # many flows enter at one place
+    ahead_s = places / 15 * HOUR_S
 
     def factor(at_s: float) -> Floats:
         local_s = day.starts_hour * HOUR_S + at_s + ahead_s
         wave = (1 + np.cos(2 * np.pi * (local_s / DAY_S - day.peak_hour / 24))) / 2
         weekend = (local_s // DAY_S) % WEEK_DAYS >= WORK_DAYS
-        return np.asarray((day.trough + (1 - day.trough) * wave) * np.where(weekend, day.weekend, 1.0))
+        return np.asarray(((day.trough + (1 - day.trough) * wave) * np.where(weekend, day.weekend, 1.0))[place])
 
     return factor
 
