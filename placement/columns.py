@@ -42,6 +42,13 @@ def index_of(names: Iterable[str]) -> dict[str, int]:
     return {name: row for row, name in enumerate(names)}
 
 
+def starts(keys: Ints) -> Ints:
+    """Where each run of equal keys begins."""
+    begins = np.ones(len(keys), dtype=np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
+
+
 def lookup(keys: Ints, wanted: Ints) -> Ints:
     """Row of each `wanted` in the sorted, distinct `keys`, -1 where it is absent."""
     if not len(keys):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from placement.columns import Bools, Floats, Ints, floats, frozen, ints
+from placement.columns import Bools, Floats, Ints, floats, frozen, ints, starts
 from placement.fleet import Fleet
 from placement.qoe import QUALITY_MS
 
@@ -130,7 +130,7 @@ def unit_usd(fleet: Fleet, lawful: Routes) -> Floats:
 def _served(fleet: Fleet) -> tuple[Ints, Ints]:
     """The services that have a lawful route, and the first one of each: routes stand flow by flow."""
     service = fleet.flows.service[fleet.once("lawful", _lawful).flow]
-    first = np.flatnonzero(np.diff(service, prepend=-1))
+    first = starts(service)
     return ints(service[first]), ints(first)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.columns import Floats, Ints, floats, ints
+from placement.columns import Floats, Ints, floats, ints, starts
 from placement.fleet import Fleet
 
 SUM_TOLERANCE = 1e-6
@@ -75,7 +75,7 @@ def from_triplets(flow: Ints, column: Ints, share: Floats, shape: tuple[int, int
     key, share = flow[some] * shape[1] + column[some], share[some]
     order = np.argsort(key, kind="stable")
     key, share = key[order], share[order]
-    first = np.flatnonzero(np.diff(key, prepend=-1))
+    first = starts(key)
     if len(first) < len(key):
         share = floats(np.bincount(np.cumsum(np.diff(key, prepend=-1) > 0) - 1, weights=share))
         key = key[first]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placement.columns import Bools, Floats, floats
+from placement.columns import Bools, Floats, floats, frozen
 
 FULL = 0.98
 """Utilization at which an autoscaled backend starts to refuse."""
@@ -211,15 +211,17 @@ def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
     # A cost of pieces is a sum of kinks: at the beginning of each, and where nothing fits any more, it gets steeper.
     kinks = np.cumsum(pieces.rps, axis=1, dtype=np.float64).T
     kinks = np.vstack([np.zeros(len(error)), kinks])
-    bends = np.diff(np.hstack([pieces.usd, overflow_usd[:, None]]), axis=1, prepend=0.0).T
+    bends = np.vstack([pieces.usd.T, overflow_usd])
+    bends[1:] -= pieces.usd.T
     come = load * np.exp(error * NODES[:, None] - error**2 / 2)[:, None]  # (nodes, pieces, B)
     usd, over = np.zeros_like(load), np.empty_like(come)
     for kink, bend in zip(kinks, bends, strict=True):  # in place: new arrays take longer than the sums
         if bend.any():  # mostly not at the first: load within the target is free
             np.maximum(np.subtract(come, kink, out=over), 0.0, out=over)
-            usd += bend * np.tensordot(WEIGHTS, over, axes=1)
-    slope = np.diff(usd.T, axis=1, prepend=0.0) / np.where(width > 0, width, 1.0)
-    return Pieces(floats(width), floats(slope))
+            usd += bend * (WEIGHTS @ over.reshape(len(NODES), -1)).reshape(load.shape)
+    more = usd.copy()
+    more[1:] -= usd[:-1]
+    return Pieces(frozen(width), floats(more.T / np.where(width > 0, width, 1.0)))
 
 
 def either(follows: Bools, curve: Curve, pieces: Pieces) -> Curve:

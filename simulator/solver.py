@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from placement.chains import asks
-from placement.columns import Bools, Floats
+from placement.columns import Bools, Floats, starts
 from placement.cost import evaluate, standing_rps
 from placement.failover import FailoverTable, Row
 from placement.plan import Plan, Reason
@@ -87,13 +87,13 @@ def lower_bound(problem: Problem, usd: Floats) -> float:
     level = fleet.depth()[service]
     pi = problem.shed_usd.copy()
     below = np.zeros(len(fleet.backends))
-    starts = np.flatnonzero(np.diff(routes.flow, prepend=-1))
-    offered = routes.flow[starts]
+    first = starts(routes.flow)
+    offered = routes.flow[first]
     reach = routes.usd + mu
     for deep in range(int(level.max(initial=0)), -1, -1):
         least = np.full(len(pi), np.inf)
-        if len(starts):
-            least[offered] = np.minimum.reduceat(reach + below[routes.backend], starts)
+        if len(first):
+            least[offered] = np.minimum.reduceat(reach + below[routes.backend], first)
         pi = np.where(level == deep, np.minimum(problem.shed_usd, least + problem.churn_usd), pi)
         below = _called_usd(problem, pi)
     standing = np.flatnonzero(standing_rps(problem))

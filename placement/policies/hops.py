@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.callgraph import call_depth
-from placement.columns import Bools, Floats, Ints
+from placement.columns import Bools, Floats, Ints, starts
 from placement.problem import Problem
 from placement.routing import Routing, from_triplets
 
@@ -59,7 +59,7 @@ class Hop:
         order = np.lexsort((*reversed(keys), self.flow))
         flow = self.flow[order]
         best = np.zeros(len(order), dtype=bool)
-        best[order[np.flatnonzero(np.diff(flow, prepend=-1))]] = True
+        best[order[starts(flow)]] = True
         return best
 
     def all_on(self, chosen: Bools) -> Floats:
@@ -128,8 +128,8 @@ def fill(hop: Hop, wanted_rps: Floats, room_rps: Floats, *keys: Floats) -> tuple
         part = order[begin:end]
         free = room[backend[part]]
         before = np.cumsum(free) - free
-        starts = np.flatnonzero(np.diff(flow[part], prepend=-1))
-        before -= np.repeat(before[starts], np.diff(np.append(starts, len(part))))
+        first = starts(flow[part])
+        before -= np.repeat(before[first], np.diff(np.append(first, len(part))))
         take = np.clip(wanted_rps[flow[part]] - before, 0.0, free)
         taken[part] = take
         room[backend[part]] = free - take
