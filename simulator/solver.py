@@ -17,7 +17,7 @@ from placement.plan import Plan, Reason
 from placement.problem import Problem
 from placement.solve.failover import TableOrder, failover_row
 from placement.solve.linear import Unsolved
-from placement.solve.routing import shadow_prices, solve_routing
+from placement.solve.routing import solve_routing, solve_with_shadow_prices
 
 
 class LazyTable(FailoverTable):
@@ -60,12 +60,14 @@ class Solver:
                 words = f"what stands is within {cost.objective_usd_per_hour / bound - 1:.2%} of the optimum"
                 return Plan(problem.standing, cost, Reason.HELD, words, bound)
         try:
-            plan = solve_routing(problem)
+            if self.gap is None:
+                plan = solve_routing(problem)
+            else:
+                plan, prices = solve_with_shadow_prices(problem)
+                self._usd = np.maximum(prices.capacity_usd, 0.0)
         except Unsolved:
             return None
         self.solved += 1
-        if self.gap is not None:
-            self._usd = np.maximum(shadow_prices(problem).capacity_usd, 0.0)
         return plan
 
     async def tabulate(self, order: TableOrder) -> FailoverTable | None:
@@ -93,12 +95,13 @@ def lower_bound(problem: Problem, usd: Floats) -> float:
     for deep in range(int(level.max(initial=0)), -1, -1):
         least = np.full(len(pi), np.inf)
         if len(first):
-            least[offered] = np.minimum.reduceat(reach + below[routes.backend], first)
+            through = reach + below[routes.backend] if below.any() else reach
+            least[offered] = np.minimum.reduceat(through, first)
         pi = np.where(level == deep, np.minimum(problem.shed_usd, least + problem.churn_usd), pi)
         below = _called_usd(problem, pi)
     standing = np.flatnonzero(standing_rps(problem))
     flow = routes.flow[standing]
-    reduced = (reach + below[routes.backend])[standing] - pi[flow]
+    reduced = reach[standing] + below[routes.backend[standing]] - pi[flow]
     kept = standing_rps(problem)[standing] * (problem.churn_usd[flow] > 0)
     pieces = problem.pieces
     site = float((pieces.rps * np.minimum(pieces.usd - usd[:, None], 0.0)).sum())

@@ -67,7 +67,17 @@ class ShadowPrices:
 def solve_routing(problem: Problem) -> Plan:
     """The cheapest routing of a problem, or where site costs are not convex a good one and a bound. Raises Unsolved."""
     built = build(problem)
+    return _plan(problem, built, optimum(problem, built))
+
+
+def solve_with_shadow_prices(problem: Problem) -> tuple[Plan, ShadowPrices]:
+    """The same, and what the limits are worth at the optimum. Raises Unsolved."""
+    built = build(problem)
     solution = optimum(problem, built)
+    return _plan(problem, built, solution), _shadow_prices(built, solution)
+
+
+def _plan(problem: Problem, built: RoutingProgram, solution: Solution) -> Plan:
     routing = _routing(problem, built, solution)
     if problem.curve is not None:
         routing = refined(problem, problem.curve, routing)
@@ -111,7 +121,11 @@ def refined(problem: Problem, curve: Curve, hull: Routing) -> Routing:
 def shadow_prices(problem: Problem) -> ShadowPrices:
     """What the limits of a problem are worth at its optimum. Raises Unsolved."""
     built = build(problem)
-    price = optimum(problem, built).row_price
+    return _shadow_prices(built, optimum(problem, built))
+
+
+def _shadow_prices(built: RoutingProgram, solution: Solution) -> ShadowPrices:
+    price = solution.row_price
     if price is None:
         price = solve_with_prices(built.program).row_price
     assert price is not None
