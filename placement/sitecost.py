@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placement.columns import Bools, Floats, floats, frozen
+from placement.columns import Bools, Floats, floats
 
 FULL = 0.98
 """Utilization at which an autoscaled backend starts to refuse."""
@@ -205,14 +205,14 @@ def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
     What does not fit costs no less than the last that did. Twice as many pieces as before: the expectation of a convex
     cost is convex, so its chords are pieces, if a little dear.
     """
-    overflow_usd = np.maximum(overflow_usd, pieces.usd.max(axis=1))
-    width = np.repeat(pieces.rps / 2, 2, axis=1)
-    load = np.ascontiguousarray(np.cumsum(width, axis=1).T)
+    steep = np.ascontiguousarray(pieces.usd.T)  # (pieces, B) from here on: long rows are quick
+    width = np.repeat(np.ascontiguousarray(pieces.rps.T) / 2, 2, axis=0)
+    load = np.cumsum(width, axis=0)
     # A cost of pieces is a sum of kinks: at the beginning of each, and where nothing fits any more, it gets steeper.
-    kinks = np.cumsum(pieces.rps, axis=1, dtype=np.float64).T
-    kinks = np.vstack([np.zeros(len(error)), kinks])
-    bends = np.vstack([pieces.usd.T, overflow_usd])
-    bends[1:] -= pieces.usd.T
+    kinks = np.zeros((len(steep) + 1, len(error)))
+    np.cumsum(pieces.rps.T, axis=0, out=kinks[1:])
+    bends = np.vstack([steep, np.maximum(overflow_usd, steep.max(axis=0))])
+    bends[1:] -= steep
     come = load * np.exp(error * NODES[:, None] - error**2 / 2)[:, None]  # (nodes, pieces, B)
     usd, over = np.zeros_like(load), np.empty_like(come)
     for kink, bend in zip(kinks, bends, strict=True):  # in place: new arrays take longer than the sums
@@ -221,7 +221,7 @@ def expected(pieces: Pieces, error: Floats, overflow_usd: Floats) -> Pieces:
             usd += bend * (WEIGHTS @ over.reshape(len(NODES), -1)).reshape(load.shape)
     more = usd.copy()
     more[1:] -= usd[:-1]
-    return Pieces(frozen(width), floats(more.T / np.where(width > 0, width, 1.0)))
+    return Pieces(floats(width.T), floats((more / np.where(width > 0, width, 1.0)).T))
 
 
 def either(follows: Bools, curve: Curve, pieces: Pieces) -> Curve:

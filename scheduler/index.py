@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from connectors.telemetry import Batch, Signal
-from placement.columns import Bools, Floats, Ints, bools, ints, lookup
+from placement.columns import Bools, Floats, Ints, bools, ints
 from placement.fleet import Fleet
 
 
@@ -20,8 +20,6 @@ class Named:
     """(N,) of each key, -1 where there is none."""
     known: Ints
     """(n,) those that there are, ascending, each once."""
-    place: Ints
-    """(N,) where the row of each key stands in `known`, -1 where there is none."""
     repeated: Bools
     """(N,) keys that were named before in the same batch; of unknown ones all but the first count as such."""
 
@@ -36,8 +34,7 @@ def named(row: Ints) -> Named:
     distinct, first = np.unique(row, return_index=True)
     repeated = np.ones(len(row), dtype=np.bool_)
     repeated[first] = False
-    known = ints(distinct[distinct >= 0])
-    return Named(ints(row), known, ints(lookup(known, row)), bools(repeated))
+    return Named(ints(row), ints(distinct[distinct >= 0]), bools(repeated))
 
 
 @dataclass(frozen=True, slots=True)

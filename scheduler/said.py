@@ -17,6 +17,10 @@ class Said:
     """(n,) ascending."""
     at_s: Floats = field(default_factory=lambda: floats([]))
     """(n,)"""
+    spoken: Named | None = None
+    """What it spoke of last: mostly of the same as ever ..."""
+    place: Ints = field(default_factory=lambda: ints([]))
+    """... and where that is among the rows; -1 for unknown keys."""
 
     def of(self, spoken: Named) -> Floats:
         """(N,) for some rows; -inf where it never did."""
@@ -24,12 +28,12 @@ class Said:
 
     def open_to(self, spoken: Sequence[Named]) -> "Said":
         """The same with some more rows, to be written into."""
-        if all(some.known is self.row for some in spoken):  # mostly: it speaks of the same as ever
-            return Said(self.row, self.at_s.copy())
-        every = spoken[0].known if len(spoken) == 1 else np.unique(np.concatenate([some.known for some in spoken]))
-        if len(self.row):
-            every = self.row if (lookup(self.row, every) >= 0).all() else np.union1d(self.row, every)
-        return Said(every, np.append(self.at_s, -np.inf)[lookup(self.row, every)])
+        if len(spoken) == 1 and spoken[0] is self.spoken:
+            return Said(self.row, self.at_s.copy(), self.spoken, self.place)
+        every = np.unique(np.concatenate([some.known for some in spoken]))
+        every = self.row if (lookup(self.row, every) >= 0).all() else ints(np.union1d(self.row, every))
+        at_s = np.append(self.at_s, -np.inf)[lookup(self.row, every)]
+        return Said(every, at_s, spoken[-1], ints(lookup(every, spoken[-1].row)))
 
     def hear(self, spoken: Named, at_s: float) -> None:
         """Write down that it measured these rows at that time; what it said of them later stands."""
@@ -38,7 +42,7 @@ class Said:
         self.at_s[place] = np.maximum(self.at_s[place], at_s)
 
     def _place(self, spoken: Named) -> Ints:
-        return spoken.place if spoken.known is self.row else lookup(self.row, spoken.row)
+        return self.place if spoken is self.spoken else lookup(self.row, spoken.row)
 
 
 NOTHING = Said()

@@ -14,6 +14,7 @@ ROWS_MAX = 480
 """Most intervals of a run."""
 EDGES_MS = np.logspace(np.log10(0.5), 5, 241)
 """Of the latency bins."""
+BINS_PER_DECADE = (len(EDGES_MS) - 1) / np.log10(EDGES_MS[-1] / EDGES_MS[0])
 SPREAD = np.array([0.288, 1.05, 2.3, 4.15])
 """Quantiles of an exponential law, and their weights: the time in a back end differs from request to request."""
 SPREAD_WEIGHT = np.array([0.5, 0.3, 0.16, 0.04])
@@ -147,5 +148,6 @@ def _latencies(layout: Layout, now: Happening, rps: Floats) -> Floats:
     own_ms = passage.backend_ms[entries.backend[some]]
     spread = passage.latency_ms[some, None] + own_ms[:, None] * (SPREAD - 1)
     weight = rps[some, None] * SPREAD_WEIGHT
-    bins = np.searchsorted(EDGES_MS, spread.ravel())
+    decades = np.log10(np.maximum(spread.ravel(), EDGES_MS[0]) / EDGES_MS[0])  # edges are even there: no search
+    bins = np.minimum(np.ceil(decades * BINS_PER_DECADE).astype(np.int64), len(EDGES_MS))
     return np.asarray(np.bincount(bins, weights=weight.ravel(), minlength=len(EDGES_MS) + 1), dtype=np.float64)
