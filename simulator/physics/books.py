@@ -148,6 +148,13 @@ def _latencies(layout: Layout, now: Happening, rps: Floats) -> Floats:
     own_ms = passage.backend_ms[entries.backend[some]]
     spread = passage.latency_ms[some, None] + own_ms[:, None] * (SPREAD - 1)
     weight = rps[some, None] * SPREAD_WEIGHT
-    decades = np.log10(np.maximum(spread.ravel(), EDGES_MS[0]) / EDGES_MS[0])  # edges are even there: no search
-    bins = np.minimum(np.ceil(decades * BINS_PER_DECADE).astype(np.int64), len(EDGES_MS))
+    bins = bins_of(spread.ravel())
     return np.asarray(np.bincount(bins, weights=weight.ravel(), minlength=len(EDGES_MS) + 1), dtype=np.float64)
+
+
+def bins_of(latency_ms: Floats) -> Ints:
+    """(n,) the first of EDGES_MS that is not below each latency, one past the last where all are: the edges are even on
+    a logarithmic scale, so nothing is searched.
+    """
+    decades = np.log10(np.maximum(latency_ms, EDGES_MS[0]) / EDGES_MS[0])
+    return np.asarray(np.minimum(np.ceil(decades * BINS_PER_DECADE), len(EDGES_MS)), dtype=np.int64)

@@ -15,7 +15,7 @@ from placement.losses import reduced
 from placement.problem import Prices, Problem, formulate
 from placement.routing import Routing
 from placement.sitecost import Autoscaler
-from placement.solve.routing import shadow_prices, solve_routing
+from placement.solve.routing import shadow_prices, solve_routing, solve_with_shadow_prices
 from tests.oracles import optimum
 from tests.placement.fleets import problem_of, random_routing, snapshot_of, tiered
 
@@ -67,6 +67,16 @@ def test_shadow_price_of_a_full_backend_agrees_with_finite_differences() -> None
     dearer = solve_routing(replace(problem, external_rps=more)).lower_bound_usd_per_hour
     slope = (dearer - solve_routing(problem).lower_bound_usd_per_hour) / step
     assert prices[flow] == pytest.approx(slope, rel=1e-3)
+
+
+@pytest.mark.parametrize("problem", [problem_of(3, load=1.2), tiered(1, load=0.9)], ids=["drawn", "tiered"])
+def test_solve_with_shadow_prices_is_both_in_one_solve(problem: Problem) -> None:
+    plan, prices = solve_with_shadow_prices(problem)
+
+    assert plan.cost == solve_routing(problem).cost
+    alone = shadow_prices(problem)
+    np.testing.assert_array_equal(prices.capacity_usd, alone.capacity_usd)
+    np.testing.assert_array_equal(prices.demand_usd, alone.demand_usd)
 
 
 def narrowed(problem: Problem, link: int, megabytes: float) -> Problem:
