@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Floats, Ints, floats
+from placement.demand import total_demand
 from placement.fleet import Fleet
-from placement.problem import Problem, total_demand
+from placement.problem import Problem
 from placement.routes import compute_usd
 from placement.routing import Routing
 

@@ -21,10 +21,11 @@ from placement.chains import Asks, asks
 from placement.columns import Bools, Floats, Ints, floats, ints, lookup
 from placement.cost import loads
 from placement.crossings import shared_limits
+from placement.demand import heirs
 from placement.evacuation import TINY_RPS, TINY_SHARE, shed_share
 from placement.losses import Loss
 from placement.portion import Portion, cut_out
-from placement.problem import DEMAND_FLOOR_RPS, Problem, heirs
+from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing
 from placement.sitecost import Pieces
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.columns import Bools, Floats, floats, frozen
+from placement.demand import caused, handed_down
 from placement.fleet import Fleet
-from placement.problem import caused, handed_down
 from placement.routing import Routing
 
 FORGET = 0.05

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from placement.columns import Bools, Ints, bools, floats, ints
+from placement.demand import displaced, total_demand
 from placement.fleet import Fleet
-from placement.problem import DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, Problem, displaced, total_demand
+from placement.problem import DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, Problem
 from placement.routes import inside, kept
 from placement.routing import Routing
 from placement.sitecost import Curve, Pieces

@@ -15,8 +15,9 @@ from placement.assignment import (
 from placement.callgraph import coupled_services
 from placement.columns import Bools, Floats, Ints, check_numbers, floats, ints
 from placement.crossings import crossings, shared_limits
+from placement.demand import displaced, external_demand
 from placement.fleet import Fleet
-from placement.problem import PATIENCE_MS, displaced, external_demand
+from placement.problem import PATIENCE_MS
 from placement.readings import Snapshot
 from placement.routes import felt_ms, tree_usd
 

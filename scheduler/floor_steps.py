@@ -12,8 +12,8 @@ import numpy as np
 
 from placement.columns import Bools, Floats, Ints, bools, floats, ints
 from placement.cost import backend_loads
+from placement.demand import external_demand, total_demand
 from placement.fleet import Fleet
-from placement.problem import external_demand, total_demand
 from placement.routing import Routing
 from scheduler.assigned import Siting
 from scheduler.turn import Turn

@@ -12,9 +12,10 @@ import numpy as np
 from connectors.telemetry import Signal
 from placement.columns import Floats, floats
 from placement.cost import backend_loads
+from placement.demand import external_demand
 from placement.fleet import Fleet
 from placement.forecast import FORGET, Forecast, first_forecast, load_error, next_forecast, where_fresh
-from placement.problem import DEMAND_FLOOR_RPS, Prices, Problem, external_demand, formulate
+from placement.problem import DEMAND_FLOOR_RPS, Prices, Problem, formulate
 from placement.readings import Snapshot
 from scheduler.hygiene import Memory
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from placement.cost import loads
-from placement.problem import called_rps
+from placement.demand import called_rps
 from scheduler.state import State
 from scheduler.summary import Json
 from scheduler.turn import Turn

@@ -13,10 +13,11 @@ from config.configuration import Configuration as Documents
 from placement.baseline import nearest
 from placement.columns import bools, floats
 from placement.cost import backend_loads, evaluate, loads
+from placement.demand import displaced, total_demand
 from placement.failover import FailoverTable, Row, shed_by_priority
 from placement.patch import applied
 from placement.plan import Plan
-from placement.problem import Problem, displaced, formulate, total_demand
+from placement.problem import Problem, formulate
 from placement.readings import Snapshot
 from placement.solve.failover import TableOrder, refreshed
 from placement.solve.resilience import standby

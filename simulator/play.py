@@ -11,8 +11,9 @@ import numpy as np
 from connectors.connector import Unavailable
 from placement.baseline import nearest
 from placement.columns import Floats, bools, floats
+from placement.demand import total_demand
 from placement.fleet import Fleet, OriginId
-from placement.problem import Problem, formulate, total_demand
+from placement.problem import Problem, formulate
 from placement.quantize import weight_tables
 from placement.readings import Readings, Snapshot
 from placement.solve.routing import solve_routing

@@ -12,8 +12,8 @@ import numpy as np
 from connectors.telemetry import Batch, Signal
 from placement.baseline import nearest
 from placement.columns import Bools, Floats, bools, floats
+from placement.demand import displaced, total_demand
 from placement.fleet import Fleet, OriginId
-from placement.problem import displaced, total_demand
 from placement.quantize import routing_of
 from placement.readings import Readings
 from simulator.mesh import SimulatedMesh

@@ -11,10 +11,11 @@ from benchmarks.policy_fleets.fleets import Model
 from benchmarks.policy_fleets.instances import Instance
 from placement.callgraph import call_depth
 from placement.columns import Floats, bools, floats
+from placement.demand import total_demand
 from placement.fleet import Calls
 from placement.policies.loaded import cost_greedy, proportional, value_greedy, waterfall
 from placement.policies.proximity import latency_greedy, local
-from placement.problem import DEMAND_FLOOR_RPS, Prices, Problem, total_demand
+from placement.problem import DEMAND_FLOOR_RPS, Prices, Problem
 from placement.routing import Routing, from_dense
 from placement.solve.routing import build, optimum, solve_routing
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from placement.columns import bools, floats
 from placement.cost import evaluate, loads
+from placement.demand import total_demand
 from placement.excerpt import Excerpts
 from placement.failover import Row
 from placement.losses import after, losses
 from placement.patch import applied
-from placement.problem import Prices, Problem, total_demand
+from placement.problem import Prices, Problem
 from placement.readings import Readings, Snapshot
 from placement.solve.failover import TableOrder, study_of
 from placement.solve.routing import solve_routing

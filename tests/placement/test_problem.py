@@ -5,9 +5,8 @@ import numpy as np
 from placement.columns import bools, floats, ints
 from placement.cost import loads
 from placement.fleet import Calls
-from placement.problem import Prices, displaced, external_demand, formulate, headroom_slopes, total_demand
+from placement.problem import Prices, formulate, headroom_slopes
 from placement.routes import tree_usd
-from placement.routing import from_dense
 from placement.solve.routing import solve_routing
 from simulator.trio import declared, trio
 from tests.placement.fleets import snapshot_of
@@ -35,32 +34,6 @@ def test_formulate_when_a_jurisdiction_is_not_allowed_offers_no_route_there() ->
     front = fleet.flows.service[problem.routes.flow] == 0
     assert 2 not in problem.routes.cluster[front]
     assert 2 in problem.routes.cluster[~front]
-
-
-def test_external_demand_of_a_service_that_is_only_called_is_zero() -> None:
-    fleet = trio()
-    routing = from_dense(np.tile([1.0, 0.0, 0.0, 0.0], (6, 1)))
-
-    external = external_demand(fleet, np.full(6, 50.0), routing)
-
-    assert external.tolist() == [50.0, 50.0, 50.0, 0.0, 0.0, 0.0]
-
-
-def test_total_demand_follows_parents_to_where_they_run() -> None:
-    fleet = trio()
-    routing = from_dense(np.tile([0.0, 0.0, 1.0, 0.0], (6, 1)))
-
-    total = total_demand(fleet, floats([10.0, 20.0, 30.0, 0.0, 0.0, 0.0]), routing)
-
-    assert total.tolist() == [10.0, 20.0, 30.0, 0.0, 0.0, 60.0]
-
-
-def test_displaced_when_a_cluster_is_lost_brings_its_clients_to_the_nearest_mesh() -> None:
-    fleet = trio()
-
-    moved = displaced(fleet, floats([10.0, 20.0, 30.0, 0.0, 0.0, 0.0]), bools([False, True, False]))
-
-    assert moved.tolist() == [30.0, 0.0, 30.0, 0.0, 0.0, 0.0]
 
 
 def test_headroom_slopes_rise_and_stay_below_refusing() -> None:
