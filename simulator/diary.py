@@ -124,4 +124,5 @@ def _why(turn: Turn) -> str:
     best = max(saved, key=lambda n: saved[n])
     if saved[best] <= 1e-6:
         return turn.plan.detail or "as measured"
-    return f"saves {saved[best]:.3g} $/h of {best}"
+    usd = saved[best]
+    return f"saves {usd:,.0f} $/h of {best}" if usd >= 100 else f"saves {usd:.3g} $/h of {best}"

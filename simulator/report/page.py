@@ -19,6 +19,8 @@ from simulator.scenario.faults import Event, kind_of, subject_of
 MOVES_SHOWN = 12
 MOVED_PART = 0.01
 FRAMES_MAX = 24
+LEAST_TOP = 0.01
+"""Least upper end of an axis of what failed: a ratio of a millionth is no mountain."""
 NAMES = {
     "totalUsdPerHour": "total $/h",
     "costUsdPerHour": "cost $/h",
@@ -116,13 +118,14 @@ def _times(run: Played) -> Floats:
 
 
 def _rivals(runs: list[Played]) -> str:
-    """Policies over each other: what was answered, and what it cost."""
+    """Policies over each other: what was not answered, and what it cost."""
     if len(runs) < 2:
         return ""
-    good = [Series(r.policy, _ratio(r.books.good_rps.sum(axis=1), r.books.asked_rps.sum(axis=1))) for r in runs]
+    lost = [Series(r.policy, 1 - _ratio(r.books.good_rps.sum(axis=1), r.books.asked_rps.sum(axis=1))) for r in runs]
     usd = [Series(r.policy, _total_usd(r)) for r in runs]
     times, bands = _times(runs[0]), _bands(runs[0])
-    return chart("Answered well, by policy", times, good, bands, "%", top=1.0) + chart(
+    top = max(LEAST_TOP, *(float(np.nanmax(series.value, initial=0.0)) for series in lost))
+    return chart("Failed or refused, by policy", times, lost, bands, "%", top=top) + chart(
         "Total $/h, by policy: compute, egress, waiting and refusing", times, usd, bands
     )
 
@@ -219,7 +222,7 @@ def _moves(run: Played) -> str:
             f"{escape(c.flow)} → {escape(c.cluster)} {c.before:.0%} → {c.after:.0%}" for c in move.changes[:3]
         )
         notes = "<br>".join(escape(words) for words in (*move.guards, *move.failed))
-        saved = f"{move.usd_before:.2f} → {move.usd_after:.2f}"
+        saved = f"{move.usd_before:,.2f} → {move.usd_after:,.2f}"
         rows += (
             f"<tr><td>{clock(move.at_s)}</td><td>{escape(move.reason)}</td><td>{escape(move.why)}</td>"
             f"<td>{move.part:.1%}</td><td>{what}</td><td>{saved}</td><td>{notes}</td></tr>"
