@@ -31,14 +31,14 @@ from placement.fleet import Fleet, OriginId
 from placement.losses import losses
 from placement.readings import Readings
 from placement.weights import WeightTable
+from scheduler.desk import Unattended
 from scheduler.drill_book import PROOF_WINDOW_S, PathBook
 from scheduler.drill_probes import PathProbes
 from scheduler.drill_sight import Look
 from scheduler.loop import tick
-from scheduler.orders import Orders
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, Ports
-from scheduler.state import Mode, initial_state
+from scheduler.state import initial_state
 from scheduler.turn import Turn
 from scheduler.watch import ProbeWatch
 from simulator.mesh import SimulatedMesh
@@ -60,7 +60,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Bed:
+class Bed(Unattended):
     """Clock, intake, ledger and desk of one run, all in memory."""
 
     fleet: Fleet
@@ -99,19 +99,6 @@ class Bed:
     def configuration(self) -> Configuration:
         """Always the same."""
         return Configuration(self.fleet, self.declared, self.policy)
-
-    def mode(self) -> Mode:
-        """Always automatic."""
-        return Mode.AUTO
-
-    def resumed(self) -> bool:
-        """Nobody is there to say so."""
-        return False
-
-    def orders(self, wall_s: float) -> Orders:
-        """Nor to order anything."""
-        del wall_s
-        return Orders()
 
     def closing(self) -> bool:
         """The turns are counted by who runs it."""

@@ -23,6 +23,25 @@ Apply = Callable[[Documents], Configuration]
 """Makes the loop's configuration of new documents and lets the edges follow. Called between two ticks."""
 
 
+class Unattended:
+    """What a desk says at which nobody sits: the loop is on automatic, and is told nothing."""
+
+    __slots__ = ()
+
+    def mode(self) -> Mode:
+        """Always automatic."""
+        return Mode.AUTO
+
+    def resumed(self) -> bool:
+        """Nobody is there to say so: the loop has to find its own way."""
+        return False
+
+    def orders(self, wall_s: float) -> Orders:
+        """Nobody orders anything."""
+        del wall_s
+        return Orders()
+
+
 class Desk:
     """Reads the documents anew when they change; the newest valid ones are taken up before the next tick."""
 

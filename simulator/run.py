@@ -26,11 +26,11 @@ from placement.solve.linear import Unsolved
 from placement.solve.routing import solve_routing
 from placement.weights import WeightTable
 from scheduler.conduct import ConductLimits
+from scheduler.desk import Unattended
 from scheduler.loop import run
-from scheduler.orders import Orders
 from scheduler.policy import Policy
 from scheduler.ports import Configuration, Ports
-from scheduler.state import Mode, State, initial_state
+from scheduler.state import State, initial_state
 from scheduler.turn import Turn
 from scheduler.watch import ProbeWatch
 from simulator.mesh import SimulatedMesh
@@ -127,7 +127,7 @@ class Memory:
 
 
 @dataclass(slots=True)
-class StoryDesk:
+class StoryDesk(Unattended):
     """The documents of a story, and its end."""
 
     clock: VirtualClock
@@ -137,19 +137,6 @@ class StoryDesk:
     def configuration(self) -> Configuration:
         """Always the same."""
         return self.documents
-
-    def mode(self) -> Mode:
-        """Stories run on automatic."""
-        return Mode.AUTO
-
-    def resumed(self) -> bool:
-        """Nobody is there to say so."""
-        return False
-
-    def orders(self, wall_s: float) -> Orders:
-        """Nobody orders anything."""
-        del wall_s
-        return Orders()
 
     def closing(self) -> bool:
         """At the end of the story."""

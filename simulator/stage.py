@@ -11,9 +11,8 @@ from connectors.telemetry import Batch
 from placement.columns import floats
 from placement.fleet import OriginId
 from placement.weights import WeightTable
-from scheduler.orders import Orders
+from scheduler.desk import Unattended
 from scheduler.ports import Configuration, LedgerDown
-from scheduler.state import Mode
 from scheduler.turn import Turn
 from scheduler.watch import ProbeWatch
 from simulator.physics.books import Keeper
@@ -31,7 +30,7 @@ EPSILON_S = 1e-6
 
 
 @dataclass(slots=True)
-class Stage:
+class Stage(Unattended):
     """The clock and the desk of a run: what moves the world, and what people want."""
 
     world: World
@@ -115,19 +114,6 @@ class Stage:
         """The documents, with the prices of now."""
         assert self.priced is not None
         return self.priced
-
-    def mode(self) -> Mode:
-        """Scenarios run on automatic."""
-        return Mode.AUTO
-
-    def resumed(self) -> bool:
-        """Nobody is there to say so."""
-        return False
-
-    def orders(self, wall_s: float) -> Orders:
-        """Nobody orders anything."""
-        del wall_s
-        return Orders()
 
     def closing(self) -> bool:
         """At the end, and when the controller dies."""

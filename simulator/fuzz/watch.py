@@ -11,7 +11,7 @@ import numpy as np
 
 from placement.fleet import OriginId
 from placement.weights import WeightTable
-from scheduler.orders import Orders
+from scheduler.desk import Unattended
 from scheduler.ports import Configuration, Ports
 from scheduler.state import Mode, State
 from scheduler.translate import loop_configuration
@@ -115,7 +115,7 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(Unattended):
     """The desk of the stage, with somebody at the switch."""
 
     stage: Stage
@@ -128,15 +128,6 @@ class Operator:
     def mode(self) -> Mode:
         """As switched now."""
         return mode_at(self.stage, self.switches, self.stage.now_s())
-
-    def resumed(self) -> bool:
-        """Nobody puts the loop back on automatic by hand: it has to find its own way."""
-        return False
-
-    def orders(self, wall_s: float) -> Orders:
-        """Nobody orders anything."""
-        del wall_s
-        return Orders()
 
     def closing(self) -> bool:
         """As the stage says."""
