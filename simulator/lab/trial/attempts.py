@@ -2,13 +2,12 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from connectors.haproxy.spec import cluster_of
+from simulator.lab.lines import Lines
 from simulator.lab.trial.ground import FAULTY
 
 HAPROXY_REQUEST = re.compile(r"<\d>(\S+) (-?\d+) (\S+) (\+?)(\d+) (-?\d+)")
@@ -23,26 +22,6 @@ class Attempt(NamedTuple):
     """When it came in, on the machine's monotonic clock."""
     clusters: frozenset[str]
     """To whom it went; more than one where it was tried again."""
-
-
-class Lines:
-    """A log as it grows. The offset between the clocks is taken once: a step of the wall clock would show as a jump."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._position = 0
-        self.offset_s = time.monotonic() - time.time()
-
-    def news(self) -> list[str]:
-        """Whole lines since the last call."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as log:
-            log.seek(self._position)
-            text = log.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        self._position += len(whole)
-        return whole.decode(errors="replace").splitlines()
 
 
 def envoy_attempt(line: str, offset_s: float, clusters: Mapping[int, str]) -> Attempt | None:

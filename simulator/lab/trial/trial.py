@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 
 from simulator.lab.fleet import background, until, until_right, what_refuses
+from simulator.lab.lines import Lines
 from simulator.lab.places import PLACES
 from simulator.lab.processes import Child, Children, children
 from simulator.lab.relay import links_line
 from simulator.lab.trial import attempts as logs
 from simulator.lab.trial import clients, documents, faults, gateways
-from simulator.lab.trial.attempts import GatewayLog, Lines
+from simulator.lab.trial.attempts import GatewayLog
 from simulator.lab.trial.documents import Setting
 from simulator.lab.trial.faults import Breaker, Fault
 from simulator.lab.trial.gateways import ANCHORS, K8GB_LIKE, STEERED, STEERINGS, Gateway

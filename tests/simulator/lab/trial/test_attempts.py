@@ -1,12 +1,9 @@
 """Lines of real logs of Envoy 1.40 and HAProxy 2.6."""
 
-from pathlib import Path
-
 import pytest
 
 from simulator.lab.trial.attempts import (
     Attempt,
-    Lines,
     envoy_attempt,
     envoy_ejection_s,
     haproxy_attempt,
@@ -56,18 +53,3 @@ def test_envoy_ejection_of_the_faulty_cluster_is_a_detection_and_its_return_is_n
     assert envoy_ejection_s(event.format("EJECT", 21_001), 0.0, CLUSTERS) == pytest.approx(NOON_S)
     assert envoy_ejection_s(event.format("EJECT", 21_002), 0.0, CLUSTERS) is None
     assert envoy_ejection_s(event.format("UNEJECT", 21_001), 0.0, CLUSTERS) is None
-
-
-def test_lines_of_a_growing_log_come_once_and_whole(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    lines = Lines(path)
-    assert lines.news() == []
-    with path.open("w") as log:
-        log.write("one\ntw")
-        log.flush()
-        first = lines.news()
-        log.write("o\n")
-        log.flush()
-        second = lines.news()
-
-    assert (first, second, lines.news()) == (["one"], ["two"], [])
