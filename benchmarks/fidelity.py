@@ -6,8 +6,9 @@ everybody is killed, it answers 503, all its answers are late, a twentieth of it
 it. Per story and phase (before, the first two seconds, the rest of the fault): p95 of good answers, part of requests
 sent to that cluster, the part that failed, lab and simulator side by side, and their differences.
 
-The time in the back end itself is taken from the calm run in the lab, its median less the round trip; nothing else is
-fitted. A busy machine adds to the p95 of the lab and not to that of the simulator.
+The time in the back end itself is taken from the calm run in the lab, its median less the round trip, and is the same
+for every request, as it is in the lab; nothing else is fitted. A busy machine adds to the p95 of the lab and not to
+that of the simulator.
 """
 
 import argparse
@@ -123,7 +124,7 @@ def _scenario(documents: Path, rps: float, own_ms: float, story: str) -> Loaded:
             "step": 0.05,
             "clients": {"timeout": TIMEOUT_S, "retries": 0},
             "meshes": {"standbyRetry": True, "apply": PUSH_S},
-            "services": {SERVICE: {"latencyMs": own_ms}},
+            "services": {SERVICE: {"latencyMs": own_ms, "variability": 0}},
         },
     }
     envelope = {"apiVersion": "equipoise.dev/v1alpha1", "kind": "Scenario", "metadata": {"name": f"lab-{story}"}}

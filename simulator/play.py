@@ -203,7 +203,8 @@ async def _standing(stage: Stage) -> dict[OriginId, WeightTable]:
 
 def _layout(loaded: Loaded, fleet: Fleet) -> Layout:
     times = [loaded.built.times.get(s, Times()) for s in fleet.services.ids]
-    return layout_of(fleet, np.array([t.latency_ms for t in times]), np.array([float(t.slots) for t in times]))
+    columns = np.array([(t.latency_ms, t.slots, t.variability) for t in times], dtype=np.float64).reshape(-1, 3)
+    return layout_of(fleet, *columns.T)
 
 
 def _configured(loaded: Loaded) -> Configuration:

@@ -142,7 +142,8 @@ class Stage(Unattended):
         )
         self.priced = replace(self.configured, fleet=priced)
         made = layout_of(priced, np.zeros(len(priced.services)), np.ones(len(priced.services)))
-        self.world.reprice(replace(made, service_ms=layout.service_ms, slots=layout.slots))
+        times = {name: getattr(layout, name) for name in ("service_ms", "slots", "variability")}
+        self.world.reprice(replace(made, **times))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ EDGES_MS = np.logspace(np.log10(0.5), 5, 241)
 """Of the latency bins."""
 BINS_PER_DECADE = (len(EDGES_MS) - 1) / np.log10(EDGES_MS[-1] / EDGES_MS[0])
 SPREAD = np.array([0.288, 1.05, 2.3, 4.15])
-"""Quantiles of an exponential law, and their weights: the time in a back end differs from request to request."""
+"""Quantiles of an exponential law, and their weights: the time in a back end differs from request to request, as much
+as its variability says."""
 SPREAD_WEIGHT = np.array([0.5, 0.3, 0.16, 0.04])
 LOST_RATIO = 0.005
 """Requests to what is dead, in parts of all, below which a failover is over."""
@@ -142,11 +143,12 @@ def _columns(layout: Layout, now: Happening, shed_usd: Floats) -> dict[str, Floa
 
 
 def _latencies(layout: Layout, now: Happening, rps: Floats) -> Floats:
-    """(bins,) requests/s by latency: the mean of each route, with the spread of an exponential in the back end."""
+    """(bins,) requests/s by latency: the mean of each route, with the spread of its back end's time."""
     entries, passage = now.entries, now.passage
     some = rps > 1e-9
     own_ms = passage.backend_ms[entries.backend[some]]
-    spread = passage.latency_ms[some, None] + own_ms[:, None] * (SPREAD - 1)
+    varies = np.sqrt(layout.variability[entries.backend[some]])
+    spread = passage.latency_ms[some, None] + (own_ms * varies)[:, None] * (SPREAD - 1)
     weight = rps[some, None] * SPREAD_WEIGHT
     bins = bins_of(spread.ravel())
     return np.asarray(np.bincount(bins, weights=weight.ravel(), minlength=len(EDGES_MS) + 1), dtype=np.float64)

@@ -71,7 +71,7 @@ def traverse(
         through = load * served
         called = total(layout.call_flow, layout.call_rate * through[layout.call_backend], flows)
     busy = np.divide(load, now.capacity_rps, out=np.zeros_like(load), where=now.capacity_rps > 0)
-    stable_ms = waiting_ms(busy, layout.service_ms, layout.slots)
+    stable_ms = waiting_ms(busy, layout.service_ms, layout.slots, layout.variability)
     own_ms = layout.service_ms + now.slow_ms + stable_ms + 1e3 * wait_s
     good = served * (1 - now.error_ratio)
     ok, latency = _upwards(layout, entries, good, own_ms, now)

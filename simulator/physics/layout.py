@@ -28,14 +28,17 @@ class Layout:
     """(B + 1,)"""
     slots: Floats
     """(B + 1,)"""
+    variability: Floats
+    """(B + 1,) squared coefficient of variation of the time in a back end."""
     compute_usd: Floats
     """(B + 1,) $/h per rps."""
     egress_usd: Floats
     """(2, O, C) out and back, $ per byte."""
 
 
-def layout_of(fleet: Fleet, service_ms: Floats, slots: Floats) -> Layout:
-    """`service_ms` and `slots` are (S,)."""
+def layout_of(fleet: Fleet, service_ms: Floats, slots: Floats, variability: Floats | None = None) -> Layout:
+    """`service_ms`, `slots` and `variability` are (S,); without the last all times are exponential."""
+    varies = np.ones(len(fleet.services)) if variability is None else variability
     backends, flows, origins = fleet.backends, fleet.flows, len(fleet.origins)
     level = fleet.depth()
     mesh = fleet.origin_of_cluster()
@@ -54,6 +57,7 @@ def layout_of(fleet: Fleet, service_ms: Floats, slots: Floats) -> Layout:
         call_rate=fleet.calls.per_request[call[real]],
         service_ms=np.append(service_ms[backends.service], 0.0),
         slots=np.append(slots[backends.service], 1.0),
+        variability=np.append(varies[backends.service], 1.0),
         compute_usd=np.append(compute_usd(fleet), 0.0),
         egress_usd=np.stack([network.egress_out_usd_per_gb, network.egress_back_usd_per_gb]) / 1e9,
     )

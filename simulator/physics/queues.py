@@ -14,10 +14,13 @@ FULL = 0.98
 """Utilization beyond which the wait of a stable queue is no longer a forecast: from there the backlog speaks."""
 
 
-def waiting_ms(utilization: Floats, service_ms: Floats, slots: Floats) -> Floats:
-    """Mean wait of M/M/k after Sakasegawa, "An approximation formula L_q = a rho^b / (1 - rho)" (1977)."""
+def waiting_ms(utilization: Floats, service_ms: Floats, slots: Floats, variability: Floats) -> Floats:
+    """Mean wait of M/G/k after Sakasegawa, "An approximation formula L_q = a rho^b / (1 - rho)" (1977), with the usual
+    factor for a service time of another `variability` (its squared coefficient of variation) than an exponential one.
+    """
     rho = np.clip(utilization, 0.0, FULL)
-    return np.asarray(service_ms * rho ** (np.sqrt(2 * (slots + 1)) - 1) / (slots * (1 - rho)), dtype=np.float64)
+    exponential_ms = service_ms * rho ** (np.sqrt(2 * (slots + 1)) - 1) / (slots * (1 - rho))
+    return np.asarray(exponential_ms * (1 + variability) / 2, dtype=np.float64)
 
 
 def flow_through(

@@ -65,7 +65,8 @@ def build(scenario: Scenario, folder: Path) -> Built:
         files=1,
     )
     times = {
-        name: Times.model_validate({"latencyMs": s.latency_ms, "slots": s.slots}) for name, s in fleet.services.items()
+        name: Times.model_validate({"latencyMs": s.latency_ms, "variability": s.variability, "slots": s.slots})
+        for name, s in fleet.services.items()
     }
     return Built(
         configuration,

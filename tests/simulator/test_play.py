@@ -51,6 +51,20 @@ def test_requests_when_counted_are_answered_refused_or_failed(tmp_path: Path, po
     assert books.length_s.sum() == pytest.approx(180)
 
 
+def test_latency_when_every_request_takes_as_long_is_the_same_at_every_percentile(tmp_path: Path) -> None:
+    """One cluster, so that nothing else makes a difference; as many requests take as long on the average either way."""
+    one = (
+        PAIR.replace("      two: {at: aws/eu-central-1}\n", "")
+        .replace("3m", "30s")
+        .replace("calls: {stock: 1}, ", "{}")
+    )
+    even, odd = (play(loaded(tmp_path, spec=one.replace("{}", f"variability: {v}, "))) for v in (0, 1))
+
+    assert score(even, "p99Ms") == score(even, "p50Ms")
+    assert score(odd, "p50Ms") < score(even, "p50Ms") < score(odd, "p95Ms")
+    assert score(odd, "p99Ms") > 2 * score(odd, "p50Ms")
+
+
 def test_loss_when_it_happens_is_evacuated_in_seconds_and_comes_back(tmp_path: Path) -> None:
     run = play(loaded(tmp_path, OUTAGE))
 

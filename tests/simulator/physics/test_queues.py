@@ -20,9 +20,16 @@ def erlang_c_wait_ms(utilization: float, service_ms: float, slots: int) -> float
 @pytest.mark.parametrize("slots", [1, 4, 16])
 @pytest.mark.parametrize("utilization", [0.5, 0.8, 0.95])
 def test_waiting_when_compared_with_erlang_is_near_it(utilization: float, slots: int) -> None:
-    found = waiting_ms(np.array([utilization]), np.array([100.0]), np.array([float(slots)]))[0]
+    found = waiting_ms(np.array([utilization]), np.array([100.0]), np.array([float(slots)]), np.ones(1))[0]
 
     assert found == pytest.approx(erlang_c_wait_ms(utilization, 100.0, slots), rel=0.1, abs=3.0)
+
+
+def test_waiting_when_every_request_takes_as_long_is_half_of_what_it_is_when_times_are_exponential() -> None:
+    """M/D/1 waits half as long as M/M/1 (Pollaczek and Khinchine)."""
+    busy, ms, one = np.array([0.7]), np.array([100.0]), np.ones(1)
+
+    assert waiting_ms(busy, ms, one, np.zeros(1)) == pytest.approx(waiting_ms(busy, ms, one, one) / 2)
 
 
 def through(load: float, capacity: float, backlog: float = 0.0, step_s: float = 1.0) -> tuple[Floats, Floats, Floats]:
