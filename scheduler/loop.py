@@ -156,7 +156,7 @@ def judged(
     gateways = judged_gateways(state.gateways, evidence, at_s, policy.rules)
     backends, before = state.fleet.backends, usable(state.verdicts)
     behind, capacity = behind_since_s(state.fleet, gateways), state.readings.capacity_rps
-    asked = burden_of(state, at_s)
+    asked = burden_of(state, evidence.clients, at_s)
     verdicts = judge(state.verdicts, evidence, backends, at_s, policy.rules, capacity, behind, state.fleet.calls, asked)
     now = usable(verdicts)
     conduct = evacuating(state.conduct, state.fleet, before, now, resumed, at_s, policy.conduct)

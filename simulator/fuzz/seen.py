@@ -17,6 +17,8 @@ from scheduler.turn import Turn
 from simulator.physics.truth import Truth
 from simulator.stage import Stage
 
+HALF = 0.5
+"""A cluster answers the controller while more than this of what it asks comes through."""
 Fence = tuple[OriginId, int, int]
 """(origin, epoch, version)"""
 
@@ -43,7 +45,8 @@ class Seen:
     dead_s: Floats
     """(B,) how long each backend has answered nothing, 0 where it answers."""
     sound_s: Floats
-    """(B,) how long each backend has answered every probe well, 0 where it does not."""
+    """(B,) how long each backend has answered every probe well, 0 where it does not; nor where its requests wait for
+    what is full of load that a mesh has not told of."""
     alive_s: Floats
     """(B,) how long each backend has answered who came in at its gateway, 0 where it does not."""
     looked_s: float
@@ -98,7 +101,7 @@ class Ages:
         now_s = stage.now_s()
         step_s, truth = now_s - self.at_s, stage.truth
         dead = ~truth.answers(stage.world.fleet)
-        sound = answers_every_probe(stage, truth)
+        sound = answers_every_probe(stage, truth) & ~kept_waiting(stage)
         self.dead_s = np.where(dead, self.dead_s + step_s, 0.0)
         self.sound_s = np.where(sound, self.sound_s + step_s, 0.0)
         self.alive_s = np.where(in_reach(stage.world.fleet, truth), self.alive_s + step_s, 0.0)
@@ -119,6 +122,20 @@ def answers_every_probe(stage: Stage, truth: Truth) -> Bools:
     reached = truth.gateway_up & (truth.control_ok == 1.0) & (truth.path_ok == 1.0).all(axis=0)
     fine = (truth.probe_error_ratio == 0) & (truth.error_ratio == 0) & (truth.capacity == 1.0) & (truth.slow_ms == 0)
     return np.asarray(truth.answers(fleet) & fine & reached[cluster] & (truth.probe_loss == 0), dtype=np.bool_)
+
+
+def kept_waiting(stage: Stage) -> Bools:
+    """(B,) backends at which requests queue while some mesh cannot tell what it sends, and who calls them."""
+    world, truth = stage.world, stage.truth
+    silent = truth.cluster_up & ~(truth.heard[:-1] & (truth.control_ok > HALF))
+    if truth.heard[-1] and not silent.any():
+        return np.zeros(len(world.fleet.backends), dtype=bool)
+    waits, layout, entries = world.backlog >= 1.0, world.layout, world.entries
+    for _ in range(layout.depth):
+        meets = np.zeros(len(world.fleet.flows), dtype=bool)
+        meets[entries.row[waits[entries.backend]]] = True
+        waits[layout.call_backend[meets[layout.call_flow]]] = True
+    return np.asarray(waits[:-1], dtype=np.bool_)
 
 
 __all__ = ["Ages", "LedgerDown", "Scribe", "Seen", "answers_every_probe", "in_reach"]
