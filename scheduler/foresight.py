@@ -34,6 +34,11 @@ class Foresight:
     """Mean time between measurements; inf before there were two."""
 
 
+def usual_interval_s(last: Foresight | None, fleet: Fleet) -> Floats | None:
+    """(F,) the usual time between two measurements of each flow of a fleet; None before anything was measured of it."""
+    return last.interval_s if last is not None and len(last.interval_s) == len(fleet.flows) else None
+
+
 def foresee(last: Foresight | None, snapshot: Snapshot, memory: Memory) -> Foresight | None:
     """What to believe after what `memory` says was measured; None while nothing was."""
     seen_at_s = memory.taken_at_s.get(Signal.DEMAND_RPS)

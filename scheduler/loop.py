@@ -26,7 +26,7 @@ from scheduler.burden import burden_of
 from scheduler.calm import calmed
 from scheduler.conduct import Conduct, conducted, evacuating, measured_capacity, rolled_out
 from scheduler.deeds import content_of, same_deeds
-from scheduler.foresight import Foresight, foresee, problem_ahead
+from scheduler.foresight import Foresight, foresee, problem_ahead, usual_interval_s
 from scheduler.gateways import behind_since_s, cut_off, judged_gateways
 from scheduler.hygiene import Memory, Rejections, clean
 from scheduler.move import Move, Sight, guarded, in_force, pushed, record
@@ -212,7 +212,8 @@ def look(
     """
     fleet = state.fleet
     readings, memory, rejections = clean(state.readings, state.memory, measured, fleet, at_s, policy.hygiene)
-    heard = silenced(faded(readings, memory, fleet, at_s), memory, fleet, lost_clusters(fleet, alive), at_s)
+    usual_s = usual_interval_s(state.foresight, fleet)
+    heard = silenced(faded(readings, memory, fleet, at_s), memory, fleet, lost_clusters(fleet, alive), at_s, usual_s)
     routing = routing_of(fleet, tables, state.routing)
     warm = warmth(verdicts, fleet.backends, at_s, policy.rules, readings.capacity_rps)
     warm = np.where(alive & ~usable(verdicts), 1.0, warm)

@@ -11,22 +11,29 @@ from placement.readings import Readings
 from scheduler.hygiene import Memory
 
 SILENT_AFTER_S = 3.0
-"""A mesh in a lost cluster that said nothing for this long carries nothing."""
+"""A mesh in a lost cluster that said nothing for this long carries nothing ..."""
+SILENT_AFTER = 2.5
+"""... and for so many times as long as it takes it from one report to the next: two of them are missing."""
 FADE_AFTER_S = 5.0
 """A backend that nobody measured for this long is no longer as bad as it was last seen, nor as good."""
 FADE_S = 10.0
 """Time in which what is left of it falls to a third."""
 
 
-def silenced(readings: Readings, memory: Memory, fleet: Fleet, lost: Bools, at_s: float) -> Readings:
+def silenced(
+    readings: Readings, memory: Memory, fleet: Fleet, lost: Bools, at_s: float, interval_s: Floats | None = None
+) -> Readings:
     """The readings without the demand of meshes that went down with their cluster, (C,) `lost`.
 
     Their clients come in elsewhere and are measured there; what such a mesh last said would count them twice. A mesh
-    that still says something keeps its demand.
+    that still says something keeps its demand: its clients are there, though nothing behind it answers. `interval_s`
+    (F,) is the usual time between two measurements of a flow, inf where that is not known.
     """
     home = fleet.origins.cluster[fleet.flows.origin]
     said_at_s = memory.taken_at_s.get(Signal.DEMAND_RPS, floats(np.full(len(fleet.flows), -np.inf)))
-    silent = (home >= 0) & lost[np.maximum(home, 0)] & (at_s - said_at_s > SILENT_AFTER_S)
+    usual_s = np.zeros(len(home)) if interval_s is None else np.where(np.isinf(interval_s), 0.0, interval_s)
+    patience_s = np.maximum(SILENT_AFTER_S, SILENT_AFTER * usual_s)
+    silent = (home >= 0) & lost[np.maximum(home, 0)] & (at_s - said_at_s > patience_s)
     return (
         replace(readings, demand_rps=floats(np.where(silent, 0.0, readings.demand_rps))) if silent.any() else readings
     )

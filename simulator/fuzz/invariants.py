@@ -15,7 +15,7 @@ from placement.cost import loads
 from placement.plan import Reason
 from placement.problem import DEMAND_FLOOR_RPS
 from scheduler.state import Mode
-from simulator.fuzz.seen import Seen
+from simulator.fuzz.seen import Seen, meshes_in_reach
 
 Rule = Callable[[Seen], Iterator[str]]
 RULES: dict[str, Rule] = {}
@@ -81,7 +81,9 @@ def lawful(seen: Seen) -> Iterator[str]:
 def nothing_to_the_dead(seen: Seen) -> Iterator[str]:
     """What is out of service gets nothing, unless its mesh could not be told."""
     fleet = seen.fleet
-    told = {o: t for o, t in seen.stands.items() if o not in seen.turn.outcomes or seen.turn.outcomes[o].landed}
+    reached = meshes_in_reach(fleet, seen.truth)
+    tried = {o: outcome.landed for o, outcome in seen.turn.outcomes.items()}
+    told = {o: t for o, t in seen.stands.items() if o in reached and tried.get(o, True)}
     if seen.wanted is Mode.STOPPED:
         return
     share = _to_backends(seen, seen.shares(told))

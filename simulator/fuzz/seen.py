@@ -11,7 +11,7 @@ from placement.quantize import table_entries
 from placement.readings import Readings
 from placement.weights import WeightTable
 from scheduler.policy import Policy
-from scheduler.ports import LedgerDown, Ports
+from scheduler.ports import Ports
 from scheduler.state import Mode, State
 from scheduler.turn import Turn
 from simulator.physics.truth import Truth
@@ -110,6 +110,14 @@ class Ages:
         self.at_s = now_s
 
 
+def meshes_in_reach(fleet: Fleet, truth: Truth) -> frozenset[OriginId]:
+    """Meshes that the controller reaches: there is a way, and their cluster lives."""
+    home = fleet.origins.cluster
+    lives = truth.cluster_up & (truth.control_ok > HALF)
+    reached = truth.mesh_reached & ((home < 0) | lives[np.maximum(home, 0)])
+    return frozenset(origin for origin, open_ in zip(fleet.origins.ids, reached.tolist(), strict=True) if open_)
+
+
 def in_reach(fleet: Fleet, truth: Truth) -> Bools:
     """(B,) backends that answer, behind a gateway that does."""
     return np.asarray(truth.answers(fleet) & truth.gateway_up[fleet.backends.cluster], dtype=np.bool_)
@@ -136,6 +144,3 @@ def kept_waiting(stage: Stage) -> Bools:
         meets[entries.row[waits[entries.backend]]] = True
         waits[layout.call_backend[meets[layout.call_flow]]] = True
     return np.asarray(waits[:-1], dtype=np.bool_)
-
-
-__all__ = ["Ages", "LedgerDown", "Scribe", "Seen", "answers_every_probe", "in_reach"]

@@ -54,3 +54,16 @@ def test_silenced_takes_the_demand_of_a_dead_mesh_away_and_leaves_one_that_still
 
     assert silenced(declared(FLEET), quiet, FLEET, lost, 100.0).demand_rps.tolist() == [100.0, 0.0, 80.0, 0, 0, 0]
     assert silenced(declared(FLEET), speaks, FLEET, lost, 100.0).demand_rps.tolist() == [100.0, 60.0, 80.0, 0, 0, 0]
+
+
+def test_silenced_waits_for_as_long_as_two_reports_take_where_a_mesh_reports_seldom() -> None:
+    """Behind a mesh that is scraped every 15 s nothing may answer any more: its clients are still there."""
+    lost = bools([False, True, False])
+    scraped = floats(np.full(len(FLEET.flows), 15.0))
+    between, missing = (measured(Signal.DEMAND_RPS, [100.0 - age_s] * 6) for age_s in (14.0, 40.0))
+
+    kept = silenced(declared(FLEET), between, FLEET, lost, 100.0, scraped)
+    gone = silenced(declared(FLEET), missing, FLEET, lost, 100.0, scraped)
+
+    assert kept.demand_rps.tolist() == [100.0, 60.0, 80.0, 0, 0, 0]
+    assert gone.demand_rps.tolist() == [100.0, 0.0, 80.0, 0, 0, 0]

@@ -149,7 +149,7 @@ BUGS = (
     ),
     Bug(1, "nobody is ever judged", "scheduler.loop", "judge", lambda _: lambda verdicts, *rest: verdicts),
     Bug(
-        6,
+        26,
         "an overload is an outage",
         "health.verdict",
         "charges",

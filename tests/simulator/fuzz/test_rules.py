@@ -11,6 +11,7 @@ from placement.columns import floats, ints
 from placement.cost import evaluate
 from placement.plan import Plan, Reason
 from placement.problem import Prices, Problem, formulate
+from placement.quantize import Rounding, weight_tables
 from placement.readings import Readings
 from placement.routing import from_dense
 from scheduler.hygiene import Rejections
@@ -22,6 +23,7 @@ from simulator.fuzz.invariants import (
     dead_is_found,
     doubt_before_panic,
     no_new_overload,
+    nothing_to_the_dead,
     refuses_what_finds_no_room,
 )
 from simulator.fuzz.liveness import RESTLESS, SERVED, unsettled
@@ -65,6 +67,20 @@ def turn_of(problem: Problem, after: Shares, reason: Reason = Reason.SOLVED) -> 
     return Seen(
         policy, declared, Mode.AUTO, turn, state, {}, {}, frozenset(), False, undisturbed(fleet), none, none, none, 0.0
     )
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_share_of_what_is_out_breaks_the_rule_unless_its_mesh_is_out_of_reach(lives: bool) -> None:
+    seen = turn_of(world(40, HOME), HOME)
+    verdicts, cluster = seen.after.verdicts, seen.fleet.backends.cluster
+    down = replace(verdicts, state=ints(np.where(cluster == 0, State.DOWN, State.UP)))
+    seen.truth.cluster_up[0] = lives
+
+    tables = weight_tables(seen.after.problem, seen.turn.pushed, Rounding(), {})
+    after = replace(seen, after=replace(seen.after, verdicts=down), stands=tables)
+
+    homes = {words.split("@")[1].split()[0] for words in nothing_to_the_dead(after)}
+    assert (str(seen.fleet.clusters.ids[0]) in homes) == lives
 
 
 def test_failover_that_refuses_what_has_room_elsewhere_breaks_the_rule() -> None:
