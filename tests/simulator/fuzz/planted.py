@@ -159,7 +159,7 @@ BUGS = (
     Bug(0, "meshes get each other's tables", "scheduler.move", "weight_tables", _rotated),
     Bug(1, "the optimizer never moves", "simulator.solver", "solve_routing", _stands),
     Bug(
-        46, "shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)
+        47, "shares are mixed as if demand stood still", "placement.guard", "between", lambda _: lambda p, *a: blend(*a)
     ),
     Bug(
         10,
