@@ -38,12 +38,18 @@ class Bounds:
 
 
 def spill(
-    problem: Problem, routing: Routing, usable: Bools, limit_rps: Floats | None = None, first: Bools | None = None
+    problem: Problem,
+    routing: Routing,
+    usable: Bools,
+    limit_rps: Floats | None = None,
+    first: Bools | None = None,
+    stood: Routing | None = None,
 ) -> Routing:
     """The routing without shares on unusable or unlawful routes, within `limit_rps` (B,) at every backend.
 
-    The limit is what backends serve if none is given. What fits nowhere is shed, what was shed stays so. The routing
-    itself where nothing is to be done. Flows that go `first`, (F,), keep what they have, others get what is left.
+    The limit is what backends serve if none is given. What fits nowhere is shed, and what was shed stays so: in the
+    routing, and where another one `stood`, in that as well. The routing itself where nothing is to be done. Flows that
+    go `first`, (F,), keep what they have, others get what is left.
     """
     chain = asks(problem.fleet)
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
@@ -53,15 +59,24 @@ def spill(
     news = chain.of(shed_share(problem.standing) < 1 - TINY_SHARE)
     good = enduring(problem, routing, usable, sound, news)
     now = admitted(problem, rerouted(problem, routing, good, sound, np.zeros(len(routing)), bounds), bounds)
+    was = shed_share(routing) if stood is None else np.minimum(shed_share(routing), shed_share(stood))
     for _ in range(AGAIN):
-        turned_away = np.maximum(shed_share(now) - shed_share(routing), 0.0)
+        turned_away = np.maximum(shed_share(now) - was, 0.0)
         if not (turned_away > TINY_SHARE).any():
             break
         # What was refused for the sake of one full backend may fit where a whole chain has room.
         room = usable & (Paths.of(problem, now).load(_entering(problem), chain) < limit * NEARLY)
         open_now = viable(problem, sound & room, chain)
-        now = admitted(problem, rerouted(problem, now, good, open_now, turned_away, bounds), bounds)
+        again = admitted(problem, rerouted(problem, now, good, open_now, turned_away, bounds), bounds)
+        if refused_usd(problem, again) >= refused_usd(problem, now):
+            break
+        now = again
     return now
+
+
+def refused_usd(problem: Problem, routing: Routing) -> float:
+    """$/h of what a routing refuses."""
+    return float(problem.shed_usd @ loads(problem, routing).shed_rps)
 
 
 def shed_share(routing: Routing) -> Floats:

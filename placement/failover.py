@@ -167,14 +167,15 @@ def failover_routing(
 
     The flows that the row speaks of take its shares, all others stay; then whatever is left on an unusable backend, or
     exceeds what its receiver was measured to have spare (`limit_rps`, else by capacity), is spilled or refused at the
-    door. Lawful and within capacity at every point, whether the clients of a lost cluster come in elsewhere by now or
-    still where they were `asked` for last (the problem itself if nothing is given).
+    door, and what the row refuses that was not refused so far is let in where there is room by now. Lawful and within
+    capacity at every point, whether the clients of a lost cluster come in elsewhere by now or still where they were
+    `asked` for last (the problem itself if nothing is given).
     """
     row = table.row_for(usable, cut) if table is not None and len(table.standing) == len(standing) else None
     base = standing if row is None else applied(standing, row.change)
     limit = spare_rps(problem, np.ones(len(usable), dtype=bool), 1.0) if limit_rps is None else limit_rps
     left = reduced(problem, usable, standing, cut)
-    routing = spill(left, base, usable, limit)
+    routing = spill(left, base, usable, limit, stood=standing)
     known = reduced(problem if asked is None else asked, usable, standing, cut, displaces=False)
     routing = _where_it_came_in(known, routing, usable, limit)
     return routing, "spill" if row is None else str(row.loss)

@@ -16,7 +16,7 @@ from placement.chains import Paths, asks, p95_ms, viable
 from placement.columns import bools, floats, ints
 from placement.cost import loads
 from placement.crossings import shared_limits
-from placement.evacuation import shed_share, spare_rps, spill
+from placement.evacuation import Bounds, admitted, refused_usd, rerouted, shed_share, spare_rps, spill
 from placement.failover import shed_by_priority
 from placement.fleet import Calls, Sites, backends_of, reachable_flows
 from placement.losses import Loss, after, losses, pair
@@ -151,6 +151,21 @@ def test_spill_when_callers_bring_more_than_one_backend_serves_sends_their_calls
 
     priorities = sorted(set(problem.fleet.services.priority.tolist()), reverse=True)
     assert shed_by_priority(left, routing, priorities)[0] == pytest.approx(0.0, abs=FLOOR_RPS), "there was room for all"
+
+
+def test_spill_when_trying_again_would_refuse_more_leaves_it_at_the_first_try() -> None:
+    problem = tiered(41, 6, 4, 0.9)
+    loss = losses(problem.fleet)[3]
+    left, usable, nobody = after(problem, loss), ~loss.dead(problem.fleet), np.zeros(len(problem.fleet.flows))
+    chain = asks(problem.fleet)
+    bounds, sound = Bounds(left.pieces.served_rps, chain, bools(nobody > 0)), viable(left, usable, chain)
+    first = admitted(left, rerouted(left, problem.standing, sound, sound, floats(nobody), bounds), bounds)
+
+    routing = spill(left, problem.standing, usable)
+
+    assert str(loss) == "cluster cluster-003"
+    assert refused_usd(left, first) == pytest.approx(1057.15, rel=1e-4), "trying again refused 1716 $/h"
+    assert refused_usd(left, routing) <= refused_usd(left, first)
 
 
 def test_priority_of_a_called_service_is_the_highest_of_those_who_call_it() -> None:

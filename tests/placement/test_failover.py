@@ -97,6 +97,23 @@ def test_failover_routing_when_demand_grew_since_the_table_was_made_stays_within
     assert 0 < made.shed_rps.sum() < 0.5 * made.demand_rps.sum()
 
 
+def test_failover_routing_when_there_is_more_room_than_when_the_table_was_made_refuses_nobody_who_finds_it() -> None:
+    fleet = trio()
+    calm, busy = (replace(declared(fleet), demand_rps=floats(declared(fleet).demand_rps * load)) for load in (1.0, 1.6))
+    plan = solve_routing(formulate(fleet, snapshot_of(fleet, calm), Prices()))
+    table = failover_table(fleet, snapshot_of(fleet, busy), plan.routing, Prices())
+    problem = formulate(fleet, snapshot_of(fleet, calm, plan.routing), Prices())
+    alive = fleet.backends.cluster != 1
+    row = table.row_for(alive)
+    assert row is not None
+    assert row.shed_rps > 1.0
+
+    routing, source = failover_routing(problem, table, plan.routing, alive)
+
+    assert source == str(row.loss)
+    assert loads(reduced(problem, alive, plan.routing), routing).shed_rps.sum() == pytest.approx(0.0, abs=0.05)
+
+
 def test_shed_words_name_the_service_the_rate_and_who_is_full() -> None:
     fleet = trio()
     busy = replace(declared(fleet), demand_rps=floats(declared(fleet).demand_rps * 1.6))
