@@ -13,7 +13,7 @@ import numpy as np
 from placement.columns import Bools, Ints, bools, floats, ints
 from placement.demand import displaced, total_demand
 from placement.fleet import Fleet
-from placement.problem import DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, Problem
+from placement.problem import DEMAND_FLOOR_RPS, Problem, refused_last
 from placement.routes import inside, kept
 from placement.routing import Routing
 from placement.sitecost import Curve, Pieces
@@ -111,8 +111,8 @@ def after(problem: Problem, loss: Loss, *, displaces: bool = True) -> Problem:
     external = np.where(inner, 0.0, problem.external_rps)
     external = displaced(fleet, external, loss.clusters) if displaces else external
     external = np.maximum(external, DEMAND_FLOOR_RPS)
-    shed = problem.shed_usd / np.where(inner, INNER_SHED_MULTIPLE, 1.0)
-    shed = shed * np.where(external <= DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, 1.0)
+    shed = problem.shed_usd / refused_last(fleet, bools(inner))
+    shed = shed * refused_last(fleet, bools(external <= DEMAND_FLOOR_RPS))
     pieces, curve = problem.pieces, problem.curve
     return replace(
         problem,

@@ -165,11 +165,28 @@ def formulate(
         capacity_rps=floats(capacity),
         pieces=pieces,
         curve=curve,
-        shed_usd=floats(shed[fleet.flows.service] * np.where(inner, INNER_SHED_MULTIPLE, 1.0)),
+        shed_usd=floats(shed[fleet.flows.service] * refused_last(fleet, bools(inner))),
         churn_usd=floats(flow_unit * prices.churn_ratio),
         standing=snapshot.routing,
         lost=bools(gone),
     )
+
+
+def refused_last(fleet: Fleet, inner: Bools) -> Floats:
+    """(F,) multiples of the price of refusing, where (F,) `inner` flows have no clients of their own.
+
+    All of a service that may be served nowhere is refused, wherever it enters. Where such a service has clients as well
+    its price does not hang on the meshes that they were seen at: its callers would be moved to those, and move them on.
+    """
+    last = fleet.once("refused last", _refused_last)[fleet.flows.service]
+    return floats(np.where(inner & last, INNER_SHED_MULTIPLE, 1.0))
+
+
+def _refused_last(fleet: Fleet) -> Bools:
+    """(S,) services that somebody may serve, or that have no clients anyway."""
+    backends = fleet.backends
+    lawful = fleet.allowed[backends.service, backends.cluster]
+    return bools((np.bincount(backends.service[lawful], minlength=len(fleet.services)) > 0) | ~fleet.services.exposed)
 
 
 def _autoscaled(fleet: Fleet, scaler: Autoscaler, outlook: Outlook, shed: Floats) -> Curve:

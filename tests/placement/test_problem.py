@@ -1,11 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from placement.columns import bools, floats, ints
 from placement.cost import loads
 from placement.fleet import Calls
-from placement.problem import Prices, formulate, headroom_slopes
+from placement.losses import after, losses
+from placement.problem import DEMAND_FLOOR_RPS, INNER_SHED_MULTIPLE, Prices, formulate, headroom_slopes
 from placement.routes import tree_usd
 from placement.solve.routing import solve_routing
 from simulator.trio import declared, trio
@@ -34,6 +36,31 @@ def test_formulate_when_a_jurisdiction_is_not_allowed_offers_no_route_there() ->
     front = fleet.flows.service[problem.routes.flow] == 0
     assert 2 not in problem.routes.cluster[front]
     assert 2 in problem.routes.cluster[~front]
+
+
+@pytest.mark.parametrize("somewhere", [True, False], ids=["served somewhere", "served nowhere"])
+def test_price_of_refusing_a_called_service_hangs_on_where_its_clients_are_only_if_somebody_may_serve_it(
+    somewhere: bool,
+) -> None:
+    fleet, called = trio(), 1
+    exposed, allowed = fleet.services.exposed.copy(), fleet.allowed.copy()
+    exposed[called], allowed[called] = True, somewhere
+    fleet = replace(fleet, services=replace(fleet.services, exposed=bools(exposed)), allowed=bools(allowed))
+    mine = np.flatnonzero(fleet.flows.service == called)
+    demand = declared(fleet).demand_rps.copy()
+    demand[mine] = 0.0
+    demand[mine[0]] = 1_000.0
+
+    problem = formulate(fleet, snapshot_of(fleet, replace(declared(fleet), demand_rps=floats(demand))), Prices())
+    lost = after(problem, losses(fleet)[int(fleet.origins.cluster[fleet.flows.origin[mine[0]]])])
+
+    clients = problem.external_rps[mine] > 1.0
+    assert clients.tolist() == [True, *[False] * (len(mine) - 1)]
+    for priced in (problem, lost):
+        idle = priced.external_rps[mine] <= DEMAND_FLOOR_RPS
+        usd = priced.shed_usd[mine] / priced.shed_usd[mine].min()
+        assert usd == pytest.approx(np.where(idle & somewhere, INNER_SHED_MULTIPLE, 1.0))
+    assert (lost.external_rps[mine] > 1.0).tolist() != clients.tolist(), "they come in elsewhere"
 
 
 def test_headroom_slopes_rise_and_stay_below_refusing() -> None:
