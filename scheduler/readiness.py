@@ -55,8 +55,8 @@ def declared_proof(documents: Documents) -> Proof:
     snapshot = Snapshot(0.0, configuration.declared, nearest(fleet), bools(whole), floats(whole), bools(whole * 0))
     plan: Plan = solve_routing(formulate(fleet, snapshot, policy.prices))
     trust = policy.conduct.unmeasured_ratio
-    order = TableOrder(fleet, snapshot, plan.routing, policy.prices, trust=trust, work=np.inf)
-    stood = Snapshot(0.0, configuration.declared, plan.routing, bools(whole), floats(whole))
+    stood = Snapshot(0.0, configuration.declared, plan.routing, bools(whole), floats(whole), bools(whole * 0))
+    order = TableOrder(fleet, stood, plan.routing, policy.prices, trust=trust, work=np.inf)
     problem = formulate(fleet, stood, policy.prices)
     return Proof(problem, refreshed(order), 0.0, standby(problem), "documents")
 

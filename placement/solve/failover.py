@@ -15,6 +15,7 @@ import numpy as np
 from placement.chains import asks, p95_ms
 from placement.columns import Bools, Floats, bools, floats
 from placement.cost import Cost, evaluate
+from placement.demand import total_demand
 from placement.evacuation import spare_rps, spill
 from placement.excerpt import Excerpts
 from placement.failover import FailoverTable, Row, exact_place, places, table_of, widest_place
@@ -98,8 +99,7 @@ def failover_row(
     """What `failover_table` has for these back ends and gateways, solved alone: pairs are ranked only where it is no
     single loss.
     """
-    snapshot = replace(snapshot, routing=routing)
-    study = _study(formulate(fleet, snapshot, prices), snapshot, 1.0, None, large=False)
+    study = _study(_ahead(fleet, snapshot, routing, prices), replace(snapshot, routing=routing), 1.0, None, large=False)
     gone, found = snapshot.usable & ~usable, losses(fleet)
     place = exact_place(places(found, snapshot.usable), gone, snapshot.cut, cut)
     if place is None and gone.any():
@@ -114,7 +114,14 @@ def failover_row(
 def study_of(order: TableOrder) -> "Study":
     """What a refresh does its work with."""
     snapshot, large = replace(order.snapshot, routing=order.routing), len(order.fleet.flows) >= order.cut_from_flows
-    return _study(formulate(order.fleet, snapshot, order.prices), snapshot, order.trust, order.last, large)
+    problem = _ahead(order.fleet, order.snapshot, order.routing, order.prices)
+    return _study(problem, snapshot, order.trust, order.last, large)
+
+
+def _ahead(fleet: Fleet, snapshot: Snapshot, routing: Routing, prices: Prices) -> Problem:
+    """The problem once a plan stands: what enters from outside was measured under the routing that stood so far."""
+    problem = formulate(fleet, snapshot, prices)
+    return replace(problem, standing=routing, demand_rps=floats(total_demand(fleet, problem.external_rps, routing)))
 
 
 def _study(problem: Problem, snapshot: Snapshot, trust: float, last: FailoverTable | None, large: bool) -> "Study":

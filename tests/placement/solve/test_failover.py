@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 
 from benchmarks.fleets import synthetic
+from placement.columns import floats
 from placement.cost import evaluate, loads
+from placement.demand import called_rps
 from placement.failover import FailoverTable
 from placement.losses import after, losses
 from placement.patch import applied
 from placement.problem import Prices, Problem, formulate
-from placement.readings import Snapshot
+from placement.readings import Readings, Snapshot
+from placement.routing import Routing, from_dense
 from placement.solve.failover import PAIRS_KEPT, TableOrder, failover_table, refreshed
 from placement.solve.routing import solve_routing
 from tests.placement.fleets import snapshot_of
+from tests.placement.test_evacuation import shared_back
 
 
 def stood(services: int = 8, clusters: int = 5, seed: int = 0, load: float = 0.55) -> tuple[Snapshot, Problem]:
@@ -54,6 +58,27 @@ def test_rows_of_single_losses_cost_no_more_than_what_the_whole_program_finds(se
     for row in table.rows:
         optimum = solve_routing(after(problem, row.loss)).cost.objective_usd_per_hour
         assert row.objective_usd_per_hour == pytest.approx(optimum, rel=1e-3, abs=0.05), f"{seed} {row.loss}"
+
+
+def test_table_when_a_plan_moves_callers_counts_what_they_call_where_they_will_be_and_only_there() -> None:
+    problem = shared_back(exposed_back=True)
+    fleet, standing = problem.fleet, problem.standing
+    gathered = standing.dense()
+    gathered[fleet.flows.service == 0] = np.eye(4)[0]
+    plan = from_dense(gathered)
+
+    def table(measured_under: Routing) -> FailoverTable:
+        demand, nothing = loads(problem, measured_under).demand_rps, floats(np.zeros(len(fleet.backends)))
+        readings = Readings(0.0, demand, problem.capacity_rps, nothing, nothing)
+        return failover_table(fleet, snapshot_of(fleet, readings, measured_under), plan, Prices())
+
+    now, once_it_stands = table(standing), table(plan)
+
+    assert called_rps(fleet, problem.external_rps, standing) != pytest.approx(
+        called_rps(fleet, problem.external_rps, plan), abs=10.0
+    )
+    assert now.shed_rps == pytest.approx(once_it_stands.shed_rps, abs=0.1)
+    assert now.worst_utilization == pytest.approx(once_it_stands.worst_utilization, abs=1e-3)
 
 
 def test_refreshed_table_with_little_work_makes_near_losses_first_and_all_in_the_end() -> None:
