@@ -19,6 +19,8 @@ from simulator.stage import Stage
 
 HALF = 0.5
 """A cluster answers the controller while more than this of what it asks comes through."""
+FAILING = 0.4
+"""What fails more than this is an outage to its clients, whatever it still answers."""
 Fence = tuple[OriginId, int, int]
 """(origin, epoch, version)"""
 
@@ -119,8 +121,9 @@ def meshes_in_reach(fleet: Fleet, truth: Truth) -> frozenset[OriginId]:
 
 
 def in_reach(fleet: Fleet, truth: Truth) -> Bools:
-    """(B,) backends that answer, behind a gateway that does."""
-    return np.asarray(truth.answers(fleet) & truth.gateway_up[fleet.backends.cluster], dtype=np.bool_)
+    """(B,) backends that answer, behind a gateway that does, and answer most of what they are asked."""
+    answers = truth.answers(fleet) & (truth.error_ratio < FAILING)
+    return np.asarray(answers & truth.gateway_up[fleet.backends.cluster], dtype=np.bool_)
 
 
 def answers_every_probe(stage: Stage, truth: Truth) -> Bools:

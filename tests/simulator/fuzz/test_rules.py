@@ -138,6 +138,15 @@ def all_out(verdicts: Verdicts) -> Verdicts:
     return replace(verdicts, state=ints(gone), turned_at_s=floats(np.full(len(verdicts), -1.0)))
 
 
+@pytest.mark.parametrize(("error_ratio", "reached"), [(0.3, True), (0.45, False)])
+def test_backend_that_fails_as_in_an_outage_is_not_in_reach(error_ratio: float, reached: bool) -> None:
+    fleet = problem_of(0, services=1, clusters=2).fleet
+    truth = undisturbed(fleet)
+    truth.error_ratio[:] = error_ratio
+
+    assert in_reach(fleet, truth).all() == reached
+
+
 def test_backend_behind_a_lost_gateway_is_not_in_reach() -> None:
     fleet = world(40, HOME).fleet
     truth = undisturbed(fleet)
