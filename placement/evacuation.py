@@ -67,6 +67,8 @@ def spill(
         # What was refused for the sake of one full backend may fit where a whole chain has room.
         room = usable & (Paths.of(problem, now).load(_entering(problem), chain) < limit * NEARLY)
         open_now = viable(problem, sound & room, chain)
+        if not (turned_away[problem.routes.flow] * open_now[problem.routes.backend] > TINY_SHARE).any():
+            break
         again = admitted(problem, rerouted(problem, now, good, open_now, turned_away, bounds), bounds)
         if refused_usd(problem, again) >= refused_usd(problem, now):
             break
