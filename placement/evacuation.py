@@ -52,6 +52,7 @@ def spill(
     go `first`, (F,), keep what they have, others get what is left.
     """
     chain = asks(problem.fleet)
+    flows = problem.fleet.flows
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
     bounds = Bounds(limit, chain, bools(np.zeros(len(routing), dtype=bool)) if first is None else first)
     sound = viable(problem, usable, chain)
@@ -69,10 +70,14 @@ def spill(
         open_now = viable(problem, sound & room, chain)
         if not (turned_away[problem.routes.flow] * open_now[problem.routes.backend] > TINY_SHARE).any():
             break
-        again = admitted(problem, rerouted(problem, now, good, open_now, turned_away, bounds), bounds)
-        if refused_usd(problem, again) >= refused_usd(problem, now):
+        # Not all that may be tried: what callers bring along may cost more elsewhere than what is let in is worth.
+        tries = (turned_away, np.where(np.isin(flows.service, problem.fleet.calls.parent), 0.0, turned_away))
+        again = (admitted(problem, rerouted(problem, now, good, open_now, some, bounds), bounds) for some in tries)
+        refused = refused_usd(problem, now)
+        better = next((routing for routing in again if refused_usd(problem, routing) < refused), None)
+        if better is None:
             break
-        now = again
+        now = better
     return now
 
 

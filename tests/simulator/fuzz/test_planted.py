@@ -30,3 +30,8 @@ def test_world_without_a_planted_bug_breaks_no_rule(seed: int) -> None:
 
 def test_watch_when_run_twice_leaves_the_same_trace() -> None:
     assert watch(program(0)).trace == sound(0).trace
+
+
+def test_world_where_only_a_part_of_what_is_refused_finds_room_elsewhere_breaks_no_rule() -> None:
+    """An evacuation that tries to place all of it again would refuse more, and left all of it refused."""
+    assert sound(3937).violations == ()
