@@ -87,6 +87,20 @@ def test_failover_that_refuses_what_has_room_elsewhere_breaks_the_rule() -> None
     assert list(refuses_what_finds_no_room(turn_of(world(40, HOME), REFUSED, Reason.FAILOVER)))
 
 
+def test_failover_that_refuses_at_a_mesh_out_of_reach_breaks_no_rule() -> None:
+    seen = turn_of(world(40, HOME), REFUSED, Reason.FAILOVER)
+    seen.truth.mesh_reached[seen.fleet.flows.origin[0]] = False
+
+    assert not list(refuses_what_finds_no_room(seen))
+
+
+def test_failover_that_refuses_while_what_has_room_is_ramping_breaks_no_rule() -> None:
+    seen = turn_of(world(40, HOME), REFUSED, Reason.FAILOVER)
+    ramping = replace(seen.turn.snapshot, warmth=floats(np.full(len(seen.fleet.backends), 0.25)))
+
+    assert not list(refuses_what_finds_no_room(replace(seen, turn=replace(seen.turn, snapshot=ramping))))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [(HOME, AWAY, Reason.FAILOVER), (HOME, REFUSED, Reason.SOLVED), (REFUSED, REFUSED, Reason.FAILOVER)],
