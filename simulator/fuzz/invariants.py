@@ -174,8 +174,7 @@ def receivers_have_room(seen: Seen) -> Iterator[str]:
 def refuses_what_finds_no_room(seen: Seen) -> Iterator[str]:
     """A failover refuses no larger part of a service that calls nobody while a backend that may serve it is half empty.
 
-    What was refused stays refused until the optimizer lets it in, and with it that part of what callers bring along. A
-    mesh out of reach refuses nobody, whatever it should do.
+    What was refused stays so until the optimizer lets it in, and with it that part of what callers bring along.
     """
     problem, fleet = seen.after.problem, seen.fleet
     if problem is None or seen.turn.plan.reason is not Reason.FAILOVER:
@@ -183,8 +182,7 @@ def refuses_what_finds_no_room(seen: Seen) -> Iterator[str]:
     made, before = loads(problem, seen.turn.pushed), loads(problem, seen.turn.snapshot.routing)
     stood = before.shed_rps * np.maximum(made.demand_rps / np.maximum(before.demand_rps, DEMAND_FLOOR_RPS), 1.0)
     newly = made.shed_rps - stood > np.maximum(TINY_RPS, 0.05 * made.demand_rps)
-    reached = meshes_in_reach(fleet, seen.truth)
-    newly &= np.array([origin in reached for origin in fleet.origins.ids])[fleet.flows.origin]
+    newly &= np.isin(fleet.origins.ids, list(meshes_in_reach(fleet, seen.truth)))[fleet.flows.origin]
     calls = np.isin(fleet.flows.service, fleet.calls.parent)
     empty = (made.utilization(problem.capacity_rps) < ROOM) & (problem.capacity_rps > TINY_RPS)
     empty &= seen.turn.snapshot.warmth >= 1.0  # what ramps is filled as far as it was let in a turn ago
