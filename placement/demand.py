@@ -67,13 +67,17 @@ def caused(fleet: Fleet, routing: Routing) -> Caused:
 
 
 def _caused(fleet: Fleet, routing: Routing) -> Caused:
-    calls = fleet.once("callers", _callers)[routing.row]
+    calls = callers(fleet)[routing.row]
     row, column = routing.row[calls], routing.column[calls]
     return Caused(row, routing.share[calls], fleet.flows.service[row] * (fleet.shed + 1) + column)
 
 
-def _callers(fleet: Fleet) -> Bools:
+def callers(fleet: Fleet) -> Bools:
     """(F,) flows of services that call another."""
+    return fleet.once("callers", _callers)
+
+
+def _callers(fleet: Fleet) -> Bools:
     return bools(np.isin(fleet.flows.service, fleet.calls.parent))
 
 

@@ -15,6 +15,7 @@ from placement.chains import Asks, Paths, asks, enduring, tightest, viable
 from placement.columns import Bools, Floats, Ints, bools, floats
 from placement.cost import loads
 from placement.crossings import Crossings, crossings, shared_limits
+from placement.demand import callers
 from placement.problem import DEMAND_FLOOR_RPS, Problem
 from placement.routing import Routing, from_triplets
 
@@ -52,7 +53,6 @@ def spill(
     go `first`, (F,), keep what they have, others get what is left.
     """
     chain = asks(problem.fleet)
-    flows = problem.fleet.flows
     limit = problem.pieces.served_rps if limit_rps is None else limit_rps
     bounds = Bounds(limit, chain, bools(np.zeros(len(routing), dtype=bool)) if first is None else first)
     sound = viable(problem, usable, chain)
@@ -71,7 +71,7 @@ def spill(
         if not (turned_away[problem.routes.flow] * open_now[problem.routes.backend] > TINY_SHARE).any():
             break
         # Not all that may be tried: what callers bring along may cost more elsewhere than what is let in is worth.
-        tries = (turned_away, np.where(np.isin(flows.service, problem.fleet.calls.parent), 0.0, turned_away))
+        tries = (turned_away, np.where(callers(problem.fleet), 0.0, turned_away))
         again = (admitted(problem, rerouted(problem, now, good, open_now, some, bounds), bounds) for some in tries)
         refused = refused_usd(problem, now)
         better = next((routing for routing in again if refused_usd(problem, routing) < refused), None)

@@ -99,10 +99,11 @@ def lower_bound(problem: Problem, usd: Floats) -> float:
             least[offered] = np.minimum.reduceat(through, first)
         pi = np.where(level == deep, np.minimum(problem.shed_usd, least + problem.churn_usd), pi)
         below = _called_usd(problem, pi)
-    standing = np.flatnonzero(standing_rps(problem))
-    flow = routes.flow[standing]
-    reduced = reach[standing] + below[routes.backend[standing]] - pi[flow]
-    kept = standing_rps(problem)[standing] * (problem.churn_usd[flow] > 0)
+    stands_rps = standing_rps(problem)
+    used = np.flatnonzero(stands_rps)
+    flow = routes.flow[used]
+    reduced = reach[used] + below[routes.backend[used]] - pi[flow]
+    kept = stands_rps[used] * (problem.churn_usd[flow] > 0)
     pieces = problem.pieces
     site = float((pieces.rps * np.minimum(pieces.usd - usd[:, None], 0.0)).sum())
     return float(problem.external_rps @ pi) + site + float(kept @ np.minimum(reduced, 0.0))

@@ -15,7 +15,7 @@ from placement.cost import loads
 from placement.plan import Reason
 from placement.problem import DEMAND_FLOOR_RPS
 from scheduler.state import Mode
-from simulator.fuzz.seen import Seen, meshes_in_reach
+from simulator.fuzz.seen import Seen
 
 Rule = Callable[[Seen], Iterator[str]]
 RULES: dict[str, Rule] = {}
@@ -81,9 +81,9 @@ def lawful(seen: Seen) -> Iterator[str]:
 def nothing_to_the_dead(seen: Seen) -> Iterator[str]:
     """What is out of service gets nothing, unless its mesh could not be told."""
     fleet = seen.fleet
-    reached = meshes_in_reach(fleet, seen.truth)
+    reached = dict(zip(fleet.origins.ids, seen.truth.takes_weights(fleet).tolist(), strict=True))
     tried = {o: outcome.landed for o, outcome in seen.turn.outcomes.items()}
-    told = {o: t for o, t in seen.stands.items() if o in reached and tried.get(o, True)}
+    told = {o: t for o, t in seen.stands.items() if reached[o] and tried.get(o, True)}
     if seen.wanted is Mode.STOPPED:
         return
     share = _to_backends(seen, seen.shares(told))
@@ -182,7 +182,7 @@ def refuses_what_finds_no_room(seen: Seen) -> Iterator[str]:
     made, before = loads(problem, seen.turn.pushed), loads(problem, seen.turn.snapshot.routing)
     stood = before.shed_rps * np.maximum(made.demand_rps / np.maximum(before.demand_rps, DEMAND_FLOOR_RPS), 1.0)
     newly = made.shed_rps - stood > np.maximum(TINY_RPS, 0.05 * made.demand_rps)
-    newly &= np.isin(fleet.origins.ids, list(meshes_in_reach(fleet, seen.truth)))[fleet.flows.origin]
+    newly &= seen.truth.takes_weights(fleet)[fleet.flows.origin]
     calls = np.isin(fleet.flows.service, fleet.calls.parent)
     empty = (made.utilization(problem.capacity_rps) < ROOM) & (problem.capacity_rps > TINY_RPS)
     empty &= seen.turn.snapshot.warmth >= 1.0  # what ramps is filled as far as it was let in a turn ago

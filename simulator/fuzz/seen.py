@@ -17,8 +17,6 @@ from scheduler.turn import Turn
 from simulator.physics.truth import Truth
 from simulator.stage import Stage
 
-HALF = 0.5
-"""A cluster answers the controller while more than this of what it asks comes through."""
 FAILING = 0.4
 """What fails more than this is an outage to its clients, whatever it still answers."""
 Fence = tuple[OriginId, int, int]
@@ -112,14 +110,6 @@ class Ages:
         self.at_s = now_s
 
 
-def meshes_in_reach(fleet: Fleet, truth: Truth) -> frozenset[OriginId]:
-    """Meshes that the controller reaches: there is a way, and their cluster lives."""
-    home = fleet.origins.cluster
-    lives = truth.cluster_up & (truth.control_ok > HALF)
-    reached = truth.mesh_reached & ((home < 0) | lives[np.maximum(home, 0)])
-    return frozenset(origin for origin, open_ in zip(fleet.origins.ids, reached.tolist(), strict=True) if open_)
-
-
 def in_reach(fleet: Fleet, truth: Truth) -> Bools:
     """(B,) backends that answer, behind a gateway that does, and answer most of what they are asked."""
     answers = truth.answers(fleet) & (truth.error_ratio < FAILING)
@@ -138,8 +128,8 @@ def answers_every_probe(stage: Stage, truth: Truth) -> Bools:
 def kept_waiting(stage: Stage) -> Bools:
     """(B,) backends at which requests queue while some mesh cannot tell what it sends, and who calls them."""
     world, truth = stage.world, stage.truth
-    silent = truth.cluster_up & ~(truth.heard[:-1] & (truth.control_ok > HALF))
-    if truth.heard[-1] and not silent.any():
+    silent = np.append(truth.cluster_up, True) & ~truth.tells()
+    if not silent.any():
         return np.zeros(len(world.fleet.backends), dtype=bool)
     waits, layout, entries = world.backlog >= 1.0, world.layout, world.entries
     for _ in range(layout.depth):

@@ -89,8 +89,7 @@ class Probing:
     def witness(self, truth: Truth, now: Happening) -> None:
         """What clients saw of every back end in a step, as far as their meshes can tell the controller."""
         entries, passage = now.entries, now.passage
-        heard = truth.heard & np.append(truth.cluster_up & (truth.control_ok > 0.5), True)
-        told = heard[self.fleet.origins.cluster[entries.origin]]  # -1, outside of clusters, is the last
+        told = truth.tells()[self.fleet.origins.cluster[entries.origin]]  # -1, outside of clusters, is the last
         sent = np.where(told, passage.sent_rps * now.step_s, 0.0)
         rows = len(self.fleet.backends) + 1
         all_of_them = total(entries.backend, sent, rows)[:-1]

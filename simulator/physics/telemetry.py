@@ -74,7 +74,7 @@ class Instruments:
 
     def _report(self, truth: Truth, look: Look, loaded: Bools) -> list[Batch]:
         clusters = len(self.fleet.clusters)
-        heard = truth.heard & np.append(truth.cluster_up & (truth.control_ok > 0.5), True)
+        heard = truth.tells()
         odd = np.append(truth.skew_s != 0, False)
         for _, who, _ in truth.lies:
             odd[:-1] |= who

@@ -7,6 +7,9 @@ import numpy as np
 from placement.columns import Bools, Floats
 from placement.fleet import Fleet
 
+REACHED = 0.5
+"""A cluster answers the controller while more than this part of what it is asked comes through."""
+
 
 @dataclass(slots=True)
 class Truth:
@@ -31,7 +34,7 @@ class Truth:
     path_ok: Floats
     """(O, C) part of requests that pass."""
     control_ok: Floats
-    """(C,) part of probes that pass from the controller; a mesh is reached where it is above a half."""
+    """(C,) part of probes that pass from the controller; a mesh is reached where it is above REACHED."""
     heard: Bools
     """(C + 1,) whether the telemetry of each cluster arrives, and last that of origins outside of them."""
     demand: Floats
@@ -65,6 +68,19 @@ class Truth:
         """(O,) meshes that requests of clients reach; origins outside of clusters always."""
         home = np.maximum(fleet.origins.cluster, 0)
         return np.asarray((fleet.origins.cluster < 0) | (self.cluster_up & self.gateway_up)[home], dtype=np.bool_)
+
+    def in_touch(self) -> Bools:
+        """(C,) clusters that live and are reached by the controller."""
+        return np.asarray(self.cluster_up & (self.control_ok > REACHED), dtype=np.bool_)
+
+    def tells(self) -> Bools:
+        """(C + 1,) whether anything measured in each cluster arrives, and last outside of them."""
+        return np.asarray(self.heard & np.append(self.in_touch(), True), dtype=np.bool_)
+
+    def takes_weights(self, fleet: Fleet) -> Bools:
+        """(O,) meshes that the controller reaches: there is a way, and their cluster lives."""
+        home = fleet.origins.cluster
+        return np.asarray(self.mesh_reached & ((home < 0) | self.in_touch()[np.maximum(home, 0)]), dtype=np.bool_)
 
 
 def undisturbed(fleet: Fleet) -> Truth:

@@ -98,9 +98,7 @@ class World:
         revived = truth.answers(fleet) & ~self.truth.answers(fleet)
         self.replicas.cool(revived)
         self.truth = truth
-        home = np.maximum(fleet.origins.cluster, 0)
-        inside = fleet.origins.cluster >= 0
-        reached = truth.mesh_reached & (~inside | (truth.cluster_up & (truth.control_ok > 0.5))[home])
+        reached = truth.takes_weights(fleet)
         for row, origin in enumerate(fleet.origins.ids):
             mesh = self.meshes[origin]
             mesh.reachable = bool(reached[row])

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.fields import Amount, Count, Label, Many, Milliseconds, Name, Positive, PositiveRatio, Shape, Text
+from config.fields import Amount, Count, Label, Many, Milliseconds, Name, Positive, PositiveRatio, Ratio, Shape, Text
 from simulator.scenario.fields import Latitude, Longitude
 
 NodeType = Literal["general", "l4", "a100", "h100"]
@@ -81,7 +81,7 @@ class ServiceShape(Shape):
     """Requests to other services that one request makes."""
     latency_ms: Milliseconds = 10.0
     """Time that one request takes on an idle replica."""
-    variability: Annotated[float, Field(ge=0, le=4)] = 1.0
+    variability: Ratio = 1.0
     """Squared coefficient of variation of that time: 0 when always the same, 1 when exponential."""
     slots: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Requests that a replica works on at once."""

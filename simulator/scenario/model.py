@@ -133,7 +133,7 @@ class Times(Shape):
 
     latency_ms: Milliseconds = 10.0
     """Time that one request takes on an idle replica."""
-    variability: Annotated[float, Field(ge=0, le=4)] = 1.0
+    variability: Ratio = 1.0
     """Squared coefficient of variation of that time: 0 when always the same, 1 when exponential."""
     slots: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Requests that a replica works on at once."""
