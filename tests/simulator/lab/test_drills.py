@@ -17,7 +17,7 @@ DRILLED = "us-east"
 LOSS = f"cluster {DRILLED}"
 PACE = Pace(step_s=0.5, hold_s=60.0, lease_s=0.5)
 BACK_MAX_S = 2.0
-LAPSE_MAX_S = 3.0
+LAPSE_MAX_S = 2.0
 """The lease and what a busy machine adds to it."""
 
 
@@ -58,10 +58,10 @@ async def test_full_drill_when_aborted_or_left_alone_by_a_killed_controller_is_b
         await until(lambda: time.monotonic() > killed_s + LAPSE_MAX_S, "the lease is over")
         served = len(lab.served)
         await until(lambda: len(lab.served) > served + 100, "users are served")
-        alone_s = max(away(lab.attempts, DRILLED, "frontend", killed_s), default=killed_s)
+        late = [at_s - killed_s for at_s in away(lab.attempts, DRILLED, "frontend", killed_s + LAPSE_MAX_S)]
 
         assert (ended["outcome"], ended["rehearsed_failed"]) == ("INTERRUPTED", 0)
         assert last_s - aborted_s <= BACK_MAX_S
-        assert alone_s - killed_s <= LAPSE_MAX_S, "an Envoy without a controller lets go by itself"
+        assert late == [], f"an Envoy without a controller lets go by itself; turn {lab.watch.turn}: {lab.watch.latest}"
         lost = [s for s in lab.served if s.failed and not s.cluster]
         assert lost == [], "a busy machine may answer that it is full; no request may find nobody to answer"
