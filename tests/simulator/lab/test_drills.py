@@ -1,5 +1,6 @@
 """Drills on real gateways, with real requests: there, back, taken back, and let go of by a proxy that is alone."""
 
+import math
 import time
 from functools import partial
 
@@ -19,11 +20,24 @@ PACE = Pace(step_s=0.5, hold_s=60.0, lease_s=0.5)
 BACK_MAX_S = 2.0
 LAPSE_MAX_S = 2.0
 """The lease and what a busy machine adds to it."""
+SIGMAS = 4
 
 
 def moves(lab: Lab, since_s: float) -> bool:
     """Whether requests leave the drilled place."""
     return len(away(lab.attempts, DRILLED, "frontend", since_s)) > 20
+
+
+def leaves(lab: Lab, since_s: float) -> tuple[float, float, float]:
+    """Part of the requests that left the drilled place since then, the part that the weights send away, and what chance
+    may add to that: nothing, where they keep all of them.
+    """
+    view = lab.watch.latest
+    assert view is not None
+    sent = 1 - view.share("frontend", DRILLED, DRILLED)
+    asked = sum(a.origin == DRILLED and a.service == "frontend" and a.at_s >= since_s for a in lab.attempts)
+    left = len(away(lab.attempts, DRILLED, "frontend", since_s))
+    return left / max(asked, 1), sent, SIGMAS * math.sqrt(sent * (1 - sent) / max(asked, 1))
 
 
 async def drilled(lab: Lab, desk: Desk) -> str:
@@ -58,10 +72,10 @@ async def test_full_drill_when_aborted_or_left_alone_by_a_killed_controller_is_b
         await until(lambda: time.monotonic() > killed_s + LAPSE_MAX_S, "the lease is over")
         served = len(lab.served)
         await until(lambda: len(lab.served) > served + 100, "users are served")
-        late = [at_s - killed_s for at_s in away(lab.attempts, DRILLED, "frontend", killed_s + LAPSE_MAX_S)]
+        left, by_weights, chance = leaves(lab, killed_s + LAPSE_MAX_S)
 
         assert (ended["outcome"], ended["rehearsed_failed"]) == ("INTERRUPTED", 0)
         assert last_s - aborted_s <= BACK_MAX_S
-        assert late == [], f"an Envoy without a controller lets go by itself; turn {lab.watch.turn}: {lab.watch.latest}"
+        assert left <= by_weights + chance, "an Envoy without a controller lets go by itself"
         lost = [s for s in lab.served if s.failed and not s.cluster]
         assert lost == [], "a busy machine may answer that it is full; no request may find nobody to answer"
